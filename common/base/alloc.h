@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * The one allocation seam. Built with BT_FAULTS, the Nth allocation fails.
+ */
+#ifndef BT_BASE_ALLOC_H
+#define BT_BASE_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 64-byte aligned, not zeroed. NULL when there is no memory; n = 0 gives a
+ * pointer that may be freed. */
+void *bt_alloc(size_t n);
+/* Zeroed; checks the multiplication. */
+void *bt_calloc(size_t n, size_t size);
+void *bt_realloc_array(void *p, size_t old_n, size_t n, size_t size); /* p survives failure */
+void bt_release(void *p);
+char *bt_strdup(const char *s);
+char *bt_strndup(const char *s, size_t n);
+
+/* false on overflow */
+static inline bool bt_mul_ok(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool bt_add_ok(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+/* A growable byte string; always zero-terminated once written to. Failure is
+ * sticky: check `failed` (or bt_buf_take) once at the end. */
+typedef struct bt_buf {
+    char *data;
+    size_t len, cap;
+    bool failed;
+} bt_buf;
+
+void bt_buf_add(bt_buf *b, const void *data, size_t n);
+void bt_buf_puts(bt_buf *b, const char *s);
+void bt_buf_printf(bt_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds s as a quoted JSON string; invalid UTF-8 becomes U+FFFD. */
+void bt_buf_json(bt_buf *b, const char *s, size_t n);
+char *bt_buf_take(bt_buf *b); /* the string (bt_release), or NULL if anything failed; b is reset */
+void bt_buf_free(bt_buf *b);
+
+/* Test builds only (BT_FAULTS): allocation number n from now fails, 0 = none. */
+void bt_fault_after(long n);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * How many threads, and a light barrier for those of one parallel region.
+ */
+#ifndef BT_BASE_THREADS_H
+#define BT_BASE_THREADS_H
+
+#include <stdatomic.h>
+
+/* Processors this process may use: affinity and cgroup quota, at least 1. */
+int bt_cpu_count(void);
+
+/* Seconds of a monotonic clock. */
+double bt_now(void);
+
+typedef struct bt_barrier {
+    atomic_int waiting;
+    atomic_int round;
+    int n;
+} bt_barrier;
+
+void bt_barrier_init(bt_barrier *b, int n);
+/* Spins briefly, then yields: waits here must be short. */
+void bt_barrier_wait(bt_barrier *b);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ * Bottega: pictures, speech and text from quantized weights, offline.
+ *
+ * The one header that applications see.
+ *
+ *     bt_engine *e;  bt_model *m;  bt_job *j;  bt_image img;
+ *     bt_engine_create(NULL, &e);
+ *     bt_model_open(e, "model.gguf", &m);
+ *     bt_job_create(m, &j);
+ *     bt_job_set(j, "prompt", "a red apple");
+ *     if (bt_job_run(j) == BT_OK && bt_job_image(j, 0, &img) == BT_OK)
+ *         ...img.pixels: img.height rows of img.width RGB pixels...
+ *     bt_job_free(j);  bt_model_free(m);  bt_engine_free(e);
+ *
+ * Ownership: a `T **out` argument receives an object that the caller frees
+ * with the matching bt_*_free; on failure it receives NULL. Strings returned
+ * through `char **` are freed with bt_free. `const` pointers that come back
+ * belong to the handle they came from. Every free function accepts NULL.
+ * Threads: an engine and a model may be used by any number of threads at once;
+ * a job belongs to one thread, except bt_job_cancel, which any may call.
+ * The library never prints, exits, aborts or reads environment variables.
+ */
+#ifndef BOTTEGA_H
+#define BOTTEGA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define BT_API
+#else
+#define BT_API __attribute__((visibility("default")))
+#endif
+
+#define BT_VERSION "0.1.0"
+
+/* X(name, number, text) */
+#define BT_STATUS_MAP(X)                                                       \
+    X(OK, 0, "success")                                                        \
+    X(EINVAL, 1, "invalid argument")                                           \
+    X(ENOMEM, 2, "out of memory")                                              \
+    X(EIO, 3, "input or output failed")                                        \
+    X(EFORMAT, 4, "malformed file")                                            \
+    X(EUNSUPPORTED, 5, "not supported")                                        \
+    X(ENOTFOUND, 6, "not found")                                               \
+    X(EBUDGET, 7, "would exceed the memory budget")                            \
+    X(ECANCELLED, 8, "cancelled")                                              \
+    X(EMISSING, 9, "a needed program is missing")
+
+typedef enum bt_status {
+#define BT_STATUS_ENUM(name, number, text) BT_##name = number,
+    BT_STATUS_MAP(BT_STATUS_ENUM)
+#undef BT_STATUS_ENUM
+} bt_status;
+
+typedef enum bt_kind { BT_KIND_TEXT = 1, BT_KIND_IMAGE, BT_KIND_AUDIO } bt_kind;
+
+typedef struct bt_engine bt_engine;
+typedef struct bt_model bt_model;
+typedef struct bt_job bt_job;
+
+BT_API const char *bt_version(void);
+/* "success", "malformed file", ...; and the number of an enum's name
+ * ("EFORMAT"), or -1 when there is none. */
+BT_API const char *bt_status_text(bt_status s);
+BT_API int bt_status_from_name(const char *name);
+BT_API const char *bt_kind_name(bt_kind k); /* "text", "image", "audio" */
+BT_API void bt_free(void *p);
+
+/* ---- engine ---------------------------------------------------------- */
+
+typedef struct bt_engine_options {
+    size_t struct_size;
+    int threads;           /* 0 = cores this process may use (cgroup, affinity) */
+    const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; NULL or "auto" = best */
+    const char *precision; /* "auto" (NULL), "int8", "bf16", "f32" */
+    uint64_t memory;       /* budget in bytes for one job; 0 = none */
+} bt_engine_options;
+
+/* `opts` may be NULL (all defaults); set struct_size to sizeof *opts. */
+BT_API bt_status bt_engine_create(const bt_engine_options *opts, bt_engine **out);
+BT_API void bt_engine_free(bt_engine *e);
+/* The last failure of a call on this engine made by the calling thread's
+ * latest call; "" if none. Valid until the next call on the engine. */
+BT_API const char *bt_engine_message(const bt_engine *e);
+/* JSON object: instruction sets, chosen kernels, threads, memory, modules. */
+BT_API bt_status bt_engine_describe(bt_engine *e, char **json);
+/* Loads a plug-in module (a shared object built for this exact version). */
+BT_API bt_status bt_engine_load_module(bt_engine *e, const char *path);
+
+/* ---- options as data ------------------------------------------------- */
+
+typedef enum bt_option_type { BT_OPT_BOOL = 1, BT_OPT_INT, BT_OPT_UINT64, BT_OPT_FLOAT, BT_OPT_STRING, BT_OPT_CHOICE } bt_option_type;
+
+typedef struct bt_option_info {
+    size_t struct_size;
+    const char *name;          /* "cfg_scale"; on a command line --cfg-scale */
+    const char *short_name;    /* "p" for -p, or NULL */
+    const char *aliases;       /* further spellings, comma-separated, or NULL */
+    bt_option_type type;
+    const char *default_value; /* as text; "" = chosen by the model */
+    double min, max;           /* numbers only, inclusive */
+    const char *choices;       /* comma-separated, BT_OPT_CHOICE only */
+    const char *unit;          /* "pixels", "s", or NULL */
+    const char *help;
+} bt_option_info;
+
+/* Options of every module of a kind, in help order. Index 0..count-1. */
+BT_API size_t bt_option_count(bt_engine *e, bt_kind kind);
+BT_API bt_status bt_option_at(bt_engine *e, bt_kind kind, size_t i, bt_option_info *out);
+
+/* ---- models ---------------------------------------------------------- */
+
+/* Opens a GGUF or ONNX file, or a folder in the diffusers layout. */
+BT_API bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out);
+BT_API void bt_model_retain(bt_model *m);
+BT_API void bt_model_free(bt_model *m); /* gives one reference back */
+BT_API bt_kind bt_model_kind(const bt_model *m);
+/* JSON: what the module knows of the model (sizes, defaults, vocabulary). */
+BT_API bt_status bt_model_describe(bt_model *m, char **json);
+/* JSON: format, metadata and every tensor of any readable file or folder. */
+BT_API bt_status bt_file_describe(bt_engine *e, const char *path, char **json);
+
+typedef int (*bt_convert_fn)(void *user, const char *tensor, const char *from, const char *to,
+                             uint64_t bytes_in, uint64_t bytes_out); /* non-zero cancels */
+/* Writes `in` (anything readable) as one GGUF with weights of `type`
+ * ("f32", "f16", "bf16", "q8_0", "q4_0", ...). Tensors that do not suit the
+ * type keep a better one; `each` (may be NULL) hears of every tensor. */
+BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *type,
+                            bt_convert_fn each, void *user);
+
+/* Text to token ids and back; for image models, of the prompt's tokenizer.
+ * `special`: parse special tokens in the text. *ids, *text: bt_free. */
+BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids, size_t *n);
+BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len);
+
+/* ---- pictures and sound in memory ------------------------------------ */
+
+typedef struct bt_image {
+    size_t struct_size;
+    int width, height, channels; /* channels: 1 grey, 3 RGB */
+    uint8_t *pixels;             /* height * width * channels, rows from the top */
+} bt_image;
+
+typedef struct bt_audio {
+    size_t struct_size;
+    int sample_rate, channels;
+    size_t n; /* samples per channel */
+    const float *samples; /* interleaved, nominally -1..1 */
+} bt_audio;
+
+/* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
+ * appears under its name only when whole. bt_image_load: free .pixels. */
+BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, const char *text);
+BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
+/* WAV (16 bit) or FLAC by the suffix of `path`; whole or not at all. */
+BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *audio);
+
+/* ---- jobs ------------------------------------------------------------ */
+
+/* Every callback may return non-zero to cancel. Any member may be NULL.
+ * They run on the thread that runs the job. */
+typedef struct bt_callbacks {
+    size_t struct_size;
+    void *user;
+    int (*progress)(void *user, const char *stage, int done, int total);
+    int (*samples)(void *user, const bt_audio *chunk);         /* in order, each sample once */
+    int (*token)(void *user, int32_t id, const char *text, size_t len); /* whole UTF-8 characters */
+} bt_callbacks;
+
+typedef struct bt_estimate {
+    size_t struct_size;
+    uint64_t weights, arena, caches; /* bytes */
+    double flops;                    /* of one run */
+} bt_estimate;
+
+BT_API bt_status bt_job_create(bt_model *m, bt_job **out); /* keeps a reference to m */
+BT_API void bt_job_free(bt_job *j);
+BT_API const char *bt_job_message(const bt_job *j); /* of the last failure, "" if none */
+/* Sets an option by name, as text; value NULL restores the default. Input is
+ * an option too: "prompt" (image, text), "text" or "phonemes" (audio).
+ * BT_ENOTFOUND: no such option; BT_EINVAL: out of range (see the message). */
+BT_API bt_status bt_job_set(bt_job *j, const char *name, const char *value);
+/* The value in force; after a run, the value that was used. NULL: unknown. */
+BT_API const char *bt_job_get(const bt_job *j, const char *name);
+/* Picture input: "init" or "mask". Copied. img NULL removes it. */
+BT_API bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img);
+BT_API void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb);
+BT_API bt_status bt_job_estimate(bt_job *j, bt_estimate *out);
+/* Runs to the end, to a failure, or to cancellation (BT_ECANCELLED). May be
+ * called again with new options; a chat's turns and encoded prompts stay. */
+BT_API bt_status bt_job_run(bt_job *j);
+BT_API void bt_job_cancel(bt_job *j); /* from any thread; the next run is unaffected */
+
+/* Results of the last run; they belong to the job until its next run. */
+BT_API size_t bt_job_image_count(const bt_job *j);
+BT_API bt_status bt_job_image(const bt_job *j, size_t i, bt_image *out);
+BT_API bt_status bt_job_audio(const bt_job *j, bt_audio *out);
+BT_API const char *bt_job_text(const bt_job *j);   /* text made, or A1111 infotext of image 0 */
+BT_API bt_status bt_job_report(const bt_job *j, char **json); /* options used, counts, seconds */
+/* Chrome/Perfetto trace of the last run with option "profile" on. */
+BT_API bt_status bt_job_trace(const bt_job *j, char **json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

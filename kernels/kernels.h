@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ * The table of kernels and their contracts.
+ *
+ * Kernels know libc and types.h. They never allocate, start threads, print or
+ * see a tensor. The table is filled once by bt_kernels_init: scalar first,
+ * then overlays for what the processor and the operating system allow.
+ *
+ * Common rules, unless a contract says otherwise: any alignment; outputs do
+ * not alias inputs, except that an elementwise output may BE its input;
+ * sizes may be zero; nothing is read or written past the stated sizes. What
+ * a kernel computes for one row or column never depends on the others, nor
+ * on how many are asked for at once (so results do not depend on tiling):
+ * tails run the same arithmetic under a mask.
+ */
+#ifndef BT_KERNELS_KERNELS_H
+#define BT_KERNELS_KERNELS_H
+
+#include "types.h"
+
+enum {
+    BT_CPU_AVX2 = 1 << 0,       /* AVX2, FMA, F16C */
+    BT_CPU_AVX512 = 1 << 1,     /* F, BW, DQ, VL */
+    BT_CPU_AVX512VNNI = 1 << 2, /* VNNI */
+    BT_CPU_AVX512BF16 = 1 << 3,
+    BT_CPU_AVXVNNI = 1 << 4,
+    BT_CPU_AMX = 1 << 5,        /* tile, int8, bf16: reported, not used yet */
+};
+
+/* What CPUID and XGETBV allow on this machine. */
+uint32_t bt_cpu_flags(void);
+/* Flags up to an instruction set: "scalar", "avx2", "avx512", "avx512vnni",
+ * "auto". Returns -1 for an unknown name. */
+int64_t bt_cpu_cap(const char *isa);
+
+enum {
+    BT_NR = 16,     /* weight rows (output columns) in a packed panel */
+    BT_QA = 32,     /* activations in a block of the int8 compute type */
+    BT_KEYS = 64,   /* keys in a block of attention */
+    BT_MAX_MR = 16, /* upper bounds of gemm_mr, gemm_np */
+    BT_MAX_NP = 4,
+};
+
+/* Packed weights. A panel holds BT_NR rows of K values in the type's own
+ * bits; panels follow each other, bt_panel_bytes apart. The order inside:
+ *   F32, F16, BF16: [K][16] values.
+ *   Q8_0: per block of 32: 16 half scales, then [8][16][4] int8: group g of
+ *         4 consecutive k, row r.
+ *   Q4_0: per block: 16 half scales, then [4][16][4] bytes: low nibble is k of
+ *         group g, high nibble k of group g + 4 (nibble value 0..15, minus 8).
+ *   Q4_1: per block: 16 half scales, 16 half minima, then as Q4_0 (no minus).
+ *   other types: per block of the type: 16 source blocks, one per row.
+ * kernels/ref/pack.c is the definition. */
+size_t bt_panel_bytes(bt_dtype t, int k);
+/* rows[r]: source row r of K values of type t, NULL = zeros. k % block == 0. */
+void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k);
+
+/* One block of an activation row in the int8 compute type: x ~ d * q. */
+typedef struct bt_qa {
+    float d;   /* max|x| / 127 */
+    float ds;  /* d * sum(q) */
+    int8_t q[BT_QA];
+} bt_qa;
+
+/* One head, some query rows: out[i] = sum_j softmax_j(scale * q[i].k[j]) v[j].
+ * Rows are d floats, ld* floats apart. Row i sees keys 0..nk-1, and with
+ * causal >= 0 only keys j <= causal + i. Keys are taken in blocks of BT_KEYS
+ * at absolute multiples, in order, with a running maximum (online softmax), so
+ * that row i's bytes depend on its own query and the keys it sees alone.
+ * Every row sees at least one key. 1 <= d <= 256, any d.
+ * scratch: bt_kernels.attention_scratch(nq, d) bytes, 64-aligned. */
+typedef struct bt_attn {
+    float *out;
+    const float *q, *k, *v;
+    size_t ldo, ldq, ldk, ldv;
+    int nq, nk, d;
+    int causal; /* position of query row 0 among the keys, or -1 */
+    float scale;
+    void *scratch;
+} bt_attn;
+
+typedef struct bt_kernels {
+    const char *isa; /* name of the highest overlay in use */
+    uint32_t cpu;    /* flags it was built from */
+
+    /* ---- matrix multiply: rows of A through pointers, packed B ---- */
+
+    int gemm_mr, gemm_np; /* most rows and panels that gemm_* take at once */
+
+    /* dst[kc][16] = float values k0..k0+kc of one panel of type t. k0 and kc
+     * multiples of the type's block (kc of the last chunk included). */
+    void (*expand)(bt_dtype t, float *dst, const void *panel, int k0, int kc);
+
+    /* c[i][16p + r] = (first ? 0 : c[..]) + sum_k a[i][k] * b[p][k][r], one
+     * fused multiply-add per k in rising k, for i < m <= gemm_mr and
+     * p < np <= gemm_np; b[p] starts at b + p * ldp. c rows ldc apart. */
+    void (*gemm_f32)(int m, int np, int kc, const float *const *a, const float *b, size_t ldp,
+                     float *c, size_t ldc, int first);
+
+    /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
+     * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =
+     * use expand and gemm_f32. panel_bytes: distance between panels. */
+    void (*gemv_f32[BT_DTYPE_COUNT])(int np, int k, const float *x, const void *panels,
+                                     size_t panel_bytes, float *c);
+
+    /* q[0..k/32) of the row x: d = max|x|/127, q = round to nearest even of
+     * x/d (0 if d is 0). k % 32 == 0. */
+    void (*quantize_a)(int k, const float *x, bt_qa *q);
+
+    /* int8 compute: per block b of 32 in rising b, with exact integer dot
+     * products s = sum q_w * q_a:  c = fma(dw * a.d, (float)s, c) and, for
+     * types with an offset (Q4_1's minimum m), then c = fma(m, a.ds, c).
+     * q_w is the signed value (Q4_0: nibble - 8). kb blocks; panel data of
+     * block b0 starts at panels + b0 * bytes of a packed block (the caller
+     * does this). Indexed by type (Q8_0, Q4_0, Q4_1); NULL = not there. */
+    void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a, const void *panels,
+                                    size_t panel_bytes, float *c, size_t ldc, int first);
+
+    /* bf16 compute: b[p] is [kc/2][16][2] bf16, a rows bf16, kc even; products
+     * accumulate in f32 pair by pair. expand_bf16 makes such panels. NULL =
+     * not there on this machine. */
+    void (*gemm_bf16)(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b, size_t ldp,
+                      float *c, size_t ldc, int first);
+    void (*expand_bf16)(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
+    void (*to_bf16)(int n, const float *x, uint16_t *y);
+
+    /* One row of an epilogue: y = act(c + bias) * scale + residual.
+     * bias and residual may be NULL; y may be residual. */
+    void (*epilogue)(int n, float *y, const float *c, const float *bias, const float *residual,
+                     bt_act act, float alpha, float scale);
+
+    /* ---- elementwise ---- */
+
+    void (*act)(int n, float *y, const float *x, bt_act act, float alpha);
+    void (*add)(int n, float *y, const float *a, const float *b);
+    void (*mul)(int n, float *y, const float *a, const float *b);
+    void (*scale)(int n, float *y, const float *x, float s);      /* y = s * x */
+    void (*axpy)(int n, float *y, const float *x, float s);       /* y += s * x */
+    void (*gate)(int n, float *y, const float *a, bt_act act_a, const float *b, bt_act act_b); /* act_a(a) * act_b(b) */
+
+    /* ---- rows ---- */
+
+    /* y = (x - mean) / sqrt(var + eps) * gamma + beta; sums in double or with
+     * error no worse; gamma, beta may be NULL. */
+    void (*layer_norm)(int n, float *y, const float *x, const float *gamma, const float *beta, float eps);
+    void (*rms_norm)(int n, float *y, const float *x, const float *gamma, float eps);
+    /* sum[c] += x[c], sq[c] += x[c]^2 over rows, in double. */
+    void (*channel_sums)(int rows, int c, const float *x, size_t ldx, double *sum, double *sq);
+    /* y = act(x * mul[c] + add[c]) for one row */
+    void (*affine)(int n, float *y, const float *x, const float *mul, const float *add, bt_act act);
+    void (*softmax)(int n, float *y, const float *x);
+    /* Rotary embedding of one head row of d: pairs (i, i + d/2) if neox else
+     * (2i, 2i + 1), angle i has cos[i], sin[i], i < d/2. In place. */
+    void (*rope)(int d, float *x, const float *cos, const float *sin, int neox);
+    /* One output row of a depthwise 1-D convolution, channels c: y = bias +
+     * sum_t x[t][.] * w[t][.], x[t] a row pointer or NULL (padding), w [taps][c]. */
+    void (*depthwise)(int c, int taps, float *y, const float *const *x, const float *w, const float *bias);
+
+    size_t (*attention_scratch)(int nq, int d);
+    void (*attention)(const bt_attn *a);
+} bt_kernels;
+
+/* Fills the table for these flags (of bt_cpu_flags, possibly capped). */
+void bt_kernels_init(bt_kernels *t, uint32_t cpu);
+
+#endif
