@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * What an op is. One op is one file in graph/ops (or in a module): a builder
+ * function that checks shapes and makes a node, and one descriptor.
+ */
+#ifndef BT_GRAPH_OP_H
+#define BT_GRAPH_OP_H
+
+#include "graph/graph.h"
+
+enum {
+    BT_MAX_SRC = 6,
+    BT_MAX_WEIGHTS = 6,
+};
+
+enum {
+    BT_OP_INPLACE = 1, /* may write its output over source 0 of the same shape */
+    BT_OP_ACT = 2,     /* honours node->act (a following activation is fused) */
+    BT_OP_RESIDUAL = 4,/* honours node->residual: y = act(..) + residual */
+    BT_OP_VIEW = 8,    /* shares source 0's memory at node->view_offset; never run */
+};
+
+typedef struct bt_step bt_step;
+
+/* Where one tensor lies during a run; rows are `ld` values apart. */
+typedef struct bt_mem {
+    float *data;
+    int64_t ld;
+} bt_mem;
+
+/* One thread's view of a run. */
+typedef struct bt_exec {
+    const bt_kernels *kernels;
+    const int64_t *params; /* BT_PARAM_* */
+    void *scratch;         /* this thread's, op->scratch bytes, 64-aligned */
+    void *shared;          /* this step's, op->shared bytes, seen by all threads */
+    int threads;
+} bt_exec;
+
+typedef struct bt_op {
+    const char *name;
+    unsigned flags;
+    int phases; /* 0 means 1; a barrier stands between phases */
+    /* Tiles of a phase; tiles are independent and any thread may run any. Must
+     * follow from the node alone (shape, weights, kernels), not from threads. */
+    int64_t (*tiles)(const bt_node *n, const bt_exec *x, int phase);
+    void (*run)(const bt_node *n, const bt_exec *x, int phase, int64_t tile);
+    size_t (*scratch)(const bt_node *n, const bt_kernels *k); /* per thread; NULL: none */
+    size_t (*shared)(const bt_node *n, const bt_kernels *k);  /* per step; NULL: none */
+    void (*cost)(const bt_node *n, double *flops, double *bytes); /* NULL: memory traffic only */
+} bt_op;
+
+struct bt_node {
+    const bt_op *op; /* NULL: an input */
+    bt_shape shape;
+    int is_ids;      /* int32 data */
+    int is_output;
+    int index;       /* order of creation, which is an order of evaluation */
+    bt_precision precision;
+    bt_node *src[BT_MAX_SRC];
+    const bt_weight *w[BT_MAX_WEIGHTS];
+    const void *attr; /* the op's own parameters, in the graph's memory */
+
+    /* epilogue, filled by the planner's fusing */
+    bt_act act;
+    float alpha;
+    bt_node *residual;
+
+    /* layout, filled by the planner */
+    int64_t view_offset; /* values from the start of src[0]'s memory (views) */
+    bt_mem mem;
+    const void *packed;  /* bt_packed of w[0], matrix-multiply ops */
+    size_t shared_offset;
+};
+
+static inline int64_t bt_rows(bt_shape s) { return s.n * s.h * s.w; }
+static inline float *bt_row(const bt_node *n, int64_t row) { return n->mem.data + row * n->mem.ld; }
+
+/* A new node with a copy of attr; NULL (sticky) if any of the n_src is NULL or
+ * memory is short. */
+bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *src, int n_src,
+                     const void *attr, size_t attr_size);
+bt_weights *bt_graph_weights(bt_graph *g);
+
+/* Values of a small weight (norm, bias) as floats, cached with the weights for
+ * their lifetime; call from builders, sticky error and NULL on failure. */
+const float *bt_weight_f32(bt_graph *g, const bt_weight *w);
+
+#endif
