@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ * The plug-in ABI: a module is one const descriptor.
+ *
+ * The in-tree modules use nothing that a plug-in could not. A shared object
+ * exports `const bt_module *bt_module_entry(void)`; it is loaded only by the
+ * exact version it was built for (BT_MODULE_ABI and BT_VERSION).
+ */
+#ifndef BT_MODULES_MODULE_H
+#define BT_MODULES_MODULE_H
+
+#include <bottega.h>
+
+#include "base/alloc.h"
+#include "formats/store.h"
+#include "graph/graph.h"
+
+#define BT_MODULE_ABI 1
+
+/* An option: where its value lies in the module's option struct, and all that
+ * a command line, a JSON job, a help page or a dialog needs to know of it.
+ * Field types: BOOL, CHOICE: int (the choice's index); INT: int64_t; UINT64:
+ * uint64_t; FLOAT: double; STRING: const char * (never NULL; may hold any
+ * text) . A default of "" on a number means "unset": INT64_MIN or NAN, and the
+ * module fills in the model's own value. */
+typedef struct bt_option {
+    const char *name, *short_name, *aliases;
+    bt_option_type type;
+    size_t offset;
+    const char *default_value;
+    double min, max;
+    const char *choices; /* "a,b=c,d": "b" and "c" are spellings of choice 1 */
+    const char *unit;
+    const char *help;
+} bt_option;
+
+#define BT_INT_UNSET INT64_MIN
+
+typedef struct bt_module_job bt_module_job; /* a module's own; opaque to the engine */
+
+/* What a run gets from the engine and gives back to it. All calls are safe to
+ * make from the thread that runs the job only. */
+typedef struct bt_run {
+    void *host;                  /* the engine's */
+    const void *options;         /* the module's option struct, filled and checked */
+    const atomic_bool *cancel;   /* pass it to bt_plan_run */
+    const bt_image *(*image_in)(void *host, const char *name); /* "init", "mask"; NULL: not set */
+    bt_trace *trace;             /* NULL unless profiling; attach to every plan */
+    bt_error *error;
+
+    /* Each returns BT_OK or BT_ECANCELLED. */
+    bt_status (*progress)(void *host, const char *stage, int done, int total);
+    bt_status (*token)(void *host, int32_t id, const char *text, size_t len); /* appends to the job's text */
+    bt_status (*samples)(void *host, int sample_rate, const float *mono, size_t n); /* appends; copied */
+    /* A finished picture, RGB rows from the top, copied; infotext as A1111's. */
+    bt_status (*image)(void *host, int width, int height, const uint8_t *rgb, const char *infotext);
+    /* A fact for the report: a JSON value as text ("12.5", "\"ddim\""). Also
+     * becomes the option's value in force if `name` is an option. */
+    bt_status (*report)(void *host, const char *name, const char *json);
+} bt_run;
+
+typedef struct bt_module {
+    uint32_t abi;        /* BT_MODULE_ABI */
+    const char *version; /* BT_VERSION it was built with */
+    const char *name;    /* "llama", "diffusion", "vits" */
+    bt_kind kind;
+    const bt_option *options; /* ends with a zeroed entry */
+    size_t options_size;      /* sizeof the option struct */
+
+    /* 0: not mine; else how sure, 100 = certain. Must not allocate much. */
+    int (*probe)(const bt_store *s);
+    /* The module keeps `s` and closes it in `close` if open succeeds. `c`
+     * outlives the model. A model is immutable and used by many jobs at once. */
+    bt_status (*open)(bt_store *s, const bt_compute *c, void **model, bt_error *err);
+    void (*close)(void *model);
+    bt_status (*describe)(void *model, bt_buf *json); /* a JSON object */
+
+    bt_status (*job_open)(void *model, bt_module_job **job, bt_error *err);
+    void (*job_close)(bt_module_job *job);
+    /* Memory and work of a run with these options, without packing or running. */
+    bt_status (*estimate)(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
+    bt_status (*run)(bt_module_job *job, const bt_run *r);
+
+    /* Optional (NULL). Results: bt_alloc'ed. */
+    bt_status (*tokenize)(void *model, const char *text, size_t len, int special, int32_t **ids, size_t *n, bt_error *err);
+    bt_status (*detokenize)(void *model, const int32_t *ids, size_t n, char **text, size_t *len, bt_error *err);
+} bt_module;
+
+/* modules/registry.c: the modules built in, ends with NULL. */
+extern const bt_module *const bt_modules[];
+
+#endif
