@@ -19,8 +19,14 @@ char *bt_strdup(const char *s);
 char *bt_strndup(const char *s, size_t n);
 
 /* false on overflow */
-static inline bool bt_mul_ok(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool bt_add_ok(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool bt_mul_ok(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool bt_add_ok(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
 
 /* A growable byte string; always zero-terminated once written to. Failure is
  * sticky: check `failed` (or bt_buf_take) once at the end. */
@@ -38,7 +44,8 @@ void bt_buf_json(bt_buf *b, const char *s, size_t n);
 char *bt_buf_take(bt_buf *b); /* the string (bt_release), or NULL if anything failed; b is reset */
 void bt_buf_free(bt_buf *b);
 
-/* Test builds only (BT_FAULTS): allocation number n from now fails, 0 = none. */
-void bt_fault_after(long n);
+/* Test builds only (BT_FAULTS): allocation number n from now fails, 0 = none.
+ * Returns what is left of the former count: 0 once that failure happened. */
+long bt_fault_after(long n);
 
 #endif

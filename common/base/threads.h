@@ -8,6 +8,10 @@
 
 /* Processors this process may use: affinity and cgroup quota, at least 1. */
 int bt_cpu_count(void);
+/* Its second half: the smallest processor quota on the way from this process's
+ * group to the root, 0 = none. `proc` is /proc/self/cgroup or a test's copy,
+ * `sys` the place where the hierarchies are mounted. */
+double bt_cgroup_quota(const char *proc, const char *sys);
 
 /* Seconds of a monotonic clock. */
 double bt_now(void);
