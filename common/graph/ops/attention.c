@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * Multi-head attention between rows that lie in memory as they come out of the
+ * projections: a head is a range of channels, nothing is transposed.
+ */
+#include <math.h>
+
+#include "graph/op.h"
+
+enum { TILE = 64 }; /* query rows of one head */
+
+typedef struct attr {
+    int n_head, n_kv, d, causal;
+    float scale;
+} attr;
+
+static int64_t blocks(const bt_node *n)
+{
+    return (n->shape.h * n->shape.w + TILE - 1) / TILE;
+}
+
+static int64_t attention_tiles(const bt_node *n, const bt_exec *x, int phase)
+{
+    (void)x, (void)phase;
+    return n->shape.n * ((const attr *)n->attr)->n_head * blocks(n);
+}
+
+/* Tiles: batch member, head, block of query rows; the last runs fastest, so
+ * that a thread's next tile finds the head's keys and values in cache. */
+static void attention_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
+{
+    (void)phase;
+    const attr *a = n->attr;
+    const bt_node *q = n->src[0], *k = n->src[1], *v = n->src[2];
+    int64_t nq = n->shape.h * n->shape.w, nk = k->shape.h * k->shape.w;
+    int64_t row = tile % blocks(n) * TILE;
+    int64_t head = tile / blocks(n) % a->n_head;
+    int64_t batch = tile / blocks(n) / a->n_head;
+    int64_t kv = head / (a->n_head / a->n_kv);
+
+    x->kernels->attention(&(bt_attn){
+        .out = bt_row(n, batch * nq + row) + head * a->d,
+        .q = bt_row(q, batch * nq + row) + head * a->d,
+        .k = bt_row(k, batch * nk) + kv * a->d,
+        .v = bt_row(v, batch * nk) + kv * a->d,
+        .ldo = (size_t)n->mem.ld,
+        .ldq = (size_t)q->mem.ld,
+        .ldk = (size_t)k->mem.ld,
+        .ldv = (size_t)v->mem.ld,
+        .nq = (int)(nq - row < TILE ? nq - row : TILE),
+        .nk = (int)nk,
+        .d = a->d,
+        .causal = a->causal ? (int)row : -1,
+        .scale = a->scale,
+        .scratch = x->scratch,
+    });
+}
+
+static size_t attention_scratch(const bt_node *n, const bt_kernels *k)
+{
+    int64_t nq = n->shape.h * n->shape.w;
+    return k->attention_scratch(nq < TILE ? (int)nq : TILE, ((const attr *)n->attr)->d);
+}
+
+static void attention_cost(const bt_node *n, double *flops, double *bytes)
+{
+    const bt_node *k = n->src[1];
+    double rows = (double)bt_rows(n->shape), nk = (double)(k->shape.h * k->shape.w);
+    *flops = 4 * rows * nk * (double)n->shape.c * (((const attr *)n->attr)->causal ? 0.5 : 1);
+    double kv = (double)bt_rows(k->shape) * (double)k->shape.c;
+    *bytes = 8 * (rows * (double)n->shape.c + kv);
+}
+
+static const bt_op op_attention = {
+    .name = "attention",
+    .tiles = attention_tiles,
+    .run = attention_run,
+    .scratch = attention_scratch,
+    .cost = attention_cost,
+};
+
+bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
+                      float scale, int causal)
+{
+    if (!q || !k || !v)
+        return NULL;
+    bt_shape sq = q->shape, sk = k->shape, sv = v->shape;
+    if (n_head < 1 || n_kv < 1 || n_head % n_kv || sq.c % n_head || sq.c / n_head > 256)
+        return bt_graph_fail(g, "attention: %lld channels in %d heads over %d", (long long)sq.c,
+                             n_head, n_kv);
+    int64_t d = sq.c / n_head;
+    if (sk.c != d * n_kv || sv.c != sk.c || sk.n != sq.n || sv.n != sq.n ||
+        sk.h * sk.w != sv.h * sv.w)
+        return bt_graph_fail(g, "attention: keys and values do not fit the queries");
+    if (sk.h * sk.w > INT32_MAX || sq.h * sq.w > INT32_MAX)
+        return bt_graph_fail(g, "attention: too many rows");
+
+    attr a = { n_head, n_kv, (int)d, causal, scale != 0 ? scale : 1 / sqrtf((float)d) };
+    return bt_node_new(g, &op_attention, sq, (bt_node *[]){ q, k, v }, 3, &a, sizeof a);
+}
