@@ -56,8 +56,9 @@ void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k);
 
 /* One block of an activation row in the int8 compute type: x ~ d * q. */
 typedef struct bt_qa {
-    float d;   /* max|x| / 127 */
-    float ds;  /* d * sum(q) */
+    float d;      /* max|x| / 127 */
+    float ds;     /* d * sum(q) */
+    int32_t corr; /* -128 * sum(q): undoes weights stored as unsigned */
     int8_t q[BT_QA];
 } bt_qa;
 
@@ -92,7 +93,9 @@ typedef struct bt_kernels {
 
     /* c[i][16p + r] = (first ? 0 : c[..]) + sum_k a[i][k] * b[p][k][r], one
      * fused multiply-add per k in rising k, for i < m <= gemm_mr and
-     * p < np <= gemm_np; b[p] starts at b + p * ldp. c rows ldc apart. */
+     * p < np <= gemm_np; b[p] starts at b + p * ldp (floats). c rows ldc apart.
+     * (Here and below, the scalar kernels multiply, then add: a fused operation
+     * is a slow library call without FMA, and bytes are promised per ISA.) */
     void (*gemm_f32)(int m, int np, int kc, const float *const *a, const float *b, size_t ldp,
                      float *c, size_t ldc, int first);
 
@@ -103,7 +106,7 @@ typedef struct bt_kernels {
                                      size_t panel_bytes, float *c);
 
     /* q[0..k/32) of the row x: d = max|x|/127, q = round to nearest even of
-     * x/d (0 if d is 0). k % 32 == 0. */
+     * x/d (0 if d is 0), cut to +-127. k % 32 == 0. */
     void (*quantize_a)(int k, const float *x, bt_qa *q);
 
     /* int8 compute: per block b of 32 in rising b, with exact integer dot
@@ -111,15 +114,17 @@ typedef struct bt_kernels {
      * types with an offset (Q4_1's minimum m), then c = fma(m, a.ds, c).
      * q_w is the signed value (Q4_0: nibble - 8). kb blocks; panel data of
      * block b0 starts at panels + b0 * bytes of a packed block (the caller
-     * does this). Indexed by type (Q8_0, Q4_0, Q4_1); NULL = not there. */
-    void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a, const void *panels,
-                                    size_t panel_bytes, float *c, size_t ldc, int first);
+     * does this). Any m and np: each panel is read and unpacked once per up to
+     * 16 rows. Indexed by type (Q8_0, Q4_0, Q4_1); NULL = not there. */
+    void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a,
+                                    const void *panels, size_t panel_bytes, float *c,
+                                    size_t ldc, int first);
 
     /* bf16 compute: b[p] is [kc/2][16][2] bf16, a rows bf16, kc even; products
      * accumulate in f32 pair by pair. expand_bf16 makes such panels. NULL =
-     * not there on this machine. */
-    void (*gemm_bf16)(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b, size_t ldp,
-                      float *c, size_t ldc, int first);
+     * no gain on this machine; the scalar table has them as the oracle. */
+    void (*gemm_bf16)(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b,
+                      size_t ldp, float *c, size_t ldc, int first);
     void (*expand_bf16)(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
     void (*to_bf16)(int n, const float *x, uint16_t *y);
 
@@ -135,25 +140,29 @@ typedef struct bt_kernels {
     void (*mul)(int n, float *y, const float *a, const float *b);
     void (*scale)(int n, float *y, const float *x, float s);      /* y = s * x */
     void (*axpy)(int n, float *y, const float *x, float s);       /* y += s * x */
-    void (*gate)(int n, float *y, const float *a, bt_act act_a, const float *b, bt_act act_b); /* act_a(a) * act_b(b) */
+    /* y = act_a(a) * act_b(b) */
+    void (*gate)(int n, float *y, const float *a, bt_act act_a, const float *b, bt_act act_b);
 
     /* ---- rows ---- */
 
     /* y = (x - mean) / sqrt(var + eps) * gamma + beta; sums in double or with
      * error no worse; gamma, beta may be NULL. */
-    void (*layer_norm)(int n, float *y, const float *x, const float *gamma, const float *beta, float eps);
+    void (*layer_norm)(int n, float *y, const float *x, const float *gamma, const float *beta,
+                       float eps);
     void (*rms_norm)(int n, float *y, const float *x, const float *gamma, float eps);
     /* sum[c] += x[c], sq[c] += x[c]^2 over rows, in double. */
     void (*channel_sums)(int rows, int c, const float *x, size_t ldx, double *sum, double *sq);
     /* y = act(x * mul[c] + add[c]) for one row */
-    void (*affine)(int n, float *y, const float *x, const float *mul, const float *add, bt_act act);
+    void (*affine)(int n, float *y, const float *x, const float *mul, const float *add,
+                   bt_act act);
     void (*softmax)(int n, float *y, const float *x);
     /* Rotary embedding of one head row of d: pairs (i, i + d/2) if neox else
      * (2i, 2i + 1), angle i has cos[i], sin[i], i < d/2. In place. */
     void (*rope)(int d, float *x, const float *cos, const float *sin, int neox);
     /* One output row of a depthwise 1-D convolution, channels c: y = bias +
      * sum_t x[t][.] * w[t][.], x[t] a row pointer or NULL (padding), w [taps][c]. */
-    void (*depthwise)(int c, int taps, float *y, const float *const *x, const float *w, const float *bias);
+    void (*depthwise)(int c, int taps, float *y, const float *const *x, const float *w,
+                      const float *bias);
 
     size_t (*attention_scratch)(int nq, int d);
     void (*attention)(const bt_attn *a);

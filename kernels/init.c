@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * Fills the table of kernels: scalar first, then overlays. */
+#include "ref/ref.h"
+
+#include <string.h>
+
+void bt_kernels_init(bt_kernels *t, uint32_t cpu)
+{
+    memset(t, 0, sizeof *t);
+    t->isa = "scalar";
+    t->cpu = cpu;
+    bt_kernels_init_gemm__scalar(t);
+    bt_kernels_init_elem__scalar(t);
+    bt_kernels_init_rows__scalar(t);
+    bt_kernels_init_attention__scalar(t);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * The scalar kernels. Contracts: ../kernels.h. Inside the room only: overlays
+ * fall back on these for what they do not speed up.
+ */
+#ifndef BT_KERNELS_REF_H
+#define BT_KERNELS_REF_H
+
+#include "../kernels.h"
+
+void bt_kernels_init_gemm__scalar(bt_kernels *t);
+void bt_kernels_init_elem__scalar(bt_kernels *t);
+void bt_kernels_init_rows__scalar(bt_kernels *t);
+void bt_kernels_init_attention__scalar(bt_kernels *t);
+
+void bt_expand__scalar(bt_dtype t, float *dst, const void *panel, int k0, int kc);
+void bt_expand_bf16__scalar(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
+
+#endif
