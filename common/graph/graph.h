@@ -50,7 +50,8 @@ typedef struct bt_compute {
 
 /* ---- weights: the tensors of a store, packed once when first used ------ */
 
-/* `store` and `compute` must outlive the weights. Thread-safe. */
+/* `store` (NULL: only made weights) and `compute` must outlive the weights.
+ * Thread-safe. */
 bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out, bt_error *err);
 void bt_weights_free(bt_weights *ws);
 const bt_compute *bt_weights_compute(const bt_weights *ws);

@@ -16,7 +16,7 @@ enum {
     BT_OP_INPLACE = 1, /* may write its output over source 0 of the same shape */
     BT_OP_ACT = 2,     /* honours node->act (a following activation is fused) */
     BT_OP_RESIDUAL = 4,/* honours node->residual: y = act(..) + residual */
-    BT_OP_VIEW = 8,    /* shares source 0's memory at node->view_offset; never run */
+    BT_OP_VIEW = 8,    /* shares source 0's memory from value view_offset on; never run */
 };
 
 typedef struct bt_step bt_step;
@@ -33,7 +33,6 @@ typedef struct bt_exec {
     const int64_t *params; /* BT_PARAM_* */
     void *scratch;         /* this thread's, op->scratch bytes, 64-aligned */
     void *shared;          /* this step's, op->shared bytes, seen by all threads */
-    int threads;
 } bt_exec;
 
 typedef struct bt_op {
@@ -47,6 +46,8 @@ typedef struct bt_op {
     size_t (*scratch)(const bt_node *n, const bt_kernels *k); /* per thread; NULL: none */
     size_t (*shared)(const bt_node *n, const bt_kernels *k);  /* per step; NULL: none */
     void (*cost)(const bt_node *n, double *flops, double *bytes); /* NULL: memory traffic only */
+    /* Before the first run: packs weights (sets node->packed). NULL: nothing. */
+    bt_status (*prepare)(bt_node *n, const bt_kernels *k, bt_error *err);
 } bt_op;
 
 struct bt_node {
@@ -66,7 +67,8 @@ struct bt_node {
     bt_node *residual;
 
     /* layout, filled by the planner */
-    int64_t view_offset; /* values from the start of src[0]'s memory (views) */
+    int64_t view_offset; /* set by a view's builder */
+    size_t arena_offset; /* bytes; not for views */
     bt_mem mem;
     const void *packed;  /* bt_packed of w[0], matrix-multiply ops */
     size_t shared_offset;
@@ -79,6 +81,8 @@ static inline float *bt_row(const bt_node *n, int64_t row) { return n->mem.data 
  * memory is short. */
 bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *src, int n_src,
                      const void *attr, size_t attr_size);
+/* Gives a node its attributes after the fact; false (sticky): no memory. */
+bool bt_node_set_attr(bt_graph *g, bt_node *n, const void *attr, size_t size);
 bt_weights *bt_graph_weights(bt_graph *g);
 
 /* Values of a small weight (norm, bias) as floats, cached with the weights for

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ * Runs a plan: one parallel region per run. Every step's work is cut into
+ * tiles that threads claim; a light barrier stands between phases.
+ */
+#include "graph/plan.h"
+
+#include <omp.h>
+#include <string.h>
+
+bt_status bt_plan_create(bt_graph *g, bt_plan **out, bt_error *err)
+{
+    *out = NULL;
+    if (g->error.status != BT_OK) {
+        bt_status st = bt_fail(err, g->error.status, "%s", g->error.text);
+        bt_graph_free(g);
+        return st;
+    }
+    bt_plan *p = bt_calloc(1, sizeof *p);
+    if (!p) {
+        bt_graph_free(g);
+        return bt_fail(err, BT_ENOMEM, "no memory for a plan");
+    }
+    p->g = g;
+    p->compute = bt_weights_compute(g->ws);
+    bt_status st = bt_plan_fuse(p, err);
+    if (st == BT_OK)
+        st = bt_plan_layout(p, err);
+    for (int i = 0; st == BT_OK && i < p->n_steps; i++) {
+        const bt_node *n = p->steps[i];
+        size_t s = n->op->scratch ? n->op->scratch(n, p->compute->kernels) : 0;
+        if (s > p->scratch_bytes)
+            p->scratch_bytes = s;
+    }
+    p->scratch_bytes = (p->scratch_bytes + 63) / 64 * 64;
+    if (st != BT_OK) {
+        bt_plan_free(p);
+        return st;
+    }
+    *out = p;
+    return BT_OK;
+}
+
+void bt_plan_free(bt_plan *p)
+{
+    if (!p)
+        return;
+    bt_graph_free(p->g);
+    bt_release(p->steps);
+    bt_release(p->arena);
+    bt_release(p->scratch);
+    bt_release((void *)p->claims);
+    bt_release(p);
+}
+
+uint64_t bt_plan_arena(const bt_plan *p)
+{
+    return p->arena_bytes + (uint64_t)p->scratch_bytes * p->compute->threads;
+}
+
+double bt_plan_flops(const bt_plan *p)
+{
+    double sum = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        double flops, bytes;
+        bt_node_cost(p->steps[i], &flops, &bytes);
+        sum += flops;
+    }
+    return sum;
+}
+
+void bt_plan_param(bt_plan *p, int which, int64_t value) { p->params[which] = value; }
+
+static bt_status plan_memory(bt_plan *p)
+{
+    if (p->arena)
+        return BT_OK;
+    p->arena = bt_alloc(p->arena_bytes);
+    p->scratch = bt_alloc(p->scratch_bytes * p->compute->threads);
+    p->claims = bt_calloc(p->n_phases + 1, sizeof *p->claims);
+    if (!p->arena || !p->scratch || !p->claims) {
+        bt_release(p->arena);
+        bt_release(p->scratch);
+        bt_release((void *)p->claims);
+        p->arena = p->scratch = NULL;
+        p->claims = NULL;
+        return BT_ENOMEM;
+    }
+    bt_plan_bind(p);
+    return BT_OK;
+}
+
+void *bt_plan_data(bt_plan *p, const bt_node *n)
+{
+    if (!n || (n->op && !n->is_output) || plan_memory(p) != BT_OK)
+        return NULL;
+    return n->mem.data;
+}
+
+static bt_status prepare(bt_plan *p, bt_error *err)
+{
+    if (p->prepared)
+        return BT_OK;
+    if (plan_memory(p) != BT_OK)
+        return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
+                       (unsigned long long)(bt_plan_arena(p) >> 20));
+    for (int i = 0; i < p->n_steps; i++) {
+        bt_node *n = p->steps[i];
+        bt_status st = n->op->prepare ? n->op->prepare(n, p->compute->kernels, err) : BT_OK;
+        if (st != BT_OK)
+            return st;
+    }
+    p->prepared = true;
+    return BT_OK;
+}
+
+/* What all threads of one run share. */
+typedef struct team {
+    bt_plan *p;
+    const atomic_bool *cancel;
+    bt_barrier barrier;
+} team;
+
+/* Claims tiles of one phase until none are left. After a cancel the rest of
+ * the plan is walked through without work, so that all barriers are met. */
+static void run_phase(team *t, const bt_node *n, const bt_exec *x, int phase, atomic_llong *claim)
+{
+    int64_t tiles = n->op->tiles(n, x, phase);
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(claim, 1, memory_order_relaxed);
+        if (i >= tiles || (t->cancel && atomic_load_explicit(t->cancel, memory_order_relaxed)))
+            return;
+        n->op->run(n, x, phase, i);
+    }
+}
+
+static void run_thread(team *t, int thread, int n_threads)
+{
+    bt_plan *p = t->p;
+    bt_exec x = {
+        .kernels = p->compute->kernels,
+        .params = p->params,
+        .scratch = p->scratch + p->scratch_bytes * thread,
+    };
+    bt_trace *trace = thread == 0 ? p->trace : NULL;
+    int claim = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        const bt_node *n = p->steps[i];
+        double begin = trace ? bt_now() : 0;
+        x.shared = p->arena + n->shared_offset;
+        for (int phase = 0; phase < bt_op_phases(n->op); phase++) {
+            run_phase(t, n, &x, phase, &p->claims[claim++]);
+            if (n_threads > 1)
+                bt_barrier_wait(&t->barrier);
+        }
+        if (trace)
+            bt_trace_step(trace, p->trace_name, n, begin, bt_now());
+    }
+}
+
+bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err)
+{
+    bt_status st = prepare(p, err);
+    if (st != BT_OK)
+        return st;
+    for (int i = 0; i < p->n_phases; i++)
+        atomic_store_explicit(&p->claims[i], 0, memory_order_relaxed);
+    team t = { .p = p, .cancel = cancel };
+    if (p->compute->threads == 1) {
+        run_thread(&t, 0, 1);
+    } else {
+#pragma omp parallel num_threads(p->compute->threads)
+        {
+#pragma omp single
+            bt_barrier_init(&t.barrier, omp_get_num_threads());
+            run_thread(&t, omp_get_thread_num(), omp_get_num_threads());
+        }
+    }
+    if (cancel && atomic_load(cancel))
+        return bt_fail(err, BT_ECANCELLED, "cancelled");
+    return BT_OK;
+}
+
+void bt_trace_attach(bt_plan *p, bt_trace *t, const char *name)
+{
+    p->trace = t;
+    p->trace_name = name;
+}

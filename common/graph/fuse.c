@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * Fusing: the consumer takes the producer's place. y = act(linear(x)) becomes
+ * one linear node with an activation in its epilogue, standing where act stood;
+ * then y + r becomes the same node with a residual.
+ */
+#include "graph/plan.h"
+
+#include "graph/ops.h"
+
+static void count_uses(const bt_graph *g, int *uses)
+{
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int j = 0; j < BT_MAX_SRC && g->nodes[i]->src[j]; j++)
+            uses[g->nodes[i]->src[j]->index]++;
+}
+
+static bool same_shape(bt_shape a, bt_shape b)
+{
+    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
+/* May `by` absorb `n`? Only if nobody else wants n's value as it is. */
+static bool absorbable(const bt_node *n, const bt_node *by, unsigned flag, const int *uses)
+{
+    return n->op && n->op->flags & flag && uses[n->index] == 1 && !n->is_output && !n->residual &&
+           same_shape(n->shape, by->shape);
+}
+
+static void absorb(bt_node *n, const bt_node *made)
+{
+    bt_shape shape = n->shape;
+    int index = n->index, is_output = n->is_output;
+    *n = *made;
+    n->shape = shape;
+    n->index = index;
+    n->is_output = is_output;
+}
+
+static void fuse_act(bt_node *n, const int *uses)
+{
+    bt_node *x = n->src[0];
+    bt_act act;
+    float alpha;
+    if (!bt_node_is_act(n, &act, &alpha) || !absorbable(x, n, BT_OP_ACT, uses) || x->act)
+        return;
+    absorb(n, x);
+    n->act = act;
+    n->alpha = alpha;
+}
+
+static void fuse_residual(bt_node *n, const int *uses)
+{
+    if (!bt_node_is_add(n) || !same_shape(n->src[0]->shape, n->src[1]->shape) || n->src[0] == n->src[1])
+        return;
+    for (int i = 1; i >= 0; i--) { /* the later one is usually the branch */
+        bt_node *x = n->src[i], *other = n->src[1 - i];
+        if (!absorbable(x, n, BT_OP_RESIDUAL, uses))
+            continue;
+        absorb(n, x);
+        n->residual = other;
+        return;
+    }
+}
+
+static void mark(bt_node *n, bool *live)
+{
+    live[n->index] = true; /* sources come before: one backward sweep marks all */
+}
+
+static void mark_live(const bt_graph *g, bool *live)
+{
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        bt_node *n = g->nodes[i];
+        if (n->is_output)
+            live[i] = true;
+        if (!live[i])
+            continue;
+        for (int j = 0; j < BT_MAX_SRC && n->src[j]; j++)
+            mark(n->src[j], live);
+        if (n->residual)
+            mark(n->residual, live);
+    }
+}
+
+bt_status bt_plan_fuse(bt_plan *p, bt_error *err)
+{
+    bt_graph *g = p->g;
+    int *uses = bt_calloc(g->n_nodes + 1, sizeof *uses);
+    bool *live = bt_calloc(g->n_nodes + 1, sizeof *live);
+    p->steps = bt_calloc(g->n_nodes + 1, sizeof *p->steps);
+    if (!uses || !live || !p->steps) {
+        bt_release(uses);
+        bt_release(live);
+        return bt_fail(err, BT_ENOMEM, "no memory for a plan of %d nodes", g->n_nodes);
+    }
+    count_uses(g, uses);
+    for (int i = 0; i < g->n_nodes; i++) {
+        fuse_act(g->nodes[i], uses);
+        fuse_residual(g->nodes[i], uses);
+    }
+    mark_live(g, live);
+    for (int i = 0; i < g->n_nodes; i++) {
+        bt_node *n = g->nodes[i];
+        if (!live[i] || !n->op || n->op->flags & BT_OP_VIEW)
+            continue;
+        p->steps[p->n_steps++] = n;
+        p->n_phases += bt_op_phases(n->op);
+    }
+    bt_release(uses);
+    bt_release(live);
+    return BT_OK;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * What ops and the planner tell each other beyond the builder functions.
+ */
+#ifndef BT_GRAPH_OPS_H
+#define BT_GRAPH_OPS_H
+
+#include "graph/op.h"
+
+/* Is this node a plain activation, a plain sum? (ops/elementwise.c) */
+bool bt_node_is_act(const bt_node *n, bt_act *act, float *alpha);
+bool bt_node_is_add(const bt_node *n);
+
+/* bt_conv1d with groups = channels: W [c, 1, k] (ops/depthwise.c) */
+bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
+
+#endif

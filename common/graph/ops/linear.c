@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * Linear layers and convolutions: shapes, then the one matrix multiply.
+ */
+#include "graph/ops/matmul.h"
+
+static bt_node *bad_weight(bt_graph *g, const bt_weight *w, int64_t in)
+{
+    return bt_graph_fail(g, "tensor %s: %lld x %lld does not fit %lld input channels", bt_weight_tensor(w)->name,
+                         (long long)bt_weight_dim(w, 0), (long long)bt_weight_dim(w, 1), (long long)in);
+}
+
+bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b)
+{
+    if (!x || !w)
+        return NULL;
+    bt_shape s = x->shape;
+    if (bt_weight_dim(w, 1) != s.c || bt_tensor_count(bt_weight_tensor(w)) != bt_weight_dim(w, 0) * s.c)
+        return bad_weight(g, w, s.c);
+    s.c = bt_weight_dim(w, 0);
+    bt_mm mm = { .kind = BT_MM_LINEAR, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .upsample = 1 };
+    return bt_matmul_node(g, x, s, mm, w, b);
+}
+
+static int64_t out_len(int64_t in, int before, int after, int k, const bt_mm *mm)
+{
+    int64_t span = in * mm->upsample + before + after - (int64_t)mm->dilation * (k - 1) - 1;
+    return span < 0 ? 0 : span / mm->stride + 1;
+}
+
+static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p, int64_t kh, int64_t kw)
+{
+    bt_shape s = x->shape;
+    if (bt_weight_dim(w, 1) != s.c || kh < 1 || kw < 1 || kh > 4096 || kw > 4096)
+        return bad_weight(g, w, s.c);
+    if (p.stride < 0 || p.dilation < 0 || p.top < 0 || p.left < 0 || p.bottom < 0 || p.right < 0)
+        return bt_graph_fail(g, "convolution %s: negative parameters", bt_weight_tensor(w)->name);
+    bt_mm mm = {
+        .kind = BT_MM_CONV,
+        .kh = (int)kh,
+        .kw = (int)kw,
+        .stride = p.stride ? p.stride : 1,
+        .dilation = p.dilation ? p.dilation : 1,
+        .top = p.top,
+        .left = p.left,
+        .upsample = p.upsample ? p.upsample : 1,
+    };
+    s.h = kh == 1 && x->shape.h == 1 ? 1 : out_len(s.h, p.top, p.bottom, mm.kh, &mm);
+    s.w = out_len(s.w, p.left, p.right, mm.kw, &mm);
+    s.c = bt_weight_dim(w, 0);
+    if (kh == 1 && kw == 1 && mm.stride == 1 && mm.upsample == 1 && !p.top && !p.left && !p.bottom && !p.right)
+        mm.kind = BT_MM_LINEAR;
+    return bt_matmul_node(g, x, s, mm, w, b);
+}
+
+bt_node *bt_conv2d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p)
+{
+    if (!x || !w)
+        return NULL;
+    if (p.groups > 1)
+        return bt_graph_fail(g, "convolution %s: groups are not supported in 2-D", bt_weight_tensor(w)->name);
+    return conv(g, x, w, b, p, bt_weight_dim(w, 2), bt_weight_dim(w, 3));
+}
+
+bt_node *bt_conv1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p)
+{
+    if (!x || !w)
+        return NULL;
+    if (p.groups > 1)
+        return bt_depthwise1d(g, x, w, b, p);
+    if (x->shape.h != 1 || bt_weight_dim(w, 3) != 1)
+        return bt_graph_fail(g, "convolution %s is not 1-D", bt_weight_tensor(w)->name);
+    return conv(g, x, w, b, p, 1, bt_weight_dim(w, 2));
+}
+
+bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, int stride, int pad)
+{
+    if (!x || !w)
+        return NULL;
+    bt_shape s = x->shape;
+    int64_t k = bt_weight_dim(w, 2);
+    if (s.h != 1 || bt_weight_dim(w, 0) != s.c || bt_weight_dim(w, 3) != 1 || k > 4096 || stride < 1 || pad < 0)
+        return bad_weight(g, w, s.c);
+    s.w = (s.w - 1) * stride - 2 * (int64_t)pad + k;
+    s.c = bt_weight_dim(w, 1);
+    bt_mm mm = { .kind = BT_MM_TRANSPOSED, .kh = 1, .kw = (int)k, .stride = stride, .dilation = 1, .left = pad, .upsample = 1 };
+    return bt_matmul_node(g, x, s, mm, w, b);
+}

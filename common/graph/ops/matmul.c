@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT
+ * Packed matrix multiply with indirection (XNNPACK's idea: row pointers
+ * instead of im2col). Phase 0 turns input rows into the compute type (int8 or
+ * bf16) and clears the row of zeros that padding points to; phase 1 computes
+ * tiles of about 128 rows by 4 panels, each with its epilogue.
+ */
+#include "graph/ops/matmul.h"
+
+#include <string.h>
+
+enum {
+    CHUNK = 256,      /* input channels at a time: one expanded panel stays in L1 */
+    TILE_ROWS = 128,
+    TILE_PANELS = 4,
+    CONVERT_ROWS = 16,
+};
+
+/* ---- sizes ------------------------------------------------------------- */
+
+static size_t pad64(size_t n) { return (n + 63) / 64 * 64; }
+static int in_channels(const bt_node *n) { return (int)n->src[0]->shape.c; }
+
+/* Bytes of an input row in the compute type. */
+static size_t row_bytes(const bt_node *n)
+{
+    const bt_mm *mm = n->attr;
+    int k = in_channels(n);
+    if (mm->compute == BT_MM_F32)
+        return k * sizeof(float);
+    return mm->compute == BT_MM_BF16 ? k * sizeof(uint16_t) : k / BT_QA * sizeof(bt_qa);
+}
+
+static bool converts(const bt_node *n) { return ((const bt_mm *)n->attr)->compute != BT_MM_F32; }
+static bool has_padding(const bt_node *n) { return ((const bt_mm *)n->attr)->kind != BT_MM_LINEAR; }
+
+/* Shared memory: the row of zeros, then the converted rows. */
+static size_t mm_shared(const bt_node *n, const bt_kernels *k)
+{
+    (void)k;
+    if (!converts(n))
+        return has_padding(n) ? pad64(row_bytes(n)) : 0;
+    return pad64(row_bytes(n)) * (1 + (size_t)bt_rows(n->src[0]->shape));
+}
+
+/* How phase 1 is cut: rows in groups (the stride's phases of a transposed
+ * convolution, else one), groups in row tiles, outputs in panel tiles. */
+typedef struct grid {
+    int groups;
+    int64_t rows; /* of a group; the last groups may have one fewer per picture */
+    int64_t tile_rows, row_tiles, panel_tiles;
+} grid;
+
+static int64_t group_len(const bt_node *n, int group)
+{
+    const bt_mm *mm = n->attr;
+    return (n->shape.w - group + mm->stride - 1) / mm->stride;
+}
+
+static grid grid_of(const bt_node *n, const bt_kernels *k)
+{
+    const bt_mm *mm = n->attr;
+    grid g = { .groups = 1, .rows = bt_rows(n->shape) };
+    if (mm->kind == BT_MM_TRANSPOSED) {
+        g.groups = mm->stride < n->shape.w ? mm->stride : (int)n->shape.w;
+        g.rows = n->shape.n * group_len(n, 0);
+    }
+    int64_t mr = k->gemm_mr, most = TILE_ROWS / mr * mr;
+    g.row_tiles = (g.rows + most - 1) / most;
+    g.tile_rows = ((g.rows + g.row_tiles - 1) / g.row_tiles + mr - 1) / mr * mr;
+    g.row_tiles = (g.rows + g.tile_rows - 1) / g.tile_rows;
+    int64_t panels = (n->shape.c + BT_NR - 1) / BT_NR;
+    g.panel_tiles = (panels + TILE_PANELS - 1) / TILE_PANELS;
+    return g;
+}
+
+static int64_t mm_tiles(const bt_node *n, const bt_exec *x, int phase)
+{
+    if (phase == 0)
+        return converts(n) ? 1 + (bt_rows(n->src[0]->shape) + CONVERT_ROWS - 1) / CONVERT_ROWS : has_padding(n);
+    grid g = grid_of(n, x->kernels);
+    return g.groups * g.row_tiles * g.panel_tiles;
+}
+
+/* A thread's scratch: row pointers, the tile's sums, expanded panels. */
+typedef struct scratch {
+    const uint8_t **rows; /* [taps][tile_rows] */
+    float *c;             /* [tile_rows][TILE_PANELS * BT_NR] */
+    void *b;              /* gemm_np panels of CHUNK */
+} scratch;
+
+static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *base, scratch *s)
+{
+    const bt_mm *mm = n->attr;
+    int64_t tile_rows = grid_of(n, k).tile_rows;
+    size_t rows = pad64((size_t)mm->kh * mm->kw * tile_rows * sizeof(void *));
+    size_t c = pad64(tile_rows * TILE_PANELS * BT_NR * sizeof(float));
+    if (s)
+        *s = (scratch){ (const uint8_t **)base, (float *)(base + rows), base + rows + c };
+    return rows + c + (size_t)k->gemm_np * CHUNK * BT_NR * sizeof(float);
+}
+
+static size_t mm_scratch(const bt_node *n, const bt_kernels *k) { return scratch_layout(n, k, NULL, NULL); }
+
+static void mm_cost(const bt_node *n, double *flops, double *bytes)
+{
+    const bt_mm *mm = n->attr;
+    double rows = (double)bt_rows(mm->kind == BT_MM_TRANSPOSED ? n->src[0]->shape : n->shape);
+    double weights = (double)n->shape.c * in_channels(n) * mm->kh * mm->kw;
+    *flops = 2 * rows * weights;
+    *bytes = weights * bt_dtypes[mm->type].bytes / bt_dtypes[mm->type].block +
+             4.0 * ((double)bt_rows(n->shape) * n->shape.c + (double)bt_rows(n->src[0]->shape) * in_channels(n));
+}
+
+/* ---- phase 0 ----------------------------------------------------------- */
+
+static void convert_row(const bt_node *n, const bt_exec *x, int64_t r)
+{
+    const bt_mm *mm = n->attr;
+    uint8_t *dst = (uint8_t *)x->shared + pad64(row_bytes(n)) * (1 + r);
+    const float *src = bt_row(n->src[0], r);
+    if (mm->compute == BT_MM_BF16)
+        x->kernels->to_bf16(in_channels(n), src, (uint16_t *)dst);
+    else
+        x->kernels->quantize_a(in_channels(n), src, (bt_qa *)dst);
+}
+
+static void convert_tile(const bt_node *n, const bt_exec *x, int64_t tile)
+{
+    if (tile == 0) {
+        memset(x->shared, 0, row_bytes(n));
+        return;
+    }
+    int64_t r0 = (tile - 1) * CONVERT_ROWS, rows = bt_rows(n->src[0]->shape);
+    for (int64_t r = r0; r < r0 + CONVERT_ROWS && r < rows; r++)
+        convert_row(n, x, r);
+}
+
+/* ---- phase 1: which input rows ----------------------------------------- */
+
+static const uint8_t *input_row(const bt_node *n, const bt_exec *x, int64_t r)
+{
+    if (r < 0)
+        return x->shared;
+    if (converts(n))
+        return (const uint8_t *)x->shared + pad64(row_bytes(n)) * (1 + r);
+    return (const uint8_t *)bt_row(n->src[0], r);
+}
+
+static int64_t conv_row(const bt_node *n, int64_t m, int tap)
+{
+    const bt_mm *mm = n->attr;
+    bt_shape in = n->src[0]->shape, out = n->shape;
+    int64_t ox = m % out.w, oy = m / out.w % out.h, b = m / (out.w * out.h);
+    int64_t iy = oy * mm->stride + (int64_t)(tap / mm->kw) * mm->dilation - mm->top;
+    int64_t ix = ox * mm->stride + (int64_t)(tap % mm->kw) * mm->dilation - mm->left;
+    if (iy < 0 || ix < 0 || iy >= in.h * mm->upsample || ix >= in.w * mm->upsample)
+        return -1;
+    return (b * in.h + iy / mm->upsample) * in.w + ix / mm->upsample;
+}
+
+/* Row m of a group is output position m * stride + group. */
+static int64_t transposed_out(const bt_node *n, int group, int64_t m)
+{
+    const bt_mm *mm = n->attr;
+    int64_t len = group_len(n, 0), b = m / len, i = m % len * mm->stride + group;
+    return i < n->shape.w ? b * n->shape.w + i : -1;
+}
+
+static int64_t transposed_row(const bt_node *n, int group, int64_t m, int tap)
+{
+    const bt_mm *mm = n->attr;
+    int64_t out = transposed_out(n, group, m), w = n->src[0]->shape.w;
+    if (out < 0)
+        return -1;
+    int64_t i = out % n->shape.w + mm->left - tap; /* a multiple of the stride */
+    return i < 0 || i / mm->stride >= w ? -1 : out / n->shape.w * w + i / mm->stride;
+}
+
+static int list_taps(const bt_mm *mm, int group, int *tap)
+{
+    int n = 0;
+    for (int t = 0; t < mm->kh * mm->kw; t++)
+        if (mm->kind != BT_MM_TRANSPOSED || (group + mm->left - t) % mm->stride == 0)
+            tap[n++] = t;
+    return n;
+}
+
+static int64_t source_row(const bt_node *n, int group, int64_t m, int tap)
+{
+    const bt_mm *mm = n->attr;
+    if (mm->kind == BT_MM_LINEAR)
+        return m;
+    return mm->kind == BT_MM_CONV ? conv_row(n, m, tap) : transposed_row(n, group, m, tap);
+}
+
+/* ---- phase 1: one tile ------------------------------------------------- */
+
+typedef struct work {
+    const bt_node *n;
+    const bt_kernels *k;
+    const bt_packed *packed;
+    scratch s;
+    int group, m;          /* rows in this tile */
+    int64_t m0, stride;    /* first row; rows between taps in s.rows */
+    int p0, np;            /* panels */
+    int taps;
+    const int *tap;
+} work;
+
+/* Sums of panels p..p+np (of the tile) over one tap and channels k0..k0+kc. */
+static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int first)
+{
+    const bt_packed *pk = w->packed;
+    const bt_mm *mm = w->n->attr;
+    const uint8_t *panel = bt_panel(pk, w->p0 + p, w->tap[t]);
+    size_t step = pk->taps * pk->panel_bytes, ldp = CHUNK * BT_NR;
+    const void *b = w->s.b;
+    bool bf16 = mm->compute == BT_MM_BF16;
+    if (!bf16 && pk->type == BT_F32) {
+        b = (const float *)panel + (size_t)k0 * BT_NR;
+        ldp = step / sizeof(float);
+    } else {
+        for (int i = 0; i < np; i++)
+            if (bf16)
+                w->k->expand_bf16(pk->type, (uint16_t *)w->s.b + i * ldp, panel + i * step, k0, kc);
+            else
+                w->k->expand(pk->type, (float *)w->s.b + i * ldp, panel + i * step, k0, kc);
+    }
+    const int ldc = TILE_PANELS * BT_NR, mr = w->k->gemm_mr;
+    size_t offset = (size_t)k0 * (bf16 ? sizeof(uint16_t) : sizeof(float));
+    for (int i = 0; i < w->m; i += mr) {
+        const uint8_t *a[BT_MAX_MR];
+        int m = w->m - i < mr ? w->m - i : mr;
+        for (int j = 0; j < m; j++)
+            a[j] = w->s.rows[t * w->stride + i + j] + offset;
+        float *c = w->s.c + (size_t)i * ldc + p * BT_NR;
+        if (bf16)
+            w->k->gemm_bf16(m, np, kc, (const uint16_t *const *)a, b, ldp, c, ldc, first);
+        else
+            w->k->gemm_f32(m, np, kc, (const float *const *)a, b, ldp, c, ldc, first);
+    }
+}
+
+static void sums_float(const work *w)
+{
+    const bt_packed *pk = w->packed;
+    for (int p = 0; p < w->np; p += w->k->gemm_np) {
+        int np = w->np - p < w->k->gemm_np ? w->np - p : w->k->gemm_np;
+        for (int t = 0; t < w->taps; t++)
+            for (int k0 = 0; k0 < pk->k; k0 += CHUNK)
+                chunk_float(w, p, np, t, k0, pk->k - k0 < CHUNK ? pk->k - k0 : CHUNK, t == 0 && k0 == 0);
+    }
+}
+
+static void sums_q8(const work *w)
+{
+    const bt_packed *pk = w->packed;
+    const int ldc = TILE_PANELS * BT_NR, mr = w->k->gemm_mr;
+    size_t step = pk->taps * pk->panel_bytes;
+    for (int p = 0; p < w->np; p += w->k->gemm_np) {
+        int np = w->np - p < w->k->gemm_np ? w->np - p : w->k->gemm_np;
+        for (int t = 0; t < w->taps; t++)
+            for (int i = 0; i < w->m; i += mr)
+                w->k->gemm_q8[pk->type](w->m - i < mr ? w->m - i : mr, np, pk->k / BT_QA,
+                                        (const bt_qa *const *)&w->s.rows[t * w->stride + i],
+                                        bt_panel(pk, w->p0 + p, w->tap[t]), step,
+                                        w->s.c + (size_t)i * ldc + p * BT_NR, ldc, t == 0);
+    }
+}
+
+static void sums(const work *w)
+{
+    const bt_mm *mm = w->n->attr;
+    const bt_packed *pk = w->packed;
+    if (w->taps == 0)
+        memset(w->s.c, 0, (size_t)w->m * TILE_PANELS * BT_NR * sizeof(float));
+    else if (mm->compute == BT_MM_Q8)
+        sums_q8(w);
+    else if (w->m == 1 && pk->taps == 1 && mm->compute == BT_MM_F32 && w->k->gemv_f32[pk->type])
+        w->k->gemv_f32[pk->type](w->np, pk->k, (const float *)w->s.rows[0], bt_panel(pk, w->p0, 0),
+                                 pk->panel_bytes, w->s.c);
+    else
+        sums_float(w);
+}
+
+static void write_rows(const work *w)
+{
+    const bt_node *n = w->n;
+    const bt_mm *mm = n->attr;
+    int64_t c0 = (int64_t)w->p0 * BT_NR, cols = w->np * BT_NR;
+    if (cols > n->shape.c - c0)
+        cols = n->shape.c - c0;
+    for (int i = 0; i < w->m; i++) {
+        int64_t r = mm->kind == BT_MM_TRANSPOSED ? transposed_out(n, w->group, w->m0 + i) : w->m0 + i;
+        if (r < 0)
+            continue;
+        w->k->epilogue((int)cols, bt_row(n, r) + c0, w->s.c + (size_t)i * TILE_PANELS * BT_NR,
+                       mm->bias ? mm->bias + c0 : NULL, n->residual ? bt_row(n->residual, r) + c0 : NULL,
+                       n->act, n->alpha, 1.0f);
+    }
+}
+
+static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
+{
+    if (phase == 0) {
+        convert_tile(n, x, tile);
+        return;
+    }
+    const bt_mm *mm = n->attr;
+    grid g = grid_of(n, x->kernels);
+    int64_t row_tile = tile % g.row_tiles, rest = tile / g.row_tiles;
+    int tap[BT_MM_MAX_TAPS];
+    work w = { .n = n, .k = x->kernels, .packed = n->packed, .tap = tap, .stride = g.tile_rows };
+    w.p0 = (int)(rest % g.panel_tiles) * TILE_PANELS;
+    w.group = (int)(rest / g.panel_tiles);
+    w.np = w.packed->panels - w.p0 < TILE_PANELS ? w.packed->panels - w.p0 : TILE_PANELS;
+    w.m0 = row_tile * g.tile_rows;
+    w.m = (int)(g.rows - w.m0 < g.tile_rows ? g.rows - w.m0 : g.tile_rows);
+    w.taps = list_taps(mm, w.group, tap);
+    scratch_layout(n, x->kernels, x->scratch, &w.s);
+    for (int t = 0; t < w.taps; t++)
+        for (int i = 0; i < w.m; i++)
+            w.s.rows[t * w.stride + i] = input_row(n, x, source_row(n, w.group, w.m0 + i, tap[t]));
+    sums(&w);
+    write_rows(&w);
+}
+
+/* ---- making the node --------------------------------------------------- */
+
+static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)
+{
+    (void)k;
+    const bt_mm *mm = n->attr;
+    bt_form form = mm->kind == BT_MM_TRANSPOSED ? BT_FORM_TRANSPOSED : BT_FORM_CONV;
+    const bt_packed *p;
+    bt_status st = bt_weight_pack(n->w[0], form, mm->type, &p, err);
+    n->packed = p;
+    return st;
+}
+
+const bt_op bt_op_matmul = {
+    .name = "matmul",
+    .flags = BT_OP_ACT | BT_OP_RESIDUAL,
+    .phases = 2,
+    .tiles = mm_tiles,
+    .run = mm_run,
+    .scratch = mm_scratch,
+    .shared = mm_shared,
+    .cost = mm_cost,
+    .prepare = mm_prepare,
+};
+
+/* int8 wherever the weight is quantized and the kernels can, or when asked
+ * for; bf16 for float weights; f32 where neither fits or when asked for. */
+static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels, bt_precision p)
+{
+    bt_dtype t = bt_weight_tensor(w)->dtype;
+    bool is_float = bt_dtypes[t].block == 1;
+    mm->compute = BT_MM_F32;
+    mm->type = t;
+    if (p == BT_PREC_F32)
+        return;
+    bt_dtype q = is_float && p == BT_PREC_INT8 ? BT_Q8_0 : t;
+    if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
+        mm->compute = BT_MM_Q8;
+        mm->type = q;
+    } else if (k->gemm_bf16 && channels % 2 == 0) {
+        mm->compute = BT_MM_BF16;
+        mm->type = t == BT_F32 ? BT_BF16 : t;
+    }
+}
+
+bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w, const bt_weight *b)
+{
+    if (!x || !w)
+        return NULL;
+    if (mm.kh * mm.kw > BT_MM_MAX_TAPS)
+        return bt_graph_fail(g, "tensor %s: kernels of %d x %d are not supported", bt_weight_tensor(w)->name,
+                             mm.kh, mm.kw);
+    if (b && bt_tensor_count(bt_weight_tensor(b)) != out.c)
+        return bt_graph_fail(g, "tensor %s has %lld values, not %lld", bt_weight_tensor(b)->name,
+                             (long long)bt_tensor_count(bt_weight_tensor(b)), (long long)out.c);
+    if (b && !(mm.bias = bt_weight_f32(g, b)))
+        return NULL;
+    bt_node *n = bt_node_new(g, &bt_op_matmul, out, &x, 1, NULL, 0);
+    if (!n)
+        return NULL;
+    choose(&mm, bt_weights_compute(bt_graph_weights(g))->kernels, w, x->shape.c, n->precision);
+    n->w[0] = w;
+    return bt_node_set_attr(g, n, &mm, sizeof mm) ? n : NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * The one matrix multiply behind linear layers, convolutions and transposed
+ * convolutions. Output row m, tap t reads one input row (or zeros); which one
+ * is all that the three differ in.
+ */
+#ifndef BT_GRAPH_OPS_MATMUL_H
+#define BT_GRAPH_OPS_MATMUL_H
+
+#include "graph/ops.h"
+#include "graph/pack.h"
+
+enum { BT_MM_MAX_TAPS = 1024 };
+
+typedef enum bt_mm_kind { BT_MM_LINEAR, BT_MM_CONV, BT_MM_TRANSPOSED } bt_mm_kind;
+typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_Q8 } bt_mm_compute;
+
+typedef struct bt_mm {
+    bt_mm_kind kind;
+    int kh, kw, stride, dilation, top, left, upsample;
+    bt_mm_compute compute; /* chosen from weight type, precision and kernels */
+    bt_dtype type;         /* of the packed weight */
+    const float *bias;     /* or NULL */
+} bt_mm;
+
+extern const bt_op bt_op_matmul;
+
+/* Chooses compute type and packed type, fetches the bias, makes the node. */
+bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w, const bt_weight *b);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ * From the file's tensors to panels (layout: kernels.h). The source pages are
+ * let go afterwards: a weight is in memory once.
+ */
+#include "graph/pack.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "graph/weights.h"
+#include "kernels/quant.h"
+
+/* Where the values of one weight lie: element (n, tap, c) of the source is at
+ * n * sn + tap * st + c * sc, in values. */
+typedef struct source {
+    const bt_tensor *t;
+    int64_t n, k, taps;
+    int64_t sn, st, sc;
+} source;
+
+static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error *err)
+{
+    const bt_tensor *t = w->t;
+    int64_t d0 = bt_weight_dim(w, 0), d1 = bt_weight_dim(w, 1);
+    int64_t taps = d0 && d1 ? bt_tensor_count(t) / (d0 * d1) : 0;
+    *s = (source){ .t = t, .taps = taps };
+    if (form == BT_FORM_TRANSPOSED) {
+        s->n = d1, s->k = d0;
+        s->sn = taps, s->st = 1, s->sc = d1 * taps;
+    } else {
+        s->n = d0, s->k = d1;
+        s->sn = taps * d1;
+        s->st = t->channels_last ? d1 : 1;
+        s->sc = t->channels_last ? 1 : taps;
+    }
+    if (taps < 1 || s->n > INT32_MAX || s->k > INT32_MAX || taps > 4096)
+        return bt_fail(err, BT_EFORMAT, "tensor %s has an unusable shape", t->name);
+    if (s->sc != 1 && bt_dtypes[t->dtype].block > 1)
+        return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: %s blocks do not run along the input channels",
+                       t->name, bt_dtypes[t->dtype].name);
+    if (s->k % bt_dtypes[t->dtype].block)
+        return bt_fail(err, BT_EFORMAT, "tensor %s: rows of %lld are not whole %s blocks", t->name,
+                       (long long)s->k, bt_dtypes[t->dtype].name);
+    return BT_OK;
+}
+
+/* Row (n, tap) in the source's type, contiguous: a pointer into the tensor or
+ * into `gather`. */
+static const void *source_row(const source *s, int64_t n, int64_t tap, uint8_t *gather)
+{
+    const bt_dtype_info *d = &bt_dtypes[s->t->dtype];
+    int64_t at = n * s->sn + tap * s->st;
+    if (s->sc == 1)
+        return s->t->data + at / d->block * d->bytes;
+    for (int64_t c = 0; c < s->k; c++)
+        memcpy(gather + c * d->bytes, s->t->data + (at + c * s->sc) * d->bytes, d->bytes);
+    return gather;
+}
+
+/* Buffers of one packing: 16 rows in the source's type, as floats, as packed. */
+typedef struct rows {
+    uint8_t *gather, *made;
+    float *values;
+    size_t src_bytes, dst_bytes;
+} rows;
+
+static bool rows_alloc(rows *r, const source *s, bt_dtype type)
+{
+    r->src_bytes = bt_row_bytes(s->t->dtype, s->k);
+    r->dst_bytes = bt_row_bytes(type, s->k);
+    r->gather = bt_alloc(BT_NR * r->src_bytes);
+    r->made = bt_alloc(BT_NR * r->dst_bytes);
+    r->values = bt_alloc(s->k * sizeof(float));
+    return r->gather && r->made && r->values;
+}
+
+static void rows_free(rows *r)
+{
+    bt_release(r->gather);
+    bt_release(r->made);
+    bt_release(r->values);
+}
+
+static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap)
+{
+    const void *row[BT_NR] = { 0 };
+    for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
+        row[i] = source_row(s, panel * BT_NR + i, tap, r->gather + i * r->src_bytes);
+        if (p->type == s->t->dtype)
+            continue;
+        void *made = r->made + i * r->dst_bytes;
+        if (bt_dequantize_row(s->t->dtype, row[i], r->values, s->k) ||
+            bt_quantize_row(p->type, r->values, made, s->k))
+            return -1;
+        row[i] = made;
+    }
+    bt_pack_panel(p->type, (void *)bt_panel(p, panel, tap), row, p->k);
+    return 0;
+}
+
+static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
+{
+    rows r = { 0 };
+    bt_status st = rows_alloc(&r, s, p->type) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
+    for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
+        for (int tap = 0; st == BT_OK && tap < p->taps; tap++)
+            if (pack_panel(p, s, &r, panel, tap))
+                st = bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
+                             bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+    rows_free(&r);
+    return st;
+}
+
+static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_packed **out, bt_error *err)
+{
+    source s;
+    bt_status st = source_of(w, form, &s, err);
+    if (st != BT_OK)
+        return st;
+    if (s.k % bt_dtypes[type].block)
+        return bt_fail(err, BT_EINVAL, "tensor %s: rows of %lld do not fit %s", w->t->name,
+                       (long long)s.k, bt_dtypes[type].name);
+    bt_packed *p = bt_calloc(1, sizeof *p);
+    if (!p)
+        return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
+    *p = (bt_packed){ .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps };
+    p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
+    p->panel_bytes = bt_panel_bytes(type, p->k);
+    size_t bytes;
+    if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes) || !(p->data = bt_alloc(bytes))) {
+        bt_release(p);
+        return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
+    }
+    st = pack_all(p, &s, err);
+    if (st != BT_OK) {
+        bt_release(p->data);
+        bt_release(p);
+        return st;
+    }
+    w->set->bytes += bytes;
+    if (w->t != &w->own)
+        bt_map_drop(w->t->data, w->t->bytes);
+    *out = p;
+    return BT_OK;
+}
+
+bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out, bt_error *err)
+{
+    bt_weight *mine = (bt_weight *)w; /* its list of packed forms grows under the set's lock */
+    bt_status st = BT_OK;
+    pthread_mutex_lock(&w->set->lock);
+    bt_packed *p = w->packed;
+    while (p && (p->form != form || p->type != type))
+        p = p->next;
+    if (!p) {
+        st = packed_new(w, form, type, &p, err);
+        if (st == BT_OK) {
+            p->next = mine->packed;
+            mine->packed = p;
+        }
+    }
+    pthread_mutex_unlock(&w->set->lock);
+    *out = st == BT_OK ? p : NULL;
+    return st;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * Inside of a plan; for fuse.c, layout.c, executor.c and trace.c.
+ */
+#ifndef BT_GRAPH_PLAN_H
+#define BT_GRAPH_PLAN_H
+
+#include "base/threads.h"
+#include "graph/builder.h"
+
+struct bt_plan {
+    bt_graph *g;          /* owns the nodes */
+    const bt_compute *compute;
+    bt_node **steps;      /* nodes to run, in order */
+    int n_steps;
+    int n_phases;         /* over all steps */
+    bool prepared;        /* weights packed, memory there */
+    uint8_t *arena;
+    size_t arena_bytes;
+    uint8_t *scratch;     /* scratch_bytes for every thread */
+    size_t scratch_bytes;
+    atomic_llong *claims; /* next tile of every phase */
+    int64_t params[BT_PARAM_COUNT];
+    bt_trace *trace;
+    const char *trace_name;
+};
+
+/* Merges activations and residual sums into the op before them; finds the
+ * nodes that outputs need and lists them in p->steps. */
+bt_status bt_plan_fuse(bt_plan *p, bt_error *err);
+/* Gives every tensor its offset in the arena; bind then sets the addresses. */
+bt_status bt_plan_layout(bt_plan *p, bt_error *err);
+void bt_plan_bind(bt_plan *p);
+
+/* A node whose memory others may share: itself, or what a view looks at. */
+static inline bt_node *bt_node_root(bt_node *n)
+{
+    while (n->op && n->op->flags & BT_OP_VIEW)
+        n = n->src[0];
+    return n;
+}
+
+static inline int bt_op_phases(const bt_op *op) { return op->phases ? op->phases : 1; }
+
+/* One step of a traced run, seconds of bt_now. */
+void bt_trace_step(bt_trace *t, const char *plan, const bt_node *n, double begin, double end);
+void bt_node_cost(const bt_node *n, double *flops, double *bytes);
+
+#endif

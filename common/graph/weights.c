@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ * The weights of a model: what graphs name, made ready on first use.
+ */
+#include "graph/weights.h"
+
+#include <string.h>
+
+#include "graph/op.h"
+#include "kernels/quant.h"
+
+bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,
+                            bt_error *err)
+{
+    *out = NULL;
+    size_t n = store ? bt_store_count(store) : 0;
+    bt_weights *ws = bt_calloc(1, sizeof *ws);
+    bt_weight *list = bt_calloc(n ? n : 1, sizeof *list);
+    if (!ws || !list || pthread_mutex_init(&ws->lock, NULL)) {
+        bt_release(ws);
+        bt_release(list);
+        return bt_fail(err, BT_ENOMEM, "no memory for %zu weights", n);
+    }
+    for (size_t i = 0; i < n; i++)
+        list[i] = (bt_weight){ .set = ws, .t = bt_store_at(store, i) };
+    ws->store = store;
+    ws->compute = compute;
+    ws->of_store = list;
+    ws->n_store = n;
+    *out = ws;
+    return BT_OK;
+}
+
+static void weight_clear(bt_weight *w)
+{
+    for (bt_packed *p = w->packed, *next; p; p = next) {
+        next = p->next;
+        bt_release(p->data);
+        bt_release(p);
+    }
+    bt_release(w->values);
+}
+
+void bt_weights_free(bt_weights *ws)
+{
+    if (!ws)
+        return;
+    for (size_t i = 0; i < ws->n_store; i++)
+        weight_clear(&ws->of_store[i]);
+    for (bt_weight *w = ws->made, *next; w; w = next) {
+        next = w->next_made;
+        weight_clear(w);
+        bt_release((void *)w->own.name);
+        bt_release((void *)w->own.data);
+        bt_release(w);
+    }
+    pthread_mutex_destroy(&ws->lock);
+    bt_release(ws->of_store);
+    bt_release(ws);
+}
+
+const bt_compute *bt_weights_compute(const bt_weights *ws) { return ws->compute; }
+
+uint64_t bt_weights_bytes(bt_weights *ws)
+{
+    pthread_mutex_lock(&ws->lock);
+    uint64_t n = ws->bytes;
+    pthread_mutex_unlock(&ws->lock);
+    return n;
+}
+
+static const bt_weight *find_made(bt_weights *ws, const char *name)
+{
+    pthread_mutex_lock(&ws->lock);
+    bt_weight *w = ws->made;
+    while (w && strcmp(w->own.name, name) != 0)
+        w = w->next_made;
+    pthread_mutex_unlock(&ws->lock);
+    return w;
+}
+
+const bt_weight *bt_weight_find(bt_weights *ws, const char *name)
+{
+    const bt_tensor *t = ws->n_store ? bt_store_find(ws->store, name) : NULL;
+    if (t)
+        return &ws->of_store[t - bt_store_at(ws->store, 0)];
+    return find_made(ws, name);
+}
+
+const bt_tensor *bt_weight_tensor(const bt_weight *w) { return w->t; }
+
+int64_t bt_weight_dim(const bt_weight *w, int i)
+{
+    const bt_tensor *t = w->t;
+    if (i >= t->n_dims)
+        return 1;
+    if (!t->channels_last || i == 0)
+        return t->dims[i];
+    return i == 1 ? t->dims[t->n_dims - 1] : t->dims[i - 1];
+}
+
+const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
+                                const int64_t *dims)
+{
+    const bt_weight *old = find_made(ws, name);
+    if (old)
+        return old;
+    bt_weight *w = bt_calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->own = (bt_tensor){ .dtype = BT_F32, .n_dims = n_dims };
+    for (int i = 0; i < BT_MAX_DIMS; i++)
+        w->own.dims[i] = i < n_dims ? dims[i] : 1;
+    w->own.bytes = (size_t)bt_tensor_count(&w->own) * sizeof(float);
+    uint8_t *copy = bt_alloc(w->own.bytes);
+    w->own.name = bt_strdup(name);
+    if (!copy || !w->own.name) {
+        bt_release(copy);
+        bt_release((void *)w->own.name);
+        bt_release(w);
+        return NULL;
+    }
+    memcpy(copy, data, w->own.bytes);
+    w->own.data = copy;
+    w->t = &w->own;
+    w->set = ws;
+    pthread_mutex_lock(&ws->lock);
+    w->next_made = ws->made;
+    ws->made = w;
+    ws->bytes += w->own.bytes;
+    pthread_mutex_unlock(&ws->lock);
+    return w;
+}
+
+/* [out][taps][in] to [out][in][taps] */
+static void channels_first(float *dst, const float *src, int64_t out, int64_t taps, int64_t in)
+{
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t i = 0; i < in; i++)
+                dst[(o * in + i) * taps + t] = src[(o * taps + t) * in + i];
+}
+
+float *bt_weight_values(const bt_weight *w, bt_error *err)
+{
+    const bt_tensor *t = w->t;
+    size_t n = (size_t)bt_tensor_count(t);
+    float *v = bt_alloc(n * sizeof *v);
+    if (!v) {
+        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
+        return NULL;
+    }
+    if (bt_dequantize_row(t->dtype, t->data, v, n)) {
+        bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
+                bt_dtypes[t->dtype].name);
+        bt_release(v);
+        return NULL;
+    }
+    if (!t->channels_last)
+        return v;
+    float *u = bt_alloc(n * sizeof *u);
+    if (u) {
+        int64_t in = bt_weight_dim(w, 1), out = t->dims[0];
+        channels_first(u, v, out, (int64_t)n / (in * out), in);
+    } else {
+        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
+    }
+    bt_release(v);
+    return u;
+}
+
+const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
+{
+    bt_weight *mine = (bt_weight *)w; /* the cache is the only thing that changes */
+    bt_error err = { 0 };
+    pthread_mutex_lock(&w->set->lock);
+    if (!mine->values) {
+        mine->values = bt_weight_values(w, &err);
+        if (mine->values)
+            w->set->bytes += (uint64_t)bt_tensor_count(w->t) * sizeof(float);
+    }
+    pthread_mutex_unlock(&w->set->lock);
+    if (!mine->values)
+        bt_graph_fail(g, "%s", err.text);
+    return mine->values;
+}
