@@ -23,9 +23,9 @@ SCHED = {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler, "euler_a": Eule
 BASE = dict(pipe.scheduler.config)
 
 
-def make(sampler, prompt, seed, steps, cfg, negative="", p=None, **kw):
+def make(sampler, prompt, seed, steps, cfg, negative="", spacing=None, p=None, **kw):
     p = p or pipe
-    p.scheduler = SCHED[sampler].from_config(BASE)
+    p.scheduler = SCHED[sampler].from_config(BASE, **({"timestep_spacing": spacing} if spacing else {}))
     keep = {}
 
     def cb(_p, i, t, d):
@@ -40,6 +40,7 @@ def make(sampler, prompt, seed, steps, cfg, negative="", p=None, **kw):
 if TINY:
     jobs = [dict(prompt=q, sampler=s, seed=5, steps=8, cfg=4.0) for q in ["a red cat", ""] for s in ("ddim", "euler", "euler_a", "dpmpp_2m")]
     jobs.append(dict(prompt="a red cat", sampler="dpmpp_2m", seed=5, steps=20, cfg=7.5, negative="blue dog"))
+    jobs += [dict(prompt="a red cat", sampler=s, seed=5, steps=8, cfg=4.0, spacing="leading") for s in ("euler", "dpmpp_2m")]
 else:
     P = [("red apple", 1, "euler"), ("rocket", 11, "euler_a"), ("sleeping face", 3, "euler"), ("grinning cat, 3d style", 21, "euler_a"), ("sunflower, noto style, on a blue background", 5, "euler")]
     jobs = []
