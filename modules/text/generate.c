@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ * The task `generate`: continues a prompt, or answers the next turn of a chat.
+ *
+ * A chat is rendered and encoded as a whole each time, so a reply depends on
+ * the conversation alone; the session's cache makes that cheap.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "llm.h"
+
+/* ---- prompt ------------------------------------------------------------- */
+
+/* The conversation with the prompt as its last turn, as text. */
+static bt_status render(const bt_module_job *job, const bt_llm_options *o, char **text, size_t *n,
+                        bt_error *err)
+{
+    const bt_llm_vocab *v = &job->model->vocab;
+    size_t count = 0;
+    if (!v->chat)
+        return bt_fail(err, v->chat_error.status, "%s", v->chat_error.text);
+    bt_chat_message *all = bt_calloc(job->n_turns + 2, sizeof *all);
+    if (!all)
+        return bt_fail(err, BT_ENOMEM, "no memory for the conversation");
+    if (*o->system)
+        all[count++] = (bt_chat_message){ "system", o->system };
+    for (size_t i = 0; i < job->n_turns; i++)
+        all[count++] = job->turns[i];
+    all[count++] = (bt_chat_message){ "user", o->prompt };
+
+    bt_chat_input in = { .messages = all,
+                         .n = count,
+                         .bos_token = v->bos_text,
+                         .eos_token = v->eos_text,
+                         .add_generation_prompt = true };
+    bt_status st = bt_chat_render(v->chat, &in, text, n, err);
+    bt_release(all);
+    return st;
+}
+
+bt_status bt_llm_prompt(bt_module_job *job, const bt_llm_options *o, bt_ids *ids, bt_error *err)
+{
+    const bt_llm_vocab *v = &job->model->vocab;
+    char *text = NULL;
+    size_t n = 0;
+    bt_status st;
+    if (o->chat) {
+        if ((st = render(job, o, &text, &n, err)) != BT_OK)
+            return st;
+        /* a template that writes the BOS itself must not get a second one */
+        size_t bos = strlen(v->bos_text);
+        if (bos && n >= bos && !memcmp(text, v->bos_text, bos))
+            st = bt_bpe_encode(v->bpe, text, n, true, ids);
+        else
+            st = bt_llm_encode(v, text, n, true, ids);
+        bt_release(text);
+    } else {
+        st = bt_llm_encode(v, o->prompt, strlen(o->prompt), o->special, ids);
+    }
+    if (st == BT_OK && !ids->len)
+        return bt_fail(err, BT_EINVAL, "the prompt is empty");
+    return st == BT_OK ? st : bt_fail(err, st, "no memory for the prompt");
+}
+
+/* ---- chat --------------------------------------------------------------- */
+
+/* Adds the prompt and the reply; on failure the chat is as it was. */
+static bt_status remember(bt_module_job *job, const char *prompt, const bt_buf *reply)
+{
+    size_t n = job->n_turns;
+    bt_chat_message *turns = bt_realloc_array(job->turns, n, n + 2, sizeof *turns);
+    if (!turns)
+        return BT_ENOMEM;
+    job->turns = turns;
+    turns[n] = (bt_chat_message){ "user", bt_strdup(prompt) };
+    turns[n + 1] = (bt_chat_message){ "assistant", bt_strdup(reply->data ? reply->data : "") };
+    if (!turns[n].content || !turns[n + 1].content) {
+        bt_release((char *)turns[n].content);
+        bt_release((char *)turns[n + 1].content);
+        return BT_ENOMEM;
+    }
+    job->n_turns = n + 2;
+    return BT_OK;
+}
+
+/* ---- run ---------------------------------------------------------------- */
+
+typedef struct run_state {
+    const bt_run *r;
+    const bt_llm_options *o;
+    const bt_llm_model *model;
+    bt_llm_session *session;
+    int n_ctx;
+    bt_ids ids;      /* prompt, then what was made */
+    size_t n_prompt, n_reused;
+    bt_llm_sampler sampler;
+    bt_llm_stream stream;
+    const char *stop_reason;
+    double prompt_s, decode_s;
+} run_state;
+
+static bt_status read_prompt(run_state *t)
+{
+    bt_status st;
+    double start = bt_now();
+    bt_llm_session *s = t->session;
+    if (t->ids.len >= (size_t)t->n_ctx)
+        return bt_fail(t->r->error, BT_EINVAL,
+                       "the prompt of %zu tokens does not fit the context of %d", t->ids.len,
+                       t->n_ctx);
+    t->n_reused = bt_llm_session_reuse(s, t->ids.data, t->ids.len);
+    while (s->tokens.len < t->n_prompt) {
+        size_t pos = s->tokens.len, done;
+        BT_TRY(t->r->progress(t->r->host, "prompt", (int)pos, (int)t->n_prompt));
+        BT_TRY(bt_llm_step(s, t->ids.data + pos, t->n_prompt - pos, false, &done, t->r->cancel,
+                           t->r->error));
+    }
+    st = t->r->progress(t->r->host, "prompt", (int)t->n_prompt, (int)t->n_prompt);
+fail:
+    t->prompt_s = bt_now() - start;
+    return st;
+}
+
+static int32_t pick(run_state *t)
+{
+    int64_t last_n = t->o->repeat_last_n < 0 ? t->n_ctx : t->o->repeat_last_n;
+    size_t n = t->ids.len < (size_t)last_n ? t->ids.len : (size_t)last_n;
+    return bt_llm_sample(&t->sampler, t->session->logits, t->ids.data + t->ids.len - n, n,
+                         t->o->ignore_eos ? &t->model->vocab.eog : NULL);
+}
+
+static bt_status decode(run_state *t)
+{
+    bt_status st = BT_OK;
+    double start = bt_now();
+    t->stop_reason = "length";
+    for (int64_t made = 0; t->o->n_predict < 0 || made < t->o->n_predict; made++) {
+        size_t done;
+        if (made > 0)
+            BT_TRY(bt_llm_step(t->session, &t->ids.data[t->ids.len - 1], 1, false, &done,
+                               t->r->cancel, t->r->error));
+        int32_t id = pick(t);
+        if (!t->o->ignore_eos && bt_llm_is_eog(&t->model->vocab, id)) {
+            t->stop_reason = "eos";
+            break;
+        }
+        BT_TRY(bt_ids_add(&t->ids, id));
+        BT_TRY(bt_llm_stream_token(&t->stream, id));
+        if (t->stream.stopped) {
+            t->stop_reason = "stop";
+            break;
+        }
+        if (t->ids.len >= (size_t)t->n_ctx) {
+            t->stop_reason = "context";
+            break;
+        }
+    }
+    st = bt_llm_stream_end(&t->stream);
+fail:
+    t->decode_s = bt_now() - start;
+    return st;
+}
+
+static bt_status report(const run_state *t)
+{
+    bt_status st;
+    char reason[32];
+    double made = (double)(t->ids.len - t->n_prompt);
+    double read = (double)(t->n_prompt - t->n_reused);
+    snprintf(reason, sizeof reason, "\"%s\"", t->stop_reason);
+    BT_TRY(bt_llm_report(t->r, "prompt_tokens", (double)t->n_prompt));
+    BT_TRY(bt_llm_report(t->r, "reused_tokens", (double)t->n_reused));
+    BT_TRY(bt_llm_report(t->r, "tokens", made));
+    BT_TRY(t->r->report(t->r->host, "stop_reason", reason));
+    BT_TRY(bt_llm_report(t->r, "prompt_tps", t->prompt_s > 0 ? read / t->prompt_s : 0));
+    return bt_llm_report(t->r, "decode_tps", t->decode_s > 0 ? made / t->decode_s : 0);
+fail:
+    return st;
+}
+
+static bt_status run(bt_module_job *job, run_state *t)
+{
+    bt_status st;
+    const bt_llm_options *o = t->o;
+    bt_llm_sampling p = { o->temp, o->top_k, o->top_p, o->min_p, o->repeat_penalty };
+    BT_TRY(bt_llm_context(t->model, o, &t->n_ctx, t->r->error));
+    BT_TRY(bt_llm_prompt(job, o, &t->ids, t->r->error));
+    t->n_prompt = t->ids.len;
+    BT_TRY(bt_llm_stream_open(&t->stream, t->r, t->model->vocab.bpe, o->stop));
+    BT_TRY(bt_llm_sampler_open(&t->sampler, p, o->seed, t->model->config.n_vocab));
+    if (o->echo && !o->chat)
+        BT_TRY(t->r->token(t->r->host, -1, o->prompt, strlen(o->prompt)));
+
+    BT_TRY(read_prompt(t));
+    st = decode(t);
+    /* a reply that was cut short is part of the chat too */
+    if (o->chat && (st == BT_OK || st == BT_ECANCELLED) &&
+        remember(job, o->prompt, &t->stream.text) != BT_OK)
+        st = BT_ENOMEM;
+    if (st == BT_OK)
+        st = report(t);
+fail:
+    if (st == BT_ENOMEM)
+        bt_fail(t->r->error, st, "no memory for the run");
+    return st;
+}
+
+bt_status bt_llm_generate(bt_module_job *job, const bt_run *r)
+{
+    run_state t = { .r = r, .o = r->options, .model = job->model, .session = &job->session };
+    bt_status st = run(job, &t);
+    bt_llm_stream_close(&t.stream);
+    bt_llm_sampler_close(&t.sampler);
+    bt_ids_free(&t.ids);
+    return st;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * The network: Llama (Touvron et al. 2023) with grouped queries; Qwen2 differs
+ * by biases on q, k, v. Names of tensors: gguf.md; shapes below in torch's order.
+ */
+#include "llm.h"
+
+static bt_node *linear(bt_graph *g, bt_node *x, const char *part, int layer)
+{
+    return bt_linear(g, x, bt_w(g, "blk.%d.%s.weight", layer, part),
+                     bt_w_opt(g, "blk.%d.%s.bias", layer, part));
+}
+
+static bt_node *attention(bt_graph *g, const bt_llm_config *c, bt_kv_cache *kv, bt_node *x, int i)
+{
+    const bt_weight *factors = bt_w_opt(g, "rope_freqs.weight"); /* [d/2] */
+    bt_node *h = bt_rms_norm(g, x, bt_w(g, "blk.%d.attn_norm.weight", i), c->rms_eps);
+    bt_node *q = linear(g, h, "attn_q", i); /* [n_head * d, n_embd] */
+    bt_node *k = linear(g, h, "attn_k", i); /* [n_kv * d, n_embd] */
+    bt_node *v = linear(g, h, "attn_v", i);
+    q = bt_rope(g, q, c->d, c->rope_base, c->rope_scale, factors, c->neox);
+    k = bt_rope(g, k, c->d, c->rope_base, c->rope_scale, factors, c->neox);
+    bt_node *a = bt_attention_kv(g, q, k, v, kv, i, c->n_head, c->n_kv, 0);
+    return bt_add(g, linear(g, a, "attn_output", i), x); /* [n_embd, n_head * d] */
+}
+
+static bt_node *feed_forward(bt_graph *g, const bt_llm_config *c, bt_node *x, int i)
+{
+    bt_node *h = bt_rms_norm(g, x, bt_w(g, "blk.%d.ffn_norm.weight", i), c->rms_eps);
+    bt_node *gate = linear(g, h, "ffn_gate", i); /* [n_ff, n_embd] */
+    bt_node *up = linear(g, h, "ffn_up", i);     /* [n_ff, n_embd] */
+    h = bt_gate(g, gate, BT_ACT_SILU, up, BT_ACT_NONE);
+    return bt_add(g, linear(g, h, "ffn_down", i), x); /* [n_embd, n_ff] */
+}
+
+bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, bool all,
+                             bt_llm_plan *out, bt_error *err)
+{
+    const bt_llm_config *c = &m->config;
+    bt_graph *g;
+    *out = (bt_llm_plan){ .rows = rows, .all = all };
+    if (bt_graph_create(m->weights, &g) != BT_OK)
+        return bt_fail(err, BT_ENOMEM, "no memory for the graph");
+
+    const bt_weight *embd = bt_w(g, "token_embd.weight"); /* [n_vocab, n_embd] */
+    const bt_weight *head = bt_w_opt(g, "output.weight");
+    out->ids = bt_input_ids(g, rows);
+    bt_node *x = bt_embed(g, out->ids, embd);
+    for (int i = 0; i < c->n_layer; i++) {
+        x = attention(g, c, kv, x, i);
+        x = feed_forward(g, c, x, i);
+    }
+    if (!all && rows > 1) {
+        out->last = bt_input_ids(g, 1);
+        x = bt_gather(g, x, out->last);
+    }
+    x = bt_rms_norm(g, x, bt_w(g, "output_norm.weight"), c->rms_eps);
+    x = bt_linear(g, x, head ? head : embd, NULL);
+    if (x && bt_shape_of(x).c != c->n_vocab)
+        x = bt_graph_fail(g, "output.weight: %lld rows for %d tokens",
+                          (long long)bt_shape_of(x).c, c->n_vocab);
+    out->logits = bt_output(g, x);
+
+    bt_error e = { 0 };
+    bt_status st = bt_plan_create(g, &out->plan, &e);
+    if (st == BT_OK)
+        return BT_OK;
+    *out = (bt_llm_plan){ 0 };
+    return bt_fail(err, st, "%s: %s", bt_store_path(m->store), e.text);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * A sequence of tokens with its cache: runs new ones in chunks that end at
+ * fixed positions, and keeps what a later sequence has in common.
+ */
+#include <string.h>
+
+#include "llm.h"
+
+bt_status bt_llm_session_open(const bt_llm_model *m, bt_llm_session *s)
+{
+    const bt_llm_config *c = &m->config;
+    *s = (bt_llm_session){ .model = m, .chunk = BT_LLM_CHUNK };
+    return bt_kv_create(c->n_layer, c->n_ctx, c->n_kv * c->d, &s->kv);
+}
+
+void bt_llm_session_close(bt_llm_session *s)
+{
+    for (int i = 0; i < BT_LLM_PLANS; i++)
+        bt_plan_free(s->plans[i].plan);
+    bt_kv_free(s->kv);
+    bt_ids_free(&s->tokens);
+    *s = (bt_llm_session){ 0 };
+}
+
+static void attach(const bt_llm_session *s, const bt_llm_plan *p)
+{
+    if (p->plan)
+        bt_trace_attach(p->plan, s->trace, p->all ? "score" : p->rows > 1 ? "prompt" : "decode");
+}
+
+void bt_llm_session_trace(bt_llm_session *s, bt_trace *trace)
+{
+    if (s->trace == trace)
+        return;
+    s->trace = trace;
+    for (int i = 0; i < BT_LLM_PLANS; i++)
+        attach(s, &s->plans[i]);
+}
+
+size_t bt_llm_session_reuse(bt_llm_session *s, const int32_t *ids, size_t n)
+{
+    size_t same = 0;
+    while (same < s->tokens.len && same + 1 < n && s->tokens.data[same] == ids[same])
+        same++;
+    s->tokens.len = same;
+    return same;
+}
+
+/* The plan for so many rows, moved to the front; the last one makes room. */
+static bt_status plan_for(bt_llm_session *s, int rows, bool all, bt_llm_plan **out, bt_error *err)
+{
+    int i = 0;
+    while (i < BT_LLM_PLANS - 1 && s->plans[i].plan &&
+           !(s->plans[i].rows == rows && s->plans[i].all == all))
+        i++;
+    bt_llm_plan p = s->plans[i];
+    if (!p.plan || p.rows != rows || p.all != all) {
+        bt_plan_free(p.plan);
+        s->plans[i] = (bt_llm_plan){ 0 };
+        bt_status st = bt_llm_plan_create(s->model, s->kv, rows, all, &p, err);
+        if (st != BT_OK)
+            return st;
+        attach(s, &p);
+    }
+    memmove(s->plans + 1, s->plans, (size_t)i * sizeof p);
+    s->plans[0] = p;
+    *out = &s->plans[0];
+    return BT_OK;
+}
+
+bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all, size_t *done,
+                      const atomic_bool *cancel, bt_error *err)
+{
+    bt_status st;
+    size_t pos = s->tokens.len;
+    size_t chunk = (size_t)(all && s->chunk > BT_LLM_CHUNK_ALL ? BT_LLM_CHUNK_ALL : s->chunk);
+    size_t rows = chunk - pos % chunk;
+    bt_llm_plan *p;
+
+    *done = 0;
+    s->logits = NULL;
+    if (rows > n)
+        rows = n;
+    BT_TRY(bt_kv_reserve(s->kv, (int)(pos + rows), err));
+    BT_TRY(plan_for(s, (int)rows, all, &p, err));
+    memcpy(bt_plan_data(p->plan, p->ids), ids, rows * sizeof *ids);
+    if (p->last)
+        *(int32_t *)bt_plan_data(p->plan, p->last) = (int32_t)rows - 1;
+    bt_plan_param(p->plan, BT_PARAM_POS, (int64_t)pos);
+    BT_TRY(bt_plan_run(p->plan, cancel, err));
+
+    for (size_t i = 0; i < rows; i++)
+        if (bt_ids_add(&s->tokens, ids[i]) != BT_OK) {
+            s->tokens.len = pos;
+            return bt_fail(err, BT_ENOMEM, "no memory for tokens");
+        }
+    s->logits = bt_plan_data(p->plan, p->logits);
+    *done = rows;
+    return BT_OK;
+fail:
+    return st;
+}
