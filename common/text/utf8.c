@@ -236,24 +236,57 @@ bt_status bt_utf8_normalize(bt_buf *out, const char *s, size_t n, bt_utf8_form f
 
 /* ---- classes ------------------------------------------------------------ */
 
+/* What utf8proc 2.8 (Unicode 15.0) does not know yet and the tokenizers of
+ * today do: letters, numbers and punctuation of Unicode 15.1 and 16. Asked only
+ * for unassigned code points, so a newer utf8proc changes nothing. Found by
+ * comparing every code point with Hugging Face tokenizers 0.23. */
+static const struct {
+    uint32_t first, last;
+    char class;
+} newer[] = {
+    { 0x1B4E, 0x1B4F, 'P' },   { 0x1B7F, 0x1B7F, 'P' },   { 0x1C89, 0x1C8A, 'L' },
+    { 0xA7CB, 0xA7CD, 'L' },   { 0xA7DA, 0xA7DC, 'L' },   { 0x105C0, 0x105F3, 'L' },
+    { 0x10D40, 0x10D49, 'N' }, { 0x10D4A, 0x10D65, 'L' }, { 0x10D6E, 0x10D6E, 'P' },
+    { 0x10D6F, 0x10D85, 'L' }, { 0x10EC2, 0x10EC4, 'L' }, { 0x11380, 0x11389, 'L' },
+    { 0x1138B, 0x1138B, 'L' }, { 0x1138E, 0x1138E, 'L' }, { 0x11390, 0x113B5, 'L' },
+    { 0x113B7, 0x113B7, 'L' }, { 0x113D1, 0x113D1, 'L' }, { 0x113D3, 0x113D3, 'L' },
+    { 0x113D4, 0x113D5, 'P' }, { 0x113D7, 0x113D8, 'P' }, { 0x116D0, 0x116E3, 'N' },
+    { 0x11BC0, 0x11BE0, 'L' }, { 0x11BE1, 0x11BE1, 'P' }, { 0x11BF0, 0x11BF9, 'N' },
+    { 0x13460, 0x143FA, 'L' }, { 0x16100, 0x1611D, 'L' }, { 0x16130, 0x16139, 'N' },
+    { 0x16D40, 0x16D6C, 'L' }, { 0x16D6D, 0x16D6F, 'P' }, { 0x16D70, 0x16D79, 'N' },
+    { 0x18CFF, 0x18CFF, 'L' }, { 0x1CCF0, 0x1CCF9, 'N' }, { 0x1E5D0, 0x1E5ED, 'L' },
+    { 0x1E5F0, 0x1E5F0, 'L' }, { 0x1E5F1, 0x1E5FA, 'N' }, { 0x1E5FF, 0x1E5FF, 'P' },
+    { 0x2EBF0, 0x2EE5D, 'L' },
+};
+
+/* First letter of the general category: 'L', 'N', 'P', or 0 for the rest. */
+static char class_of(uint32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category((int32_t)cp);
+    if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) return 'L';
+    if (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO) return 'N';
+    if (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO) return 'P';
+    if (c != UTF8PROC_CATEGORY_CN) return 0;
+    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
+        if (cp >= newer[i].first && cp <= newer[i].last) return newer[i].class;
+    return 0;
+}
+
 bool bt_is_letter(uint32_t cp)
 {
     if (cp < 0x80) return (cp | 32) >= 'a' && (cp | 32) <= 'z';
-    utf8proc_category_t c = utf8proc_category((int32_t)cp);
-    return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+    return class_of(cp) == 'L';
 }
 
 bool bt_is_number(uint32_t cp)
 {
     if (cp < 0x80) return cp >= '0' && cp <= '9';
-    utf8proc_category_t c = utf8proc_category((int32_t)cp);
-    return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO;
+    return class_of(cp) == 'N';
 }
 
 bool bt_is_punct(uint32_t cp)
 {
-    utf8proc_category_t c = utf8proc_category((int32_t)cp);
-    return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+    return class_of(cp) == 'P';
 }
 
 bool bt_is_space(uint32_t cp)
@@ -263,14 +296,34 @@ bool bt_is_space(uint32_t cp)
            cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
 
+/* Lower case of letters newer than utf8proc 2.8 (Unicode 16 and 17). */
+static uint32_t newer_lower(uint32_t cp)
+{
+    static const struct {
+        uint32_t first, last;
+        int32_t add;
+    } map[] = {
+        { 0x1C89, 0x1C89, 1 },     { 0xA7CB, 0xA7CB, 0x264 - 0xA7CB },
+        { 0xA7CC, 0xA7CC, 1 },     { 0xA7CE, 0xA7CE, 1 },
+        { 0xA7D2, 0xA7D2, 1 },     { 0xA7D4, 0xA7D4, 1 },
+        { 0xA7DA, 0xA7DA, 1 },     { 0xA7DC, 0xA7DC, 0x19B - 0xA7DC },
+        { 0x10D50, 0x10D65, 0x20 }, { 0x16EA0, 0x16EB8, 0x1B },
+    };
+    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+        if (cp >= map[i].first && cp <= map[i].last) return cp + (uint32_t)map[i].add;
+    return cp;
+}
+
 void bt_utf8_lower(bt_buf *out, uint32_t cp)
 {
     if (cp == 0x130) { /* the one letter whose lower case is two characters */
         bt_buf_add(out, "i\xCC\x87", 3);
         return;
     }
+    uint32_t low = (uint32_t)utf8proc_tolower((int32_t)cp);
+    if (low == cp && cp >= 0x1C89) low = newer_lower(cp);
     char c[4];
-    bt_buf_add(out, c, bt_utf8_put(c, (uint32_t)utf8proc_tolower((int32_t)cp)));
+    bt_buf_add(out, c, bt_utf8_put(c, low));
 }
 
 void bt_utf8_upper(bt_buf *out, uint32_t cp)
