@@ -122,7 +122,7 @@ static void attend(const bt_node *n, const bt_exec *x, int64_t head, int64_t row
     size_t lds = (size_t)panels(rows) * BT_NR, ldo = (size_t)panels(a->d) * BT_NR;
     const float *keys = head_keys(n, x, head);
     float *s = x->scratch, *o = s + TILE * lds;
-    const float *q[TILE], *p[TILE];
+    const float *q[TILE] = { 0 }, *p[TILE] = { 0 };
 
     for (int i = 0; i < m; i++) {
         q[i] = bt_row(n->src[0], base + row + i) + c0;
