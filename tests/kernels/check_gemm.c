@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT
+ * Matrix multiply in f32 and bf16, expansion of packed panels, gemv. */
+#include "kcheck.h"
+
+#include <stdio.h>
+
+static const bt_dtype types[] = { BT_F32,  BT_F16,  BT_BF16, BT_Q4_0, BT_Q4_1,   BT_Q5_0,  BT_Q5_1,
+                                  BT_Q8_0, BT_Q2_K, BT_Q3_K, BT_Q4_K, BT_Q5_K,   BT_Q6_K,
+                                  BT_IQ4_NL, BT_IQ4_XS, BT_I8, BT_I16, BT_I32, BT_I64, BT_U8 };
+enum { N_TYPES = sizeof types / sizeof *types };
+
+/* Rows of weights and their packed panels; bytes are one panel's. */
+typedef struct weights {
+    uint8_t *rows, *panels;
+    size_t row_bytes, bytes;
+} weights;
+
+static weights make_weights(bt_dtype t, int np, int k, int exact)
+{
+    weights w = { .row_bytes = bt_row_bytes(t, (size_t)k), .bytes = bt_panel_bytes(t, k) };
+    w.rows = kc_bytes(w.row_bytes * (size_t)(np * BT_NR));
+    for (int r = 0; r < np * BT_NR; r++)
+        kc_weights(t, w.rows + (size_t)r * w.row_bytes, (size_t)k, exact);
+    w.panels = kc_pack(t, w.rows, np, k);
+    return w;
+}
+
+/* The oracle is bt_dequantize_row, which test_quant checks against goldens.
+ * Products with the scales fit a float, so every ISA must give its bytes. */
+static void expand_type(const bt_kernels *t, bt_dtype type, int k, int k0)
+{
+    const int kc = k - k0;
+    const weights w = make_weights(type, 1, k, 0);
+    float *got = kc_floats((size_t)kc * BT_NR), *row = kc_floats((size_t)k);
+    t->expand(type, got, w.panels, k0, kc);
+    for (int r = 0; r < BT_NR; r++) {
+        bt_dequantize_row(type, w.rows + (size_t)r * w.row_bytes, row, (size_t)k);
+        for (int i = 0; i < kc; i++)
+            if (got[i * BT_NR + r] != row[k0 + i])
+                fail_msg("expand %s k %d row %d: %g for %g", bt_dtypes[type].name, i, r,
+                         (double)got[i * BT_NR + r], (double)row[k0 + i]);
+    }
+    if (t->expand_bf16 && kc % 2 == 0 && k0 % 2 == 0) {
+        uint16_t *half = kc_bytes((size_t)kc * BT_NR * 2);
+        t->expand_bf16(type, half, w.panels, k0, kc);
+        for (int i = 0; i < kc * BT_NR; i++) {
+            const int kk = i / BT_NR, r = i % BT_NR;
+            assert_int_equal(half[kk / 2 * 2 * BT_NR + 2 * r + kk % 2], bt_f32_to_bf16(got[i]));
+        }
+    }
+    kc_release();
+}
+
+void check_expand(const bt_kernels *t)
+{
+    for (int i = 0; i < N_TYPES; i++) {
+        const int block = (int)bt_dtypes[types[i]].block;
+        expand_type(t, types[i], block, 0);
+        expand_type(t, types[i], 3 * block, block);
+        expand_type(t, types[i], 2 * block, 2 * block); /* nothing */
+        if (block == 1) {
+            expand_type(t, types[i], 37, 0);
+            expand_type(t, types[i], 70, 4);
+        }
+    }
+}
+
+/* ---- f32 ---- */
+
+/* One tile in two chunks of k, checked against double. */
+static void gemm_case(const bt_kernels *t, int m, int np, int k, int exact)
+{
+    const float *a[BT_MAX_MR];
+    float *rows[BT_MAX_MR];
+    const size_t ldp = (size_t)k * BT_NR + 3, ldc = (size_t)np * BT_NR + 5;
+    float *b = kc_floats((size_t)(np - 1) * ldp + (size_t)k * BT_NR);
+    float *c = kc_floats((size_t)(m - 1) * ldc + (size_t)np * BT_NR);
+    for (int i = 0; i < m; i++) {
+        a[i] = rows[i] = kc_floats((size_t)k);
+        exact ? kc_ints(rows[i], (size_t)k, 8) : kc_noise(rows[i], (size_t)k, 1.0f);
+    }
+    for (int p = 0; p < np; p++) {
+        float *panel = b + (size_t)p * ldp;
+        exact ? kc_ints(panel, (size_t)k * BT_NR, 8) : kc_noise(panel, (size_t)k * BT_NR, 1.0f);
+    }
+    const int k1 = k / 3;
+    t->gemm_f32(m, np, k1, a, b, ldp, c, ldc, 1);
+    const float *rest[BT_MAX_MR];
+    for (int i = 0; i < m; i++)
+        rest[i] = a[i] + k1;
+    t->gemm_f32(m, np, k - k1, rest, b + (size_t)k1 * BT_NR, ldp, c, ldc, 0);
+    for (int i = 0; i < m; i++) {
+        float alone[BT_NR];
+        for (int n = 0; n < np * BT_NR; n++) {
+            const float *col = b + (size_t)(n / BT_NR) * ldp + n % BT_NR;
+            double sum = 0.0, mag = 0.0;
+            for (int x = 0; x < k; x++) {
+                sum += (double)a[i][x] * (double)col[x * BT_NR];
+                mag += fabs((double)a[i][x] * (double)col[x * BT_NR]);
+            }
+            kc_close(c[(size_t)i * ldc + (size_t)n], sum, exact ? 0.0 : kc_sum_bound(k, mag),
+                     "gemm_f32");
+        }
+        for (int p = 0; p < np; p++) { /* row i and panel p alone, in one chunk */
+            t->gemm_f32(1, 1, k, a + i, b + (size_t)p * ldp, 0, alone, BT_NR, 1);
+            kc_same(alone, c + (size_t)i * ldc + p * BT_NR, sizeof alone, "gemm_f32 alone");
+        }
+    }
+    kc_release();
+}
+
+void check_gemm_f32(const bt_kernels *t)
+{
+    static const int ks[] = { 0, 1, 2, 7, 64, 333 };
+    assert_in_range(t->gemm_mr, 1, BT_MAX_MR);
+    assert_in_range(t->gemm_np, 1, BT_MAX_NP);
+    for (int m = 1; m <= t->gemm_mr; m++)
+        for (int np = 1; np <= t->gemm_np; np++)
+            for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
+                gemm_case(t, m, np, ks[i], 1);
+                gemm_case(t, m, np, ks[i], 0);
+            }
+}
+
+static void gemv_case(const bt_kernels *t, bt_dtype type, int np, int k)
+{
+    const weights w = make_weights(type, np, k, 0);
+    float *x = kc_floats((size_t)k), *got = kc_floats((size_t)np * BT_NR);
+    float *b = kc_floats((size_t)k * BT_NR), want[BT_NR];
+    const float *a = x;
+    kc_noise(x, (size_t)k, 1.0f);
+    t->gemv_f32[type](np, k, x, w.panels, w.bytes, got);
+    for (int p = 0; p < np; p++) {
+        t->expand(type, b, w.panels + (size_t)p * w.bytes, 0, k);
+        t->gemm_f32(1, 1, k, &a, b, 0, want, BT_NR, 1);
+        kc_same(got + p * BT_NR, want, sizeof want, "gemv_f32");
+    }
+    kc_release();
+}
+
+void check_gemv_f32(const bt_kernels *t)
+{
+    for (int i = 0; i < N_TYPES; i++)
+        for (int np = 0; t->gemv_f32[types[i]] && np <= 11; np++) {
+            const int block = (int)bt_dtypes[types[i]].block;
+            gemv_case(t, types[i], np, block);
+            gemv_case(t, types[i], np, 5 * block);
+            gemv_case(t, types[i], np, block == 1 ? 101 : 2 * block);
+        }
+}
+
+/* ---- bf16 ---- */
+
+static void bf16_case(const bt_kernels *t, int m, int np, int k, int exact)
+{
+    const uint16_t *a[BT_MAX_MR];
+    const size_t ldp = (size_t)k * BT_NR, ldc = (size_t)np * BT_NR;
+    float *row = kc_floats((size_t)k), *c = kc_floats((size_t)m * ldc);
+    uint16_t *rows = kc_bytes((size_t)(m * k) * 2), *b = kc_bytes(ldp * (size_t)np * 2);
+    for (int i = 0; i < m; i++) {
+        exact ? kc_ints(row, (size_t)k, 8) : kc_noise(row, (size_t)k, 1.0f);
+        t->to_bf16(k, row, rows + i * k);
+        a[i] = rows + i * k;
+        for (int x = 0; x < k; x++)
+            assert_int_equal(a[i][x], bt_f32_to_bf16(row[x]));
+    }
+    const weights w = make_weights(exact ? BT_Q8_0 : BT_F16, np, k, exact);
+    for (int p = 0; p < np; p++)
+        t->expand_bf16(exact ? BT_Q8_0 : BT_F16, b + (size_t)p * ldp,
+                       w.panels + (size_t)p * w.bytes, 0, k);
+    t->gemm_bf16(m, np, k, a, b, ldp, c, ldc, 1);
+    for (int i = 0; i < m; i++)
+        for (int n = 0; n < np * BT_NR; n++) {
+            double sum = 0.0, mag = 0.0;
+            for (int x = 0; x < k; x++) {
+                const uint16_t *pair = b + (size_t)(n / BT_NR) * ldp + x / 2 * 2 * BT_NR;
+                const double v = (double)bt_bf16_to_f32(a[i][x]) *
+                                 (double)bt_bf16_to_f32(pair[n % BT_NR * 2 + x % 2]);
+                sum += v;
+                mag += fabs(v);
+            }
+            kc_close(c[(size_t)i * ldc + (size_t)n], sum, exact ? 0.0 : kc_sum_bound(k, mag),
+                     "gemm_bf16");
+        }
+    for (int i = 0; i < m; i++)
+        for (int p = 0; p < np; p++) {
+            float alone[BT_NR];
+            t->gemm_bf16(1, 1, k, a + i, b + (size_t)p * ldp, 0, alone, BT_NR, 1);
+            kc_same(alone, c + (size_t)i * ldc + p * BT_NR, sizeof alone, "gemm_bf16 alone");
+        }
+    kc_release();
+}
+
+void check_gemm_bf16(const bt_kernels *t)
+{
+    if (!t->gemm_bf16)
+        return;
+    for (int m = 1; m <= t->gemm_mr; m++)
+        for (int np = 1; np <= t->gemm_np; np++)
+            for (int k = 32; k <= 320; k *= 3) {
+                bf16_case(t, m, np, k, 1);
+                bf16_case(t, m, np, k, 0);
+            }
+    float x[40];
+    uint16_t y[40];
+    for (int n = 0; n < 40; n++) {
+        kc_noise(x, 40, 1e30f);
+        memset(y, 0, sizeof y);
+        t->to_bf16(n, x, y);
+        for (int i = 0; i < 40; i++)
+            assert_int_equal(y[i], i < n ? bt_f32_to_bf16(x[i]) : 0);
+    }
+}
+
+/* ---- speed ---- */
+
+enum { DIM = 1024, CHUNK = 256 };
+
+typedef struct job {
+    const bt_kernels *t;
+    bt_dtype type;
+    int n, k;
+    size_t bytes;
+    uint8_t *panels;
+    float *x, *y, *b;
+    uint16_t *xh, *bh;
+} job;
+
+/* A DIM^3 product as an op would run it: expand a chunk of panels, all rows. */
+static void run_gemm(void *arg)
+{
+    const job *j = arg;
+    const bt_kernels *t = j->t;
+    for (int p = 0; p < DIM / BT_NR; p += t->gemm_np)
+        for (int k0 = 0; k0 < DIM; k0 += CHUNK) {
+            const int np = DIM / BT_NR - p < t->gemm_np ? DIM / BT_NR - p : t->gemm_np;
+            for (int q = 0; q < np; q++)
+                t->expand(j->type, j->b + q * CHUNK * BT_NR,
+                          j->panels + (size_t)(p + q) * j->bytes, k0, CHUNK);
+            for (int i = 0; i < DIM; i += t->gemm_mr) {
+                const float *a[BT_MAX_MR];
+                const int m = DIM - i < t->gemm_mr ? DIM - i : t->gemm_mr;
+                for (int r = 0; r < m; r++)
+                    a[r] = j->x + (size_t)(i + r) * DIM + k0;
+                t->gemm_f32(m, np, CHUNK, a, j->b, CHUNK * BT_NR,
+                            j->y + (size_t)i * DIM + p * BT_NR, DIM, k0 == 0);
+            }
+        }
+}
+
+static void run_bf16(void *arg)
+{
+    const job *j = arg;
+    const bt_kernels *t = j->t;
+    for (int p = 0; p < DIM / BT_NR; p += t->gemm_np)
+        for (int k0 = 0; k0 < DIM; k0 += CHUNK) {
+            const int np = DIM / BT_NR - p < t->gemm_np ? DIM / BT_NR - p : t->gemm_np;
+            for (int q = 0; q < np; q++)
+                t->expand_bf16(j->type, j->bh + q * CHUNK * BT_NR,
+                               j->panels + (size_t)(p + q) * j->bytes, k0, CHUNK);
+            for (int i = 0; i < DIM; i += t->gemm_mr) {
+                const uint16_t *a[BT_MAX_MR];
+                const int m = DIM - i < t->gemm_mr ? DIM - i : t->gemm_mr;
+                for (int r = 0; r < m; r++)
+                    a[r] = j->xh + (size_t)(i + r) * DIM + k0;
+                t->gemm_bf16(m, np, CHUNK, a, j->bh, CHUNK * BT_NR,
+                             j->y + (size_t)i * DIM + p * BT_NR, DIM, k0 == 0);
+            }
+        }
+}
+
+static void run_gemv(void *arg)
+{
+    const job *j = arg;
+    j->t->gemv_f32[j->type](j->n / BT_NR, j->k, j->x, j->panels, j->bytes, j->y);
+}
+
+static void run_expand(void *arg)
+{
+    const job *j = arg;
+    j->t->expand(j->type, j->b, j->panels, 0, DIM);
+}
+
+static job make_job(const bt_kernels *t, bt_dtype type, int n, int k)
+{
+    const weights w = make_weights(type, n / BT_NR, k, 0);
+    job j = { .t = t, .type = type, .n = n, .k = k, .bytes = w.bytes, .panels = w.panels };
+    j.x = kc_floats((size_t)DIM * DIM);
+    j.y = kc_floats((size_t)(n > DIM ? n : DIM) * DIM);
+    j.b = kc_floats((size_t)DIM * BT_NR * BT_MAX_NP);
+    j.xh = kc_bytes((size_t)DIM * DIM * 2);
+    j.bh = kc_bytes((size_t)DIM * BT_NR * BT_MAX_NP * 2);
+    kc_noise(j.x, (size_t)DIM * DIM, 1.0f);
+    for (size_t i = 0; i < (size_t)DIM * DIM; i++)
+        j.xh[i] = bt_f32_to_bf16(j.x[i]);
+    return j;
+}
+
+void bench_gemm_f32(const bt_kernels *t)
+{
+    static const bt_dtype some[] = { BT_F32, BT_F16, BT_Q8_0, BT_Q4_1, BT_Q4_K };
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        char name[64];
+        job j = make_job(t, some[i], DIM, DIM);
+        snprintf(name, sizeof name, "gemm_f32 1024^3 %s", bt_dtypes[some[i]].name);
+        kc_print_flops(name, 2.0 * DIM * DIM * DIM / kc_time(run_gemm, &j));
+        kc_release();
+    }
+}
+
+void bench_gemm_bf16(const bt_kernels *t)
+{
+    if (!t->gemm_bf16)
+        return;
+    job j = make_job(t, BT_Q8_0, DIM, DIM);
+    kc_print_flops("gemm_bf16 1024^3 q8_0", 2.0 * DIM * DIM * DIM / kc_time(run_bf16, &j));
+    kc_release();
+}
+
+void bench_gemv_f32(const bt_kernels *t)
+{
+    for (int i = 0; i < N_TYPES; i++) {
+        char name[64];
+        if (!t->gemv_f32[types[i]])
+            continue;
+        for (int big = 0; big < 2; big++) { /* from cache, from memory */
+            const int n = big ? 64 * 1024 : 512, k = DIM;
+            job j = make_job(t, types[i], n, k);
+            snprintf(name, sizeof name, "gemv_f32 %dx%d %s", n, k, bt_dtypes[types[i]].name);
+            const double bytes = (double)j.bytes * (n / BT_NR);
+            kc_print(name, bytes * 1e-9 / kc_time(run_gemv, &j), "GB/s");
+            kc_release();
+        }
+    }
+}
+
+void bench_expand(const bt_kernels *t)
+{
+    for (int i = 0; i < N_TYPES; i++) {
+        char name[64];
+        job j = make_job(t, types[i], BT_NR, DIM);
+        snprintf(name, sizeof name, "expand %s", bt_dtypes[types[i]].name);
+        kc_print(name, DIM * BT_NR * 1e-9 / kc_time(run_expand, &j), "Gvalues/s");
+        kc_release();
+    }
+}
