@@ -350,8 +350,9 @@ const bt_op bt_op_matmul = {
     .prepare = mm_prepare,
 };
 
-/* int8 wherever the weight is quantized and the kernels can, or when asked
- * for; bf16 for float weights; f32 where neither fits or when asked for. */
+/* int8 wherever the weight is quantized, or when asked for; bf16 for float
+ * weights on processors that multiply it, or when asked for; f32 where neither
+ * fits or when asked for. */
 static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels, bt_precision p)
 {
     bt_dtype t = bt_weight_tensor(w)->dtype;
@@ -364,7 +365,7 @@ static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t c
     if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
         mm->compute = BT_MM_Q8;
         mm->type = q;
-    } else if (k->gemm_bf16 && channels % 2 == 0) {
+    } else if (k->gemm_bf16 && channels % 2 == 0 && (p == BT_PREC_BF16 || k->cpu & BT_CPU_AVX512BF16)) {
         mm->compute = BT_MM_BF16;
         mm->type = t == BT_F32 ? BT_BF16 : t;
     }
