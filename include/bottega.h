@@ -3,7 +3,7 @@
  *
  * The one header that applications see.
  *
- *     bt_engine *e;  bt_model *m;  bt_job *j;  bt_image img;
+ *     bt_engine *e;  bt_model *m;  bt_job *j;  bt_image img = { sizeof img };
  *     bt_engine_create(NULL, &e);
  *     bt_model_open(e, "model.gguf", &m);
  *     bt_job_create(m, &j);
@@ -16,6 +16,8 @@
  * with the matching bt_*_free; on failure it receives NULL. Strings returned
  * through `char **` are freed with bt_free. `const` pointers that come back
  * belong to the handle they came from. Every free function accepts NULL.
+ * Structs: set struct_size = sizeof the struct before a call, also of those
+ * that the call fills (else BT_EINVAL). Objects may be freed in any order.
  * Threads: an engine and a model may be used by any number of threads at once;
  * a job belongs to one thread, except bt_job_cancel, which any may call.
  * The library never prints, exits, aborts or reads environment variables.
@@ -89,7 +91,8 @@ BT_API void bt_engine_free(bt_engine *e);
 BT_API const char *bt_engine_message(const bt_engine *e);
 /* JSON object: instruction sets, chosen kernels, threads, memory, modules. */
 BT_API bt_status bt_engine_describe(bt_engine *e, char **json);
-/* Loads a plug-in module (a shared object built for this exact version). */
+/* Loads a plug-in module (a shared object built for this exact version). It
+ * takes the place of a module with the same name. */
 BT_API bt_status bt_engine_load_module(bt_engine *e, const char *path);
 
 /* ---- options as data ------------------------------------------------- */
@@ -185,7 +188,8 @@ BT_API const char *bt_job_message(const bt_job *j); /* of the last failure, "" i
  * an option too: "prompt" (image, text), "text" or "phonemes" (audio).
  * BT_ENOTFOUND: no such option; BT_EINVAL: out of range (see the message). */
 BT_API bt_status bt_job_set(bt_job *j, const char *name, const char *value);
-/* The value in force; after a run, the value that was used. NULL: unknown. */
+/* The value in force; after a run, the value that was used, or a fact that the
+ * run reported ("tokens"). Valid until the next set or run. NULL: unknown. */
 BT_API const char *bt_job_get(const bt_job *j, const char *name);
 /* Picture input: "init" or "mask". Copied. img NULL removes it. */
 BT_API bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img);
@@ -200,7 +204,8 @@ BT_API void bt_job_cancel(bt_job *j); /* from any thread; the next run is unaffe
 BT_API size_t bt_job_image_count(const bt_job *j);
 BT_API bt_status bt_job_image(const bt_job *j, size_t i, bt_image *out);
 BT_API bt_status bt_job_audio(const bt_job *j, bt_audio *out);
-BT_API const char *bt_job_text(const bt_job *j);   /* text made, or A1111 infotext of image 0 */
+/* The text made (i = 0), or the A1111 infotext of image i; "" if none. */
+BT_API const char *bt_job_text(const bt_job *j, size_t i);
 BT_API bt_status bt_job_report(const bt_job *j, char **json); /* options used, counts, seconds */
 /* Chrome/Perfetto trace of the last run with option "profile" on. */
 BT_API bt_status bt_job_trace(const bt_job *j, char **json);

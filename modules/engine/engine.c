@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ * The engine handle: creation, messages, description.
+ */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/threads.h"
+
+enum { MAX_STRUCT = 4096, MAX_THREADS = 1024 };
+
+const char *bt_version(void)
+{
+    return BT_VERSION;
+}
+
+void bt_free(void *p)
+{
+    bt_release(p);
+}
+
+static size_t struct_size(const void *s)
+{
+    size_t n;
+    memcpy(&n, s, sizeof n);
+    return n >= sizeof n && n <= MAX_STRUCT ? n : 0;
+}
+
+bool bt_struct_in(void *dst, size_t dst_size, const void *src)
+{
+    const size_t n = struct_size(src);
+    if (n == 0) return false;
+    memset(dst, 0, dst_size);
+    memcpy(dst, src, n < dst_size ? n : dst_size);
+    memcpy(dst, &dst_size, sizeof dst_size);
+    return true;
+}
+
+bool bt_struct_out(void *dst, const void *src, size_t src_size)
+{
+    const size_t n = struct_size(dst);
+    if (n == 0) return false;
+    memset(dst, 0, n);
+    memcpy(dst, src, n < src_size ? n : src_size);
+    memcpy(dst, &n, sizeof n);
+    return true;
+}
+
+/* ---- messages ------------------------------------------------------------ */
+
+/* The thread's slot, made if `make`. A thread that ended leaves its slot to the
+ * next one with its number, so there are never more than threads at once. */
+static bt_error *slot_of(bt_engine *e, bool make)
+{
+    const pthread_t self = pthread_self();
+    pthread_mutex_lock(&e->lock);
+    bt_slot *s = e->slots;
+    while (s && !pthread_equal(s->thread, self))
+        s = s->next;
+    if (!s && make && (s = bt_calloc(1, sizeof *s))) {
+        s->thread = self;
+        s->next = e->slots;
+        e->slots = s;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return s ? &s->error : NULL;
+}
+
+bt_error *bt_engine_error(bt_engine *e)
+{
+    return slot_of(e, true);
+}
+
+locale_t bt_enter(bt_engine *e)
+{
+    bt_error *err = slot_of(e, false);
+    if (err) *err = (bt_error){ 0 };
+    return uselocale(e->locale);
+}
+
+void bt_leave(locale_t host)
+{
+    uselocale(host);
+}
+
+const char *bt_engine_message(const bt_engine *e)
+{
+    const bt_error *err = e ? slot_of((bt_engine *)(uintptr_t)e, false) : NULL;
+    return err ? err->text : "";
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static const char *const precisions[] = {
+    [BT_PREC_AUTO] = "auto", [BT_PREC_INT8] = "int8", [BT_PREC_BF16] = "bf16", [BT_PREC_F32] = "f32"
+};
+
+static int precision_of(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof precisions / sizeof *precisions); i++)
+        if (strcmp(name, precisions[i]) == 0) return i;
+    return -1;
+}
+
+static bt_status configure(bt_engine *e, const bt_engine_options *o)
+{
+    const int64_t cpu = bt_cpu_cap(o->isa ? o->isa : "auto");
+    const int precision = precision_of(o->precision ? o->precision : "auto");
+    if (cpu < 0 || precision < 0 || o->threads < 0 || o->threads > MAX_THREADS) return BT_EINVAL;
+    bt_kernels_init(&e->kernels, (uint32_t)cpu);
+    e->compute.kernels = &e->kernels;
+    e->compute.threads = o->threads ? o->threads : bt_cpu_count();
+    e->compute.precision = (bt_precision)precision;
+    e->memory = o->memory;
+    e->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return e->locale ? BT_OK : BT_ENOMEM;
+}
+
+bt_status bt_engine_create(const bt_engine_options *opts, bt_engine **out)
+{
+    bt_engine_options o = { 0 };
+    if (!out) return BT_EINVAL;
+    *out = NULL;
+    if (opts && !bt_struct_in(&o, sizeof o, opts)) return BT_EINVAL;
+    bt_engine *e = bt_calloc(1, sizeof *e);
+    if (!e) return BT_ENOMEM;
+    atomic_init(&e->refs, 1);
+    pthread_mutex_init(&e->lock, NULL);
+    bt_status st = configure(e, &o);
+    if (st == BT_OK) {
+        const locale_t host = bt_enter(e);
+        st = bt_loader_builtin(e);
+        bt_leave(host);
+    }
+    if (st != BT_OK) {
+        bt_engine_free(e);
+        return st;
+    }
+    *out = e;
+    return BT_OK;
+}
+
+void bt_engine_retain(bt_engine *e)
+{
+    atomic_fetch_add(&e->refs, 1);
+}
+
+void bt_engine_free(bt_engine *e)
+{
+    if (!e || atomic_fetch_sub(&e->refs, 1) > 1) return;
+    bt_loader_free(e);
+    while (e->slots) {
+        bt_slot *next = e->slots->next;
+        bt_release(e->slots);
+        e->slots = next;
+    }
+    if (e->locale) freelocale(e->locale);
+    pthread_mutex_destroy(&e->lock);
+    bt_release(e);
+}
+
+/* ---- description --------------------------------------------------------- */
+
+static void describe_cpu(uint32_t flags, bt_buf *b)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } names[] = {
+        { BT_CPU_AVX2, "avx2" },
+        { BT_CPU_AVX512, "avx512" },
+        { BT_CPU_AVX512VNNI, "avx512vnni" },
+        { BT_CPU_AVX512BF16, "avx512bf16" },
+        { BT_CPU_AVXVNNI, "avxvnni" },
+        { BT_CPU_AMX, "amx" },
+    };
+    const char *comma = "";
+    bt_buf_puts(b, "[");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (flags & names[i].flag) {
+            bt_buf_printf(b, "%s\"%s\"", comma, names[i].name);
+            comma = ",";
+        }
+    bt_buf_puts(b, "]");
+}
+
+/* What the table of kernels was filled with. */
+static void describe_kernels(const bt_kernels *k, bt_buf *b)
+{
+    const char *comma = "";
+    bt_buf_printf(b, "{\"isa\":\"%s\",\"rows\":%d,\"panels\":%d,\"int8\":[", k->isa, k->gemm_mr,
+                  k->gemm_np);
+    for (int t = 0; t < BT_DTYPE_COUNT; t++)
+        if (k->gemm_q8[t]) {
+            bt_buf_printf(b, "%s\"%s\"", comma, bt_dtypes[t].name);
+            comma = ",";
+        }
+    bt_buf_printf(b, "],\"bf16\":%s}", k->gemm_bf16 ? "true" : "false");
+}
+
+bt_status bt_engine_describe(bt_engine *e, char **json)
+{
+    if (json) *json = NULL;
+    if (!e || !json) return BT_EINVAL;
+    const locale_t host = bt_enter(e);
+    bt_buf b = { 0 };
+    bt_buf_printf(&b, "{\"version\":\"%s\",\"cpu\":", BT_VERSION);
+    describe_cpu(bt_cpu_flags(), &b);
+    bt_buf_puts(&b, ",\"cpu_used\":");
+    describe_cpu(e->kernels.cpu, &b);
+    bt_buf_puts(&b, ",\"kernels\":");
+    describe_kernels(&e->kernels, &b);
+    bt_buf_printf(&b, ",\"threads\":%d,\"processors\":%d,\"precision\":\"%s\"", e->compute.threads,
+                  bt_cpu_count(), precisions[e->compute.precision]);
+    bt_buf_printf(&b, ",\"memory\":{\"total\":%llu,\"available\":%llu,\"budget\":%llu}",
+                  (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemTotal:"),
+                  (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemAvailable:"),
+                  (unsigned long long)e->memory);
+    bt_buf_puts(&b, ",\"modules\":");
+    bt_loader_describe(e, &b);
+    bt_buf_puts(&b, "}");
+    *json = bt_buf_take(&b);
+    const bt_status st = *json ? BT_OK : bt_fail(bt_engine_error(e), BT_ENOMEM, "out of memory");
+    bt_leave(host);
+    return st;
+}

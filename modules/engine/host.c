@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ * What a module calls during a run: progress, results, facts.
+ */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "engine/engine.h"
+
+/* ---- cancellation and callbacks ------------------------------------------ */
+
+/* Callbacks see the host's own locale. */
+static void to_host(const bt_job *j)
+{
+    uselocale(j->host_locale);
+}
+
+/* After a callback: its answer, or what another thread asked for meanwhile. */
+static bt_status from_host(bt_job *j, int stop)
+{
+    uselocale(j->model->engine->locale);
+    if (stop) atomic_store(&j->cancel, true);
+    return atomic_load(&j->cancel) ? BT_ECANCELLED : BT_OK;
+}
+
+static bt_status host_progress(void *host, const char *stage, int done, int total)
+{
+    bt_job *j = host;
+    int stop = 0;
+    to_host(j);
+    if (j->callbacks.progress) stop = j->callbacks.progress(j->callbacks.user, stage, done, total);
+    return from_host(j, stop);
+}
+
+static bt_status host_token(void *host, int32_t id, const char *text, size_t len)
+{
+    bt_job *j = host;
+    int stop = 0;
+    bt_buf_add(&j->text, text, len);
+    if (j->text.failed) return bt_fail(&j->error, BT_ENOMEM, "out of memory for the text");
+    to_host(j);
+    if (j->callbacks.token) stop = j->callbacks.token(j->callbacks.user, id, text, len);
+    return from_host(j, stop);
+}
+
+static bool reserve_samples(bt_job *j, size_t n)
+{
+    size_t need;
+    if (!bt_add_ok(j->audio.n, n, &need) || need > SIZE_MAX / 2) return false;
+    if (need <= j->samples_cap) return true;
+    const size_t cap = need + need / 2;
+    float *p = bt_realloc_array(j->samples, j->audio.n, cap, sizeof *p);
+    if (!p) return false;
+    j->samples = p;
+    j->samples_cap = cap;
+    return true;
+}
+
+static bt_status host_samples(void *host, int rate, const float *mono, size_t n)
+{
+    bt_job *j = host;
+    int stop = 0;
+    if (rate < 1 || (j->audio.sample_rate && j->audio.sample_rate != rate))
+        return bt_fail(&j->error, BT_EINVAL, "a module changed the sample rate");
+    if (!reserve_samples(j, n)) return bt_fail(&j->error, BT_ENOMEM, "out of memory for the sound");
+    if (n) memcpy(j->samples + j->audio.n, mono, n * sizeof *mono);
+    j->audio = (bt_audio){ sizeof j->audio, rate, 1, j->audio.n + n, j->samples };
+    const bt_audio chunk = { sizeof chunk, rate, 1, n, mono };
+    to_host(j);
+    if (j->callbacks.samples && n) stop = j->callbacks.samples(j->callbacks.user, &chunk);
+    return from_host(j, stop);
+}
+
+static bt_status host_image(void *host, int width, int height, const uint8_t *rgb,
+                            const char *infotext)
+{
+    bt_job *j = host;
+    const bt_image img = { sizeof img, width, height, 3, (uint8_t *)(uintptr_t)rgb };
+    if (width < 1 || height < 1 || !rgb)
+        return bt_fail(&j->error, BT_EINVAL, "a module made an empty picture");
+    if (bt_pictures_add(&j->pictures, bt_strdup(infotext ? infotext : ""), &img) != BT_OK)
+        return bt_fail(&j->error, BT_ENOMEM, "out of memory for the picture");
+    return atomic_load(&j->cancel) ? BT_ECANCELLED : BT_OK;
+}
+
+static const bt_image *host_image_in(void *host, const char *name)
+{
+    const bt_job *j = host;
+    for (size_t i = 0; i < j->inputs.n; i++)
+        if (strcmp(j->inputs.at[i].name, name) == 0) return &j->inputs.at[i].image;
+    return NULL;
+}
+
+/* ---- facts --------------------------------------------------------------- */
+
+/* A JSON value as plain text: strings lose their quotes. NULL: not JSON, or no
+ * memory. */
+static char *plain_text(const char *json)
+{
+    cJSON *v = cJSON_Parse(json);
+    char *s = NULL;
+    if (v) s = bt_strdup(cJSON_IsString(v) ? cJSON_GetStringValue(v) : json);
+    cJSON_Delete(v);
+    return s;
+}
+
+/* Adds a fact, or replaces the one of that name. */
+static bt_status set_fact(bt_job *j, bt_fact f)
+{
+    for (size_t i = 0; i < j->n_facts; i++) {
+        bt_fact *old = &j->facts[i];
+        if (strcmp(old->name, f.name) != 0) continue;
+        bt_release(old->name);
+        bt_release(old->json);
+        bt_release(old->text);
+        *old = f;
+        return BT_OK;
+    }
+    bt_fact *all = bt_realloc_array(j->facts, j->n_facts, j->n_facts + 1, sizeof *all);
+    if (!all) return BT_ENOMEM;
+    j->facts = all;
+    j->facts[j->n_facts++] = f;
+    return BT_OK;
+}
+
+static bt_status host_report(void *host, const char *name, const char *json)
+{
+    bt_job *j = host;
+    bt_fact f = { .text = plain_text(json) };
+    if (!f.text) return bt_fail(&j->error, BT_EINVAL, "a module reported no JSON as %s", name);
+    bt_value *v = bt_job_value(j, name);
+    if (v) {
+        bt_release(v->used);
+        v->used = f.text;
+        return BT_OK;
+    }
+    f.name = bt_strdup(name);
+    f.json = bt_strdup(json);
+    if (f.name && f.json && set_fact(j, f) == BT_OK) return BT_OK;
+    bt_release(f.name);
+    bt_release(f.json);
+    bt_release(f.text);
+    return bt_fail(&j->error, BT_ENOMEM, "out of memory for the report");
+}
+
+void bt_host_fill(bt_job *j, bt_run *r)
+{
+    *r = (bt_run){
+        .host = j,
+        .options = j->options,
+        .cancel = &j->cancel,
+        .image_in = host_image_in,
+        .trace = j->trace,
+        .error = &j->error,
+        .progress = host_progress,
+        .token = host_token,
+        .samples = host_samples,
+        .image = host_image,
+        .report = host_report,
+    };
+}

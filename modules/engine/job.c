@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ * The job handle: options and pictures in, one run, results out.
+ */
+#include <string.h>
+
+#include "base/threads.h"
+#include "engine/engine.h"
+
+/* ---- options ------------------------------------------------------------- */
+
+bt_value *bt_job_value(const bt_job *j, const char *name)
+{
+    for (size_t i = 0; i < j->n_values; i++)
+        if (bt_option_is(j->values[i].option, name)) return &j->values[i];
+    return NULL;
+}
+
+static bt_status set_value(bt_value *v, const char *text, bt_error *err)
+{
+    char *canonical;
+    if (!text) text = bt_option_default(v->option);
+    const bt_status st = bt_option_read(v->option, text, v->field, &canonical, err);
+    if (st != BT_OK) return st;
+    bt_release(v->text);
+    bt_release(v->used);
+    v->text = canonical;
+    v->used = NULL;
+    return BT_OK;
+}
+
+static bt_status add_values(bt_job *j, const bt_option *o, void *base, bt_error *err)
+{
+    for (size_t i = 0; i < bt_options_count(o); i++) {
+        bt_value *v = &j->values[j->n_values++];
+        v->option = &o[i];
+        v->field = (char *)base + o[i].offset;
+        const bt_status st = set_value(v, NULL, err);
+        if (st != BT_OK) return st;
+    }
+    return BT_OK;
+}
+
+bt_status bt_job_set(bt_job *j, const char *name, const char *value)
+{
+    if (!j) return BT_EINVAL;
+    const locale_t host = bt_enter(j->model->engine);
+    j->error = (bt_error){ 0 };
+    bt_value *v = name ? bt_job_value(j, name) : NULL;
+    const bt_status st =
+        v ? set_value(v, value, &j->error)
+          : bt_fail(&j->error, BT_ENOTFOUND, "no such option: %.60s", name ? name : "(none)");
+    bt_leave(host);
+    return st;
+}
+
+const char *bt_job_get(const bt_job *j, const char *name)
+{
+    if (!j || !name) return NULL;
+    const bt_value *v = bt_job_value(j, name);
+    if (v) return v->used ? v->used : v->text;
+    for (size_t i = 0; i < j->n_facts; i++)
+        if (strcmp(j->facts[i].name, name) == 0) return j->facts[i].text;
+    return NULL;
+}
+
+/* ---- pictures ------------------------------------------------------------ */
+
+static void remove_picture(bt_pictures *p, size_t i)
+{
+    bt_release(p->at[i].name);
+    bt_release(p->at[i].image.pixels);
+    memmove(&p->at[i], &p->at[i + 1], (p->n - i - 1) * sizeof *p->at);
+    p->n--;
+}
+
+void bt_pictures_free(bt_pictures *p)
+{
+    while (p->n > 0)
+        remove_picture(p, p->n - 1);
+    bt_release(p->at);
+    *p = (bt_pictures){ 0 };
+}
+
+bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img)
+{
+    size_t bytes = 0;
+    bt_image copy = *img;
+    copy.struct_size = sizeof copy;
+    copy.pixels = NULL;
+    if (bt_mul_ok((size_t)img->width, (size_t)img->height, &bytes) &&
+        bt_mul_ok(bytes, (size_t)img->channels, &bytes))
+        copy.pixels = bt_alloc(bytes);
+    bt_picture *at = NULL;
+    if (copy.pixels && name) at = bt_realloc_array(p->at, p->n, p->n + 1, sizeof *at);
+    if (!at) {
+        bt_release(copy.pixels);
+        bt_release(name);
+        return BT_ENOMEM;
+    }
+    memcpy(copy.pixels, img->pixels, bytes);
+    p->at = at;
+    p->at[p->n++] = (bt_picture){ name, copy };
+    return BT_OK;
+}
+
+static bt_status set_picture(bt_job *j, const char *name, const bt_image *img, bt_error *err)
+{
+    bt_image copy = { 0 };
+    if (!name || (strcmp(name, "init") != 0 && strcmp(name, "mask") != 0) ||
+        j->model->module->kind != BT_KIND_IMAGE)
+        return bt_fail(err, BT_ENOTFOUND, "no such picture: %.60s", name ? name : "(none)");
+    if (img && (!bt_struct_in(&copy, sizeof copy, img) || !copy.pixels || copy.width < 1 ||
+                copy.height < 1 || (copy.channels != 1 && copy.channels != 3)))
+        return bt_fail(err, BT_EINVAL, "%s: not a picture of 1 or 3 channels", name);
+    for (size_t i = 0; i < j->inputs.n; i++)
+        if (strcmp(j->inputs.at[i].name, name) == 0) remove_picture(&j->inputs, i--);
+    if (img && bt_pictures_add(&j->inputs, bt_strdup(name), &copy) != BT_OK)
+        return bt_fail(err, BT_ENOMEM, "out of memory for %s", name);
+    return BT_OK;
+}
+
+bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img)
+{
+    if (!j) return BT_EINVAL;
+    j->error = (bt_error){ 0 };
+    return set_picture(j, name, img, &j->error);
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static bt_status open_job(bt_job *j, bt_error *err)
+{
+    const bt_module *m = j->model->module;
+    const size_t n = bt_options_count(m->options) + bt_options_count(bt_engine_common);
+    j->options = bt_calloc(1, m->options_size + 1);
+    j->values = bt_calloc(n, sizeof *j->values);
+    if (!j->options || !j->values) return bt_fail(err, BT_ENOMEM, "out of memory");
+    bt_status st = add_values(j, m->options, j->options, err);
+    if (st == BT_OK) st = add_values(j, bt_engine_common, &j->common, err);
+    return st == BT_OK ? m->job_open(j->model->impl, &j->impl, err) : st;
+}
+
+bt_status bt_job_create(bt_model *m, bt_job **out)
+{
+    if (out) *out = NULL;
+    if (!m || !out) return BT_EINVAL;
+    const locale_t host = bt_enter(m->engine);
+    bt_error *err = bt_engine_error(m->engine);
+    bt_job *j = bt_calloc(1, sizeof *j);
+    bt_status st = BT_ENOMEM;
+    if (j) {
+        atomic_init(&j->cancel, false);
+        j->model = m;
+        bt_model_retain(m);
+        st = open_job(j, err);
+    } else {
+        bt_fail(err, BT_ENOMEM, "out of memory");
+    }
+    if (st == BT_OK)
+        *out = j;
+    else
+        bt_job_free(j);
+    bt_leave(host);
+    return st;
+}
+
+void bt_job_free(bt_job *j)
+{
+    if (!j) return;
+    if (j->impl) j->model->module->job_close(j->impl);
+    bt_job_forget(j);
+    for (size_t i = 0; i < j->n_values; i++) {
+        bt_release(j->values[i].text);
+        bt_release(j->values[i].used);
+    }
+    bt_release(j->values);
+    bt_release(j->options);
+    bt_pictures_free(&j->inputs);
+    bt_model_free(j->model);
+    bt_release(j);
+}
+
+const char *bt_job_message(const bt_job *j)
+{
+    return j ? j->error.text : "";
+}
+
+void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb)
+{
+    if (!j) return;
+    j->callbacks = (bt_callbacks){ 0 };
+    if (cb) bt_struct_in(&j->callbacks, sizeof j->callbacks, cb);
+}
+
+void bt_job_cancel(bt_job *j)
+{
+    if (j) atomic_store(&j->cancel, true);
+}
+
+/* ---- run ----------------------------------------------------------------- */
+
+static bt_status estimate(bt_job *j, bt_estimate *out)
+{
+    *out = (bt_estimate){ .struct_size = sizeof *out };
+    return j->model->module->estimate(j->impl, j->options, out, &j->error);
+}
+
+bt_status bt_job_estimate(bt_job *j, bt_estimate *out)
+{
+    bt_estimate est;
+    if (!j || !out) return BT_EINVAL;
+    const locale_t host = bt_enter(j->model->engine);
+    j->error = (bt_error){ 0 };
+    bt_status st = estimate(j, &est);
+    if (st == BT_OK && !bt_struct_out(out, &est, sizeof est))
+        st = bt_fail(&j->error, BT_EINVAL, "struct_size is not set");
+    bt_leave(host);
+    return st;
+}
+
+static bt_status within_budget(bt_job *j)
+{
+    const uint64_t budget = j->model->engine->memory;
+    bt_estimate est;
+    if (budget == 0) return BT_OK;
+    const bt_status st = estimate(j, &est);
+    if (st != BT_OK) return st;
+    const uint64_t need = est.weights + est.arena + est.caches;
+    if (need <= budget) return BT_OK;
+    return bt_fail(&j->error, BT_EBUDGET,
+                   "%s: needs %llu MiB (weights %llu, arena %llu, caches %llu), the budget is %llu",
+                   j->model->path, (unsigned long long)(need >> 20),
+                   (unsigned long long)(est.weights >> 20), (unsigned long long)(est.arena >> 20),
+                   (unsigned long long)(est.caches >> 20), (unsigned long long)(budget >> 20));
+}
+
+static bt_status run_module(bt_job *j)
+{
+    bt_run r;
+    bt_status st = within_budget(j);
+    if (st == BT_OK && j->common.profile && (st = bt_trace_create(&j->trace)) != BT_OK)
+        return bt_fail(&j->error, st, "out of memory for the profile");
+    if (st != BT_OK) return st;
+    bt_host_fill(j, &r);
+    st = j->model->module->run(j->impl, &r);
+    if (st == BT_OK && j->text.failed) st = BT_ENOMEM;
+    return st;
+}
+
+bt_status bt_job_run(bt_job *j)
+{
+    if (!j) return BT_EINVAL;
+    j->host_locale = bt_enter(j->model->engine);
+    bt_job_forget(j);
+    j->error = (bt_error){ 0 };
+    atomic_store(&j->cancel, false);
+    const double start = bt_now();
+    j->status = run_module(j);
+    j->seconds = bt_now() - start;
+    if (j->status != BT_OK && !j->error.text[0])
+        bt_fail(&j->error, j->status, "%s: %s", j->model->path, bt_status_text(j->status));
+    bt_leave(j->host_locale);
+    return j->status;
+}
