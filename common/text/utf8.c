@@ -278,6 +278,11 @@ bool bt_is_letter(uint32_t cp)
     return class_of(cp) == 'L';
 }
 
+bool bt_is_lower(uint32_t cp)
+{
+    return utf8proc_category((int32_t)cp) == UTF8PROC_CATEGORY_LL;
+}
+
 bool bt_is_number(uint32_t cp)
 {
     if (cp < 0x80) return cp >= '0' && cp <= '9';

@@ -41,6 +41,7 @@ bt_status bt_utf8_normalize(bt_buf *out, const char *s, size_t n, bt_utf8_form f
 /* Classes that tokenizers ask for. */
 bool bt_is_letter(uint32_t cp); /* \p{L} */
 bool bt_is_number(uint32_t cp); /* \p{N} */
+bool bt_is_lower(uint32_t cp);  /* \p{Ll} */
 bool bt_is_punct(uint32_t cp);  /* \p{P} */
 bool bt_is_space(uint32_t cp);  /* White_Space, \s */
 /* Appends the full lower case of one character (no context rules). */
