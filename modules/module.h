@@ -40,17 +40,19 @@ typedef struct bt_module_job bt_module_job; /* a module's own; opaque to the eng
 /* What a run gets from the engine and gives back to it. All calls are safe to
  * make from the thread that runs the job only. */
 typedef struct bt_run {
-    void *host;                  /* the engine's */
-    const void *options;         /* the module's option struct, filled and checked */
-    const atomic_bool *cancel;   /* pass it to bt_plan_run */
+    void *host;                /* the engine's */
+    const void *options;       /* the module's option struct, filled and checked */
+    const atomic_bool *cancel; /* pass it to bt_plan_run */
     const bt_image *(*image_in)(void *host, const char *name); /* "init", "mask"; NULL: not set */
-    bt_trace *trace;             /* NULL unless profiling; attach to every plan */
+    bt_trace *trace; /* NULL unless profiling; attach to every plan */
     bt_error *error;
 
     /* Each returns BT_OK or BT_ECANCELLED. */
     bt_status (*progress)(void *host, const char *stage, int done, int total);
-    bt_status (*token)(void *host, int32_t id, const char *text, size_t len); /* appends to the job's text */
-    bt_status (*samples)(void *host, int sample_rate, const float *mono, size_t n); /* appends; copied */
+    bt_status (*token)(void *host, int32_t id, const char *text,
+                       size_t len); /* appends to the job's text */
+    bt_status (*samples)(void *host, int sample_rate, const float *mono,
+                         size_t n); /* appends; copied */
     /* A finished picture, RGB rows from the top, copied; infotext as A1111's. */
     bt_status (*image)(void *host, int width, int height, const uint8_t *rgb, const char *infotext);
     /* A fact for the report: a JSON value as text ("12.5", "\"ddim\""). Also
@@ -81,8 +83,10 @@ typedef struct bt_module {
     bt_status (*run)(bt_module_job *job, const bt_run *r);
 
     /* Optional (NULL). Results: bt_alloc'ed. */
-    bt_status (*tokenize)(void *model, const char *text, size_t len, int special, int32_t **ids, size_t *n, bt_error *err);
-    bt_status (*detokenize)(void *model, const int32_t *ids, size_t n, char **text, size_t *len, bt_error *err);
+    bt_status (*tokenize)(void *model, const char *text, size_t len, int special, int32_t **ids,
+                          size_t *n, bt_error *err);
+    bt_status (*detokenize)(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
+                            bt_error *err);
 } bt_module;
 
 /* modules/registry.c: the modules built in, ends with NULL. */

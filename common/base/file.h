@@ -31,7 +31,8 @@ typedef struct bt_out {
 } bt_out;
 
 bt_status bt_out_open(const char *path, bt_out *out, bt_error *err);
-bt_status bt_out_commit(bt_out *out, bt_error *err); /* flushes, syncs, renames; aborts on failure */
+bt_status bt_out_commit(bt_out *out,
+                        bt_error *err); /* flushes, syncs, renames; aborts on failure */
 void bt_out_abort(bt_out *out);
 
 #endif

@@ -50,7 +50,8 @@ static void fuse_act(bt_node *n, const int *uses)
 
 static void fuse_residual(bt_node *n, const int *uses)
 {
-    if (!bt_node_is_add(n) || !same_shape(n->src[0]->shape, n->src[1]->shape) || n->src[0] == n->src[1])
+    if (!bt_node_is_add(n) || !same_shape(n->src[0]->shape, n->src[1]->shape) ||
+        n->src[0] == n->src[1])
         return;
     for (int i = 1; i >= 0; i--) { /* the later one is usually the branch */
         bt_node *x = n->src[i], *other = n->src[1 - i];

@@ -52,7 +52,8 @@ typedef struct bt_compute {
 
 /* `store` (NULL: only made weights) and `compute` must outlive the weights.
  * Thread-safe. */
-bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out, bt_error *err);
+bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,
+                            bt_error *err);
 void bt_weights_free(bt_weights *ws);
 const bt_compute *bt_weights_compute(const bt_weights *ws);
 uint64_t bt_weights_bytes(bt_weights *ws); /* memory of packed weights so far */
@@ -64,7 +65,8 @@ const bt_tensor *bt_weight_tensor(const bt_weight *w); /* dims, dtype */
 int64_t bt_weight_dim(const bt_weight *w, int i);
 /* A weight from memory (f32, torch order), copied: for constants a module
  * computes (a folded norm, a permuted matrix). Same name again: the same weight. */
-const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims, const int64_t *dims);
+const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
+                                const int64_t *dims);
 /* All values as floats (torch order), bt_release; NULL: no memory. */
 float *bt_weight_values(const bt_weight *w, bt_error *err);
 
@@ -82,36 +84,39 @@ const bt_weight *bt_w_opt(bt_graph *g, const char *fmt, ...) BT_PRINTF(2, 3);
 bt_node *bt_graph_fail(bt_graph *g, const char *fmt, ...) BT_PRINTF(2, 3);
 bt_shape bt_shape_of(const bt_node *n); /* all zero for NULL */
 
-bt_node *bt_input(bt_graph *g, bt_shape s);             /* f32, filled by the host before a run */
-bt_node *bt_input_ids(bt_graph *g, int64_t n);          /* n int32 */
-bt_node *bt_output(bt_graph *g, bt_node *x);            /* keeps x readable after a run; returns it */
+bt_node *bt_input(bt_graph *g, bt_shape s);    /* f32, filled by the host before a run */
+bt_node *bt_input_ids(bt_graph *g, int64_t n); /* n int32 */
+bt_node *bt_output(bt_graph *g, bt_node *x);   /* keeps x readable after a run; returns it */
 
 /* y[.., n] = x[.., k] W^T + b; W [n, k] (further dims must be 1), b [n] or NULL */
 bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b);
 
 typedef struct bt_conv {
-    int stride;                    /* 0 means 1 */
-    int dilation;                  /* 0 means 1 */
-    int top, left, bottom, right;  /* zero padding; 1-D: left and right */
-    int upsample;                  /* 2: x is first doubled by nearest neighbour */
-    int groups;                    /* 0 or 1; or the channel count: depthwise (1-D only) */
+    int stride;                   /* 0 means 1 */
+    int dilation;                 /* 0 means 1 */
+    int top, left, bottom, right; /* zero padding; 1-D: left and right */
+    int upsample;                 /* 2: x is first doubled by nearest neighbour */
+    int groups;                   /* 0 or 1; or the channel count: depthwise (1-D only) */
 } bt_conv;
 
 /* W [out, in, kh, kw] on [n,h,w,in]; W [out, in, k] on [n,1,len,in]. */
 bt_node *bt_conv2d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
 bt_node *bt_conv1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
 /* torch ConvTranspose1d: W [in, out, k]; out length (len-1)*stride - 2*pad + k */
-bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, int stride, int pad);
+bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
+                             int stride, int pad);
 
 /* Row ids[i] of W [rows, c]: -> [1, 1, n, c] */
 bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w);
 /* Row ids[i] of x (its n*h*w rows): -> [1, 1, n, c]; for repeating frames */
 bt_node *bt_gather(bt_graph *g, bt_node *x, bt_node *ids);
 
-bt_node *bt_layer_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta, float eps);
+bt_node *bt_layer_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta,
+                       float eps);
 bt_node *bt_rms_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, float eps);
 /* statistics per picture of the batch over h, w and c/groups channels */
-bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta, int groups, float eps);
+bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta,
+                       int groups, float eps);
 
 bt_node *bt_act_of(bt_graph *g, bt_node *x, bt_act act, float alpha); /* alpha: leaky ReLU only */
 /* b: the same shape; or one row [1,1,1,c]; or one row per picture [n,1,1,c] */
@@ -123,18 +128,21 @@ bt_node *bt_gate(bt_graph *g, bt_node *a, bt_act act_a, bt_node *b, bt_act act_b
 
 bt_node *bt_slice(bt_graph *g, bt_node *x, int64_t c0, int64_t c1); /* channels [c0, c1): a view */
 bt_node *bt_concat(bt_graph *g, bt_node *a, bt_node *b);            /* along channels */
-bt_node *bt_reshape(bt_graph *g, bt_node *x, bt_shape s);           /* same count and c, or x without a view */
-bt_node *bt_flip(bt_graph *g, bt_node *x);                          /* channels in reverse order */
+bt_node *bt_reshape(bt_graph *g, bt_node *x,
+                    bt_shape s);           /* same count and c, or x without a view */
+bt_node *bt_flip(bt_graph *g, bt_node *x); /* channels in reverse order */
 
 /* Rotary embedding on [1,1,tokens,heads*d]: row i is at position pos + i, pos
  * the run's parameter BT_PARAM_POS. freq_factors: [d/2] or NULL (divides).
  * neox: pairs (i, i+d/2); else (2i, 2i+1). */
-bt_node *bt_rope(bt_graph *g, bt_node *x, int d, float freq_base, float freq_scale, const bt_weight *freq_factors, int neox);
+bt_node *bt_rope(bt_graph *g, bt_node *x, int d, float freq_base, float freq_scale,
+                 const bt_weight *freq_factors, int neox);
 
 /* Multi-head attention, softmax(scale q k^T) v. q [n,h,w,n_head*d]; k, v
  * [n,h2,w2,n_kv*d]; n_head a multiple of n_kv (grouped queries). Batch members
  * attend only to themselves. scale 0 = 1/sqrt(d). causal: row i sees j <= i. */
-bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv, float scale, int causal);
+bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
+                      float scale, int causal);
 
 /* Keys and values of one sequence, all layers; grows on demand up to n_ctx. */
 typedef struct bt_kv_cache bt_kv_cache;
@@ -145,10 +153,12 @@ bt_status bt_kv_reserve(bt_kv_cache *kv, int n, bt_error *err);
 uint64_t bt_kv_bytes(const bt_kv_cache *kv);
 /* Causal attention through a cache: stores this run's k, v rows of `layer` at
  * positions pos.. (BT_PARAM_POS), then attends to positions 0..pos+i. */
-bt_node *bt_attention_kv(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, bt_kv_cache *kv, int layer, int n_head, int n_kv, float scale);
+bt_node *bt_attention_kv(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, bt_kv_cache *kv,
+                         int layer, int n_head, int n_kv, float scale);
 /* VITS (attentions.py MultiHeadAttention, window_size): relative keys and
  * values for |j - i| <= window, shared by heads: rel_k, rel_v [1, 2*window+1, d]. */
-bt_node *bt_attention_rel(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, const bt_weight *rel_k, const bt_weight *rel_v, int n_head, int window);
+bt_node *bt_attention_rel(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, const bt_weight *rel_k,
+                          const bt_weight *rel_v, int n_head, int window);
 
 /* ---- plan and run ------------------------------------------------------ */
 

@@ -35,7 +35,8 @@ static size_t take(space *s, size_t size)
             best = i;
     if (best < 0) {
         size_t at = s->end;
-        if (s->n && s->holes[s->n - 1].at + s->holes[s->n - 1].size == s->end) { /* grow the last hole */
+        if (s->n &&
+            s->holes[s->n - 1].at + s->holes[s->n - 1].size == s->end) { /* grow the last hole */
             at = s->holes[s->n - 1].at;
             s->n--;
         }
@@ -79,7 +80,10 @@ static void give(space *s, size_t at, size_t size)
     s->holes[i] = (hole){ at, size };
 }
 
-static size_t node_bytes(const bt_node *n) { return round_up((size_t)bt_rows(n->shape) * n->shape.c * sizeof(float)); }
+static size_t node_bytes(const bt_node *n)
+{
+    return round_up((size_t)bt_rows(n->shape) * n->shape.c * sizeof(float));
+}
 
 /* last[i]: the step after which node i's own memory is free; n_steps = never. */
 static void find_last_uses(const bt_plan *p, int *last)
@@ -120,8 +124,8 @@ static bt_node *in_place(const bt_node *n, const int *last, int step)
         if (reads(n, bt_node_root(old), 1))
             return NULL;
     }
-    if (!old || old != bt_node_root(old) || !old->op || old->is_output || last[old->index] != step ||
-        node_bytes(old) != node_bytes(n) || old->shape.c != n->shape.c)
+    if (!old || old != bt_node_root(old) || !old->op || old->is_output ||
+        last[old->index] != step || node_bytes(old) != node_bytes(n) || old->shape.c != n->shape.c)
         return NULL;
     return old;
 }

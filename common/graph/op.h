@@ -13,10 +13,10 @@ enum {
 };
 
 enum {
-    BT_OP_INPLACE = 1, /* may write its output over source 0 of the same shape */
-    BT_OP_ACT = 2,     /* honours node->act (a following activation is fused) */
-    BT_OP_RESIDUAL = 4,/* honours node->residual: y = act(..) + residual */
-    BT_OP_VIEW = 8,    /* shares source 0's memory from value view_offset on; never run */
+    BT_OP_INPLACE = 1,  /* may write its output over source 0 of the same shape */
+    BT_OP_ACT = 2,      /* honours node->act (a following activation is fused) */
+    BT_OP_RESIDUAL = 4, /* honours node->residual: y = act(..) + residual */
+    BT_OP_VIEW = 8,     /* shares source 0's memory from value view_offset on; never run */
 };
 
 typedef struct bt_step bt_step;
@@ -43,8 +43,8 @@ typedef struct bt_op {
      * follow from the node alone (shape, weights, kernels), not from threads. */
     int64_t (*tiles)(const bt_node *n, const bt_exec *x, int phase);
     void (*run)(const bt_node *n, const bt_exec *x, int phase, int64_t tile);
-    size_t (*scratch)(const bt_node *n, const bt_kernels *k); /* per thread; NULL: none */
-    size_t (*shared)(const bt_node *n, const bt_kernels *k);  /* per step; NULL: none */
+    size_t (*scratch)(const bt_node *n, const bt_kernels *k);     /* per thread; NULL: none */
+    size_t (*shared)(const bt_node *n, const bt_kernels *k);      /* per step; NULL: none */
     void (*cost)(const bt_node *n, double *flops, double *bytes); /* NULL: memory traffic only */
     /* Before the first run: packs weights (sets node->packed). NULL: nothing. */
     bt_status (*prepare)(bt_node *n, const bt_kernels *k, bt_error *err);
@@ -53,9 +53,9 @@ typedef struct bt_op {
 struct bt_node {
     const bt_op *op; /* NULL: an input */
     bt_shape shape;
-    int is_ids;      /* int32 data */
+    int is_ids; /* int32 data */
     int is_output;
-    int index;       /* order of creation, which is an order of evaluation */
+    int index; /* order of creation, which is an order of evaluation */
     bt_precision precision;
     bt_node *src[BT_MAX_SRC];
     const bt_weight *w[BT_MAX_WEIGHTS];
@@ -70,7 +70,7 @@ struct bt_node {
     int64_t view_offset; /* set by a view's builder */
     size_t arena_offset; /* bytes; not for views */
     bt_mem mem;
-    const void *packed;  /* bt_packed of w[0], matrix-multiply ops */
+    const void *packed; /* bt_packed of w[0], matrix-multiply ops */
     size_t shared_offset;
 };
 

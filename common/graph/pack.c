@@ -36,8 +36,9 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
     if (taps < 1 || s->n > INT32_MAX || s->k > INT32_MAX || taps > 4096)
         return bt_fail(err, BT_EFORMAT, "tensor %s has an unusable shape", t->name);
     if (s->sc != 1 && bt_dtypes[t->dtype].block > 1)
-        return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: %s blocks do not run along the input channels",
-                       t->name, bt_dtypes[t->dtype].name);
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "tensor %s: %s blocks do not run along the input channels", t->name,
+                       bt_dtypes[t->dtype].name);
     if (s->k % bt_dtypes[t->dtype].block)
         return bt_fail(err, BT_EFORMAT, "tensor %s: rows of %lld are not whole %s blocks", t->name,
                        (long long)s->k, bt_dtypes[t->dtype].name);
@@ -101,7 +102,9 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
 static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
 {
     rows r = { 0 };
-    bt_status st = rows_alloc(&r, s, p->type) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
+    bt_status st = rows_alloc(&r, s, p->type)
+                       ? BT_OK
+                       : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
     for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
         for (int tap = 0; st == BT_OK && tap < p->taps; tap++)
             if (pack_panel(p, s, &r, panel, tap))
@@ -111,7 +114,8 @@ static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
     return st;
 }
 
-static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_packed **out, bt_error *err)
+static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_packed **out,
+                            bt_error *err)
 {
     source s;
     bt_status st = source_of(w, form, &s, err);
@@ -123,11 +127,14 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
     bt_packed *p = bt_calloc(1, sizeof *p);
     if (!p)
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
-    *p = (bt_packed){ .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps };
+    *p = (bt_packed){
+        .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps
+    };
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
     p->panel_bytes = bt_panel_bytes(type, p->k);
     size_t bytes;
-    if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes) || !(p->data = bt_alloc(bytes))) {
+    if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes) ||
+        !(p->data = bt_alloc(bytes))) {
         bt_release(p);
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
     }
@@ -144,7 +151,8 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
     return BT_OK;
 }
 
-bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out, bt_error *err)
+bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out,
+                         bt_error *err)
 {
     bt_weight *mine = (bt_weight *)w; /* its list of packed forms grows under the set's lock */
     bt_status st = BT_OK;

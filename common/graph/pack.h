@@ -26,7 +26,8 @@ typedef struct bt_packed {
 
 /* The weight packed as `type` (its own type, or Q8_0 or BF16 made from a float
  * type). Made on first use, then shared; thread-safe. */
-bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out, bt_error *err);
+bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out,
+                         bt_error *err);
 
 static inline const uint8_t *bt_panel(const bt_packed *b, int panel, int tap)
 {

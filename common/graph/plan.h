@@ -8,15 +8,15 @@
 #include "graph/builder.h"
 
 struct bt_plan {
-    bt_graph *g;          /* owns the nodes */
+    bt_graph *g; /* owns the nodes */
     const bt_compute *compute;
-    bt_node **steps;      /* nodes to run, in order */
+    bt_node **steps; /* nodes to run, in order */
     int n_steps;
-    int n_phases;         /* over all steps */
-    bool prepared;        /* weights packed, memory there */
+    int n_phases;  /* over all steps */
+    bool prepared; /* weights packed, memory there */
     uint8_t *arena;
     size_t arena_bytes;
-    uint8_t *scratch;     /* scratch_bytes for every thread */
+    uint8_t *scratch; /* scratch_bytes for every thread */
     size_t scratch_bytes;
     atomic_llong *claims; /* next tile of every phase */
     int64_t params[BT_PARAM_COUNT];

@@ -71,12 +71,14 @@ bt_status bt_trace_json(const bt_trace *t, bt_buf *out)
     for (size_t i = 0; i < t->n; i++) {
         const event *e = &t->events[i];
         double s = e->end > e->begin ? e->end - e->begin : 1e-9;
-        bt_buf_printf(out,
-                      "%s\n{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"%s\",\"cat\":\"%s\",\"ts\":%.3f,"
-                      "\"dur\":%.3f,\"args\":{\"shape\":\"%lldx%lldx%lldx%lld\",\"gflops\":%.2f,\"gbps\":%.2f}}",
-                      i ? "," : "", e->op, e->plan, (e->begin - start) * 1e6, s * 1e6,
-                      (long long)e->shape.n, (long long)e->shape.h, (long long)e->shape.w,
-                      (long long)e->shape.c, e->flops / s * 1e-9, e->bytes / s * 1e-9);
+        bt_buf_printf(
+            out,
+            "%s\n{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"%s\",\"cat\":\"%s\",\"ts\":%.3f,"
+            "\"dur\":%.3f,\"args\":{\"shape\":\"%lldx%lldx%lldx%lld\",\"gflops\":%.2f,\"gbps\":%."
+            "2f}}",
+            i ? "," : "", e->op, e->plan, (e->begin - start) * 1e6, s * 1e6, (long long)e->shape.n,
+            (long long)e->shape.h, (long long)e->shape.w, (long long)e->shape.c,
+            e->flops / s * 1e-9, e->bytes / s * 1e-9);
     }
     bt_buf_puts(out, "\n]}\n");
     return t->failed || out->failed ? BT_ENOMEM : BT_OK;

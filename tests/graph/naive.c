@@ -50,8 +50,8 @@ void fill_noise(float *v, size_t n, unsigned seed)
         v[i] = (float)next(&s) / 2147483648.0f - 1.0f;
 }
 
-const bt_weight *random_weight(fixture *f, const char *name, int n_dims, const int64_t *dims, int ints,
-                               unsigned seed, float **values)
+const bt_weight *random_weight(fixture *f, const char *name, int n_dims, const int64_t *dims,
+                               int ints, unsigned seed, float **values)
 {
     size_t n = 1;
     for (int i = 0; i < n_dims; i++)

@@ -27,8 +27,8 @@ void fill_ints(float *v, size_t n, unsigned seed);
 void fill_noise(float *v, size_t n, unsigned seed);
 /* A weight of random values under `name`; *values (if not NULL) gets a copy
  * that the caller frees. ints: small integers. */
-const bt_weight *random_weight(fixture *f, const char *name, int n_dims, const int64_t *dims, int ints,
-                               unsigned seed, float **values);
+const bt_weight *random_weight(fixture *f, const char *name, int n_dims, const int64_t *dims,
+                               int ints, unsigned seed, float **values);
 /* sqrt(sum (a-b)^2 / sum b^2) */
 double relative_error(const float *a, const double *b, size_t n);
 

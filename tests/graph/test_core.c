@@ -17,7 +17,8 @@ enum { N_ISA = 4 };
 
 static bool have(const char *isa)
 {
-    uint32_t need = (uint32_t)bt_cpu_cap(isa), avx = BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI;
+    uint32_t need = (uint32_t)bt_cpu_cap(isa),
+             avx = BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI;
     return (need & avx & ~bt_cpu_flags()) == 0;
 }
 
@@ -45,7 +46,8 @@ static const conv_case cases[] = {
 static int or1(int v) { return v ? v : 1; }
 
 /* y[n,oh,ow,out] in double; w is torch's [out][in][kh][kw] or [in][out][k]. */
-static void naive_conv(const conv_case *c, const float *x, const float *w, const float *bias, double *y, int oh, int ow)
+static void naive_conv(const conv_case *c, const float *x, const float *w, const float *bias,
+                       double *y, int oh, int ow)
 {
     int s = or1(c->p.stride), d = or1(c->p.dilation), u = or1(c->p.upsample);
     for (int i = 0; i < c->n * oh * ow; i++)
@@ -55,7 +57,8 @@ static void naive_conv(const conv_case *c, const float *x, const float *w, const
         for (int oy = 0; oy < oh; oy++)
             for (int ox = 0; ox < ow; ox++)
                 for (int t = 0; t < c->kh * c->kw; t++) {
-                    int iy = oy * s + t / c->kw * d - c->p.top, ix = ox * s + t % c->kw * d - c->p.left;
+                    int iy = oy * s + t / c->kw * d - c->p.top,
+                        ix = ox * s + t % c->kw * d - c->p.left;
                     if (c->transposed) {
                         iy = 0;
                         ix = ox + c->p.left - t;
@@ -76,7 +79,8 @@ static void naive_conv(const conv_case *c, const float *x, const float *w, const
                 }
 }
 
-static bt_node *build(fixture *f, const conv_case *c, bt_node *x, const bt_weight *w, const bt_weight *b)
+static bt_node *build(fixture *f, const conv_case *c, bt_node *x, const bt_weight *w,
+                      const bt_weight *b)
 {
     if (c->transposed)
         return bt_conv_transpose1d(f->g, x, w, b, c->p.stride, c->p.left);
@@ -89,10 +93,12 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
 {
     fixture f;
     fixture_open(&f, isa, 2, precision);
-    int64_t dims[] = { c->transposed ? c->in : c->out, c->transposed ? c->out : c->in, c->kh, c->kw };
+    int64_t dims[] = { c->transposed ? c->in : c->out, c->transposed ? c->out : c->in, c->kh,
+                       c->kw };
     int64_t dims1[] = { dims[0], dims[1], c->kw }, n_out = c->out;
     float *wv, *bv;
-    const bt_weight *w = random_weight(&f, "w", c->kh > 1 ? 4 : 3, c->kh > 1 ? dims : dims1, 1, 1, &wv);
+    const bt_weight *w =
+        random_weight(&f, "w", c->kh > 1 ? 4 : 3, c->kh > 1 ? dims : dims1, 1, 1, &wv);
     const bt_weight *b = random_weight(&f, "b", 1, &n_out, 1, 2, &bv);
     bt_node *x = bt_input(f.g, (bt_shape){ c->n, c->h, c->w, c->in });
     bt_node *y = bt_output(f.g, build(&f, c, x, w, b));
@@ -102,15 +108,16 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
     double *want = malloc(count * sizeof *want);
     naive_conv(c, bt_plan_data(f.p, x), wv, bv, want, (int)s.h, (int)s.w);
     const float *got = bt_plan_data(f.p, y);
-    if (precision == BT_PREC_INT8) { /* q8_0 weights of 1..4: scales of 4/127 round by up to half a step */
+    if (precision ==
+        BT_PREC_INT8) { /* q8_0 weights of 1..4: scales of 4/127 round by up to half a step */
         double e = relative_error(got, want, count);
         if (!(e < 0.02))
             fail_msg("%s int8 %dx%d in %d: relative error %g", isa, c->kh, c->kw, c->in, e);
     } else { /* small integers: f32 and bf16 are exact */
         for (size_t i = 0; i < count; i++)
             if (got[i] != want[i])
-                fail_msg("%s precision %d %dx%d in %d at %zu: %g, not %g", isa, precision, c->kh, c->kw, c->in, i,
-                         got[i], want[i]);
+                fail_msg("%s precision %d %dx%d in %d at %zu: %g, not %g", isa, precision, c->kh,
+                         c->kw, c->in, i, got[i], want[i]);
     }
     free(want);
     free(wv);
@@ -138,7 +145,8 @@ static bt_node *small_net(fixture *f, bt_node *x)
     y = bt_conv2d(f->g, y, random_weight(f, "b", 4, w, 0, 2, NULL), NULL, p);
     y = bt_add(f->g, x, y);
     y = bt_act_of(f->g, y, BT_ACT_LEAKY_RELU, 0.1f);
-    y = bt_gate(f->g, bt_slice(f->g, y, 0, 16), BT_ACT_TANH, bt_slice(f->g, y, 16, 32), BT_ACT_SIGMOID);
+    y = bt_gate(f->g, bt_slice(f->g, y, 0, 16), BT_ACT_TANH, bt_slice(f->g, y, 16, 32),
+                BT_ACT_SIGMOID);
     f->row = bt_input(f->g, (bt_shape){ 1, 1, 1, row });
     return bt_output(f->g, bt_scale(f->g, bt_add(f->g, y, f->row), 2.0f));
 }
@@ -253,12 +261,9 @@ static void test_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_loops),
-        cmocka_unit_test(test_threads_same_bytes),
-        cmocka_unit_test(test_fused_equals_unfused),
-        cmocka_unit_test(test_memory_is_reused),
-        cmocka_unit_test(test_errors_are_sticky),
-        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_against_loops),        cmocka_unit_test(test_threads_same_bytes),
+        cmocka_unit_test(test_fused_equals_unfused), cmocka_unit_test(test_memory_is_reused),
+        cmocka_unit_test(test_errors_are_sticky),    cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,10 @@ typedef struct elem_attr {
     float alpha, scale;
 } elem_attr;
 
-static int64_t rows_per_tile(const bt_node *n) { return n->shape.c >= TILE ? 1 : TILE / n->shape.c; }
+static int64_t rows_per_tile(const bt_node *n)
+{
+    return n->shape.c >= TILE ? 1 : TILE / n->shape.c;
+}
 
 static int64_t elem_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
@@ -19,7 +22,10 @@ static int64_t elem_tiles(const bt_node *n, const bt_exec *x, int phase)
     return (bt_rows(n->shape) + rows_per_tile(n) - 1) / rows_per_tile(n);
 }
 
-static bool broadcast(const bt_node *n, const bt_node *b) { return bt_rows(b->shape) != bt_rows(n->shape); }
+static bool broadcast(const bt_node *n, const bt_node *b)
+{
+    return bt_rows(b->shape) != bt_rows(n->shape);
+}
 
 /* The row of b that goes with row r of n: the same, one per picture, or one. */
 static const float *row_for(const bt_node *n, const bt_node *b, int64_t r)
@@ -36,7 +42,8 @@ static bool contiguous(const bt_node *n)
            (!b || (b->mem.ld == n->shape.c && !broadcast(n, b)));
 }
 
-typedef void (*row_fn)(const bt_node *n, const bt_kernels *k, int64_t count, float *y, const float *a, const float *b);
+typedef void (*row_fn)(const bt_node *n, const bt_kernels *k, int64_t count, float *y,
+                       const float *a, const float *b);
 
 static void run_rows(const bt_node *n, const bt_exec *x, int64_t tile, row_fn fn)
 {
@@ -45,7 +52,8 @@ static void run_rows(const bt_node *n, const bt_exec *x, int64_t tile, row_fn fn
     if (r1 > rows)
         r1 = rows;
     if (contiguous(n)) {
-        fn(n, x->kernels, (r1 - r0) * n->shape.c, bt_row(n, r0), bt_row(a, r0), b ? bt_row(b, r0) : NULL);
+        fn(n, x->kernels, (r1 - r0) * n->shape.c, bt_row(n, r0), bt_row(a, r0),
+           b ? bt_row(b, r0) : NULL);
         return;
     }
     for (int64_t r = r0; r < r1; r++)
@@ -54,7 +62,8 @@ static void run_rows(const bt_node *n, const bt_exec *x, int64_t tile, row_fn fn
 
 /* ---- activation -------------------------------------------------------- */
 
-static void act_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a, const float *b)
+static void act_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,
+                    const float *b)
 {
     const elem_attr *e = n->attr;
     (void)b;
@@ -67,7 +76,9 @@ static void act_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
     run_rows(n, x, tile, act_row);
 }
 
-static const bt_op op_act = { .name = "act", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = act_run };
+static const bt_op op_act = {
+    .name = "act", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = act_run
+};
 
 bt_node *bt_act_of(bt_graph *g, bt_node *x, bt_act act, float alpha)
 {
@@ -87,13 +98,15 @@ bool bt_node_is_act(const bt_node *n, bt_act *act, float *alpha)
 
 /* ---- sum and product --------------------------------------------------- */
 
-static void add_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a, const float *b)
+static void add_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,
+                    const float *b)
 {
     (void)n;
     k->add((int)c, y, a, b);
 }
 
-static void mul_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a, const float *b)
+static void mul_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,
+                    const float *b)
 {
     (void)n;
     k->mul((int)c, y, a, b);
@@ -111,8 +124,12 @@ static void mul_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
     run_rows(n, x, tile, mul_row);
 }
 
-static const bt_op op_add = { .name = "add", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = add_run };
-static const bt_op op_mul = { .name = "mul", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = mul_run };
+static const bt_op op_add = {
+    .name = "add", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = add_run
+};
+static const bt_op op_mul = {
+    .name = "mul", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = mul_run
+};
 
 static bool broadcasts(bt_shape a, bt_shape b)
 {
@@ -127,8 +144,8 @@ static bt_node *binary(bt_graph *g, const bt_op *op, bt_node *a, bt_node *b)
 {
     bt_node *src[] = { a, b };
     if (a && b && !broadcasts(a->shape, b->shape))
-        return bt_graph_fail(g, "%s: shapes do not fit: %lld rows of %lld and %lld rows of %lld", op->name,
-                             (long long)bt_rows(a->shape), (long long)a->shape.c,
+        return bt_graph_fail(g, "%s: shapes do not fit: %lld rows of %lld and %lld rows of %lld",
+                             op->name, (long long)bt_rows(a->shape), (long long)a->shape.c,
                              (long long)bt_rows(b->shape), (long long)b->shape.c);
     return bt_node_new(g, op, bt_shape_of(a), src, 2, NULL, 0);
 }
@@ -139,7 +156,8 @@ bool bt_node_is_add(const bt_node *n) { return n->op == &op_add; }
 
 /* ---- scaling ----------------------------------------------------------- */
 
-static void scale_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a, const float *b)
+static void scale_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,
+                      const float *b)
 {
     const elem_attr *e = n->attr;
     (void)b;
@@ -152,7 +170,9 @@ static void scale_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
     run_rows(n, x, tile, scale_row);
 }
 
-static const bt_op op_scale = { .name = "scale", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = scale_run };
+static const bt_op op_scale = {
+    .name = "scale", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = scale_run
+};
 
 bt_node *bt_scale(bt_graph *g, bt_node *x, float s)
 {
@@ -162,7 +182,8 @@ bt_node *bt_scale(bt_graph *g, bt_node *x, float s)
 
 /* ---- gate -------------------------------------------------------------- */
 
-static void gate_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a, const float *b)
+static void gate_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,
+                     const float *b)
 {
     const elem_attr *e = n->attr;
     k->gate((int)c, y, a, e->act_a, b, e->act_b);
@@ -174,7 +195,9 @@ static void gate_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
     run_rows(n, x, tile, gate_row);
 }
 
-static const bt_op op_gate = { .name = "gate", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = gate_run };
+static const bt_op op_gate = {
+    .name = "gate", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = gate_run
+};
 
 bt_node *bt_gate(bt_graph *g, bt_node *a, bt_act act_a, bt_node *b, bt_act act_b)
 {

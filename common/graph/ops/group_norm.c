@@ -105,7 +105,10 @@ static void apply(const bt_node *n, const bt_exec *x, int64_t tile)
 
     for (int64_t i = tile * TILE; i < end; i++) {
         const float *mul = factors(n, x, i / picture_rows(n));
-        x->kernels->affine(c, bt_row(n, i), bt_row(n->src[0], i), mul, mul + c, n->act);
+        bt_act act = n->act == BT_ACT_LEAKY_RELU ? BT_ACT_NONE : n->act; /* affine has no alpha */
+        x->kernels->affine(c, bt_row(n, i), bt_row(n->src[0], i), mul, mul + c, act);
+        if (act != n->act)
+            x->kernels->act(c, bt_row(n, i), bt_row(n, i), n->act, n->alpha);
     }
 }
 

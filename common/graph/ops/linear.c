@@ -5,8 +5,9 @@
 
 static bt_node *bad_weight(bt_graph *g, const bt_weight *w, int64_t in)
 {
-    return bt_graph_fail(g, "tensor %s: %lld x %lld does not fit %lld input channels", bt_weight_tensor(w)->name,
-                         (long long)bt_weight_dim(w, 0), (long long)bt_weight_dim(w, 1), (long long)in);
+    return bt_graph_fail(g, "tensor %s: %lld x %lld does not fit %lld input channels",
+                         bt_weight_tensor(w)->name, (long long)bt_weight_dim(w, 0),
+                         (long long)bt_weight_dim(w, 1), (long long)in);
 }
 
 bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b)
@@ -14,10 +15,13 @@ bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight 
     if (!x || !w)
         return NULL;
     bt_shape s = x->shape;
-    if (bt_weight_dim(w, 1) != s.c || bt_tensor_count(bt_weight_tensor(w)) != bt_weight_dim(w, 0) * s.c)
+    if (bt_weight_dim(w, 1) != s.c ||
+        bt_tensor_count(bt_weight_tensor(w)) != bt_weight_dim(w, 0) * s.c)
         return bad_weight(g, w, s.c);
     s.c = bt_weight_dim(w, 0);
-    bt_mm mm = { .kind = BT_MM_LINEAR, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .upsample = 1 };
+    bt_mm mm = {
+        .kind = BT_MM_LINEAR, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .upsample = 1
+    };
     return bt_matmul_node(g, x, s, mm, w, b);
 }
 
@@ -27,7 +31,8 @@ static int64_t out_len(int64_t in, int before, int after, int k, const bt_mm *mm
     return span < 0 ? 0 : span / mm->stride + 1;
 }
 
-static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p, int64_t kh, int64_t kw)
+static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p,
+                     int64_t kh, int64_t kw)
 {
     bt_shape s = x->shape;
     if (bt_weight_dim(w, 1) != s.c || kh < 1 || kw < 1 || kh > 4096 || kw > 4096)
@@ -47,7 +52,8 @@ static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weigh
     s.h = kh == 1 && x->shape.h == 1 ? 1 : out_len(s.h, p.top, p.bottom, mm.kh, &mm);
     s.w = out_len(s.w, p.left, p.right, mm.kw, &mm);
     s.c = bt_weight_dim(w, 0);
-    if (kh == 1 && kw == 1 && mm.stride == 1 && mm.upsample == 1 && !p.top && !p.left && !p.bottom && !p.right)
+    if (kh == 1 && kw == 1 && mm.stride == 1 && mm.upsample == 1 && !p.top && !p.left &&
+        !p.bottom && !p.right)
         mm.kind = BT_MM_LINEAR;
     return bt_matmul_node(g, x, s, mm, w, b);
 }
@@ -57,7 +63,8 @@ bt_node *bt_conv2d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight 
     if (!x || !w)
         return NULL;
     if (p.groups > 1)
-        return bt_graph_fail(g, "convolution %s: groups are not supported in 2-D", bt_weight_tensor(w)->name);
+        return bt_graph_fail(g, "convolution %s: groups are not supported in 2-D",
+                             bt_weight_tensor(w)->name);
     return conv(g, x, w, b, p, bt_weight_dim(w, 2), bt_weight_dim(w, 3));
 }
 
@@ -72,16 +79,24 @@ bt_node *bt_conv1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight 
     return conv(g, x, w, b, p, 1, bt_weight_dim(w, 2));
 }
 
-bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, int stride, int pad)
+bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
+                             int stride, int pad)
 {
     if (!x || !w)
         return NULL;
     bt_shape s = x->shape;
     int64_t k = bt_weight_dim(w, 2);
-    if (s.h != 1 || bt_weight_dim(w, 0) != s.c || bt_weight_dim(w, 3) != 1 || k > 4096 || stride < 1 || pad < 0)
+    if (s.h != 1 || bt_weight_dim(w, 0) != s.c || bt_weight_dim(w, 3) != 1 || k > 4096 ||
+        stride < 1 || pad < 0)
         return bad_weight(g, w, s.c);
     s.w = (s.w - 1) * stride - 2 * (int64_t)pad + k;
     s.c = bt_weight_dim(w, 1);
-    bt_mm mm = { .kind = BT_MM_TRANSPOSED, .kh = 1, .kw = (int)k, .stride = stride, .dilation = 1, .left = pad, .upsample = 1 };
+    bt_mm mm = { .kind = BT_MM_TRANSPOSED,
+                 .kh = 1,
+                 .kw = (int)k,
+                 .stride = stride,
+                 .dilation = 1,
+                 .left = pad,
+                 .upsample = 1 };
     return bt_matmul_node(g, x, s, mm, w, b);
 }

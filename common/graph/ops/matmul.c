@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    CHUNK = 256,      /* input channels at a time: one expanded panel stays in L1 */
+    CHUNK = 256, /* input channels at a time: one expanded panel stays in L1 */
     TILE_ROWS = 128,
     TILE_PANELS = 4,
     CONVERT_ROWS = 16,
@@ -76,7 +76,8 @@ static grid grid_of(const bt_node *n, const bt_kernels *k)
 static int64_t mm_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     if (phase == 0)
-        return converts(n) ? 1 + (bt_rows(n->src[0]->shape) + CONVERT_ROWS - 1) / CONVERT_ROWS : has_padding(n);
+        return converts(n) ? 1 + (bt_rows(n->src[0]->shape) + CONVERT_ROWS - 1) / CONVERT_ROWS
+                           : has_padding(n);
     grid g = grid_of(n, x->kernels);
     return g.groups * g.row_tiles * g.panel_tiles;
 }
@@ -99,7 +100,10 @@ static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *bas
     return rows + c + (size_t)k->gemm_np * CHUNK * BT_NR * sizeof(float);
 }
 
-static size_t mm_scratch(const bt_node *n, const bt_kernels *k) { return scratch_layout(n, k, NULL, NULL); }
+static size_t mm_scratch(const bt_node *n, const bt_kernels *k)
+{
+    return scratch_layout(n, k, NULL, NULL);
+}
 
 static void mm_cost(const bt_node *n, double *flops, double *bytes)
 {
@@ -108,7 +112,8 @@ static void mm_cost(const bt_node *n, double *flops, double *bytes)
     double weights = (double)n->shape.c * in_channels(n) * mm->kh * mm->kw;
     *flops = 2 * rows * weights;
     *bytes = weights * bt_dtypes[mm->type].bytes / bt_dtypes[mm->type].block +
-             4.0 * ((double)bt_rows(n->shape) * n->shape.c + (double)bt_rows(n->src[0]->shape) * in_channels(n));
+             4.0 * ((double)bt_rows(n->shape) * n->shape.c +
+                    (double)bt_rows(n->src[0]->shape) * in_channels(n));
 }
 
 /* ---- phase 0 ----------------------------------------------------------- */
@@ -200,9 +205,9 @@ typedef struct work {
     const bt_kernels *k;
     const bt_packed *packed;
     scratch s;
-    int group, m;          /* rows in this tile */
-    int64_t m0, stride;    /* first row; rows between taps in s.rows */
-    int p0, np;            /* panels */
+    int group, m;       /* rows in this tile */
+    int64_t m0, stride; /* first row; rows between taps in s.rows */
+    int p0, np;         /* panels */
     int taps;
     const int *tap;
 } work;
@@ -248,7 +253,8 @@ static void sums_float(const work *w)
         int np = w->np - p < w->k->gemm_np ? w->np - p : w->k->gemm_np;
         for (int t = 0; t < w->taps; t++)
             for (int k0 = 0; k0 < pk->k; k0 += CHUNK)
-                chunk_float(w, p, np, t, k0, pk->k - k0 < CHUNK ? pk->k - k0 : CHUNK, t == 0 && k0 == 0);
+                chunk_float(w, p, np, t, k0, pk->k - k0 < CHUNK ? pk->k - k0 : CHUNK,
+                            t == 0 && k0 == 0);
     }
 }
 
@@ -291,12 +297,13 @@ static void write_rows(const work *w)
     if (cols > n->shape.c - c0)
         cols = n->shape.c - c0;
     for (int i = 0; i < w->m; i++) {
-        int64_t r = mm->kind == BT_MM_TRANSPOSED ? transposed_out(n, w->group, w->m0 + i) : w->m0 + i;
+        int64_t r =
+            mm->kind == BT_MM_TRANSPOSED ? transposed_out(n, w->group, w->m0 + i) : w->m0 + i;
         if (r < 0)
             continue;
         w->k->epilogue((int)cols, bt_row(n, r) + c0, w->s.c + (size_t)i * TILE_PANELS * BT_NR,
-                       mm->bias ? mm->bias + c0 : NULL, n->residual ? bt_row(n->residual, r) + c0 : NULL,
-                       n->act, n->alpha, 1.0f);
+                       mm->bias ? mm->bias + c0 : NULL,
+                       n->residual ? bt_row(n->residual, r) + c0 : NULL, n->act, n->alpha, 1.0f);
     }
 }
 
@@ -353,7 +360,8 @@ const bt_op bt_op_matmul = {
 /* int8 wherever the weight is quantized, or when asked for; bf16 for float
  * weights on processors that multiply it, or when asked for; f32 where neither
  * fits or when asked for. */
-static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels, bt_precision p)
+static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels,
+                   bt_precision p)
 {
     bt_dtype t = bt_weight_tensor(w)->dtype;
     bool is_float = bt_dtypes[t].block == 1;
@@ -365,19 +373,21 @@ static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t c
     if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
         mm->compute = BT_MM_Q8;
         mm->type = q;
-    } else if (k->gemm_bf16 && channels % 2 == 0 && (p == BT_PREC_BF16 || k->cpu & BT_CPU_AVX512BF16)) {
+    } else if (k->gemm_bf16 && channels % 2 == 0 &&
+               (p == BT_PREC_BF16 || k->cpu & BT_CPU_AVX512BF16)) {
         mm->compute = BT_MM_BF16;
         mm->type = t == BT_F32 ? BT_BF16 : t;
     }
 }
 
-bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w, const bt_weight *b)
+bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w,
+                        const bt_weight *b)
 {
     if (!x || !w)
         return NULL;
     if (mm.kh * mm.kw > BT_MM_MAX_TAPS)
-        return bt_graph_fail(g, "tensor %s: kernels of %d x %d are not supported", bt_weight_tensor(w)->name,
-                             mm.kh, mm.kw);
+        return bt_graph_fail(g, "tensor %s: kernels of %d x %d are not supported",
+                             bt_weight_tensor(w)->name, mm.kh, mm.kw);
     if (b && bt_tensor_count(bt_weight_tensor(b)) != out.c)
         return bt_graph_fail(g, "tensor %s has %lld values, not %lld", bt_weight_tensor(b)->name,
                              (long long)bt_tensor_count(bt_weight_tensor(b)), (long long)out.c);

@@ -25,6 +25,7 @@ typedef struct bt_mm {
 extern const bt_op bt_op_matmul;
 
 /* Chooses compute type and packed type, fetches the bias, makes the node. */
-bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w, const bt_weight *b);
+bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w,
+                        const bt_weight *b);
 
 #endif

@@ -10,7 +10,8 @@ bt_node *bt_slice(bt_graph *g, bt_node *x, int64_t c0, int64_t c1)
 {
     bt_shape s = bt_shape_of(x);
     if (x && (c0 < 0 || c1 <= c0 || c1 > s.c))
-        return bt_graph_fail(g, "slice: channels %lld..%lld of %lld", (long long)c0, (long long)c1, (long long)s.c);
+        return bt_graph_fail(g, "slice: channels %lld..%lld of %lld", (long long)c0, (long long)c1,
+                             (long long)s.c);
     s.c = c1 - c0;
     bt_node *n = bt_node_new(g, &op_slice, s, &x, 1, NULL, 0);
     if (n)
@@ -29,7 +30,8 @@ static bool sliced(const bt_node *x)
 
 bt_node *bt_reshape(bt_graph *g, bt_node *x, bt_shape s)
 {
-    if (x && (bt_rows(s) * s.c != bt_rows(x->shape) * x->shape.c || (s.c != x->shape.c && sliced(x))))
+    if (x &&
+        (bt_rows(s) * s.c != bt_rows(x->shape) * x->shape.c || (s.c != x->shape.c && sliced(x))))
         return bt_graph_fail(g, "reshape: shapes do not fit");
     return bt_node_new(g, &op_reshape, s, &x, 1, NULL, 0);
 }
