@@ -388,6 +388,18 @@ const bt_tensor *bt_store_find(const bt_store *s, const char *name)
     return index_find(&s->tensors.names, name, &i) ? bt_store_at(s, i) : NULL;
 }
 
+/* Why the search: data that a parser made (see bt_store_own) has no file to
+ * come back from. */
+void bt_store_drop(const bt_store *s, const bt_tensor *t)
+{
+    const bt_map *m = s->maps.rows;
+    for (size_t i = 0; i < s->maps.n && t->bytes > 0; i++)
+        if (t->data >= m[i].data && t->data < m[i].data + m[i].size) {
+            bt_map_drop(t->data, t->bytes);
+            return;
+        }
+}
+
 static const bt_side_file *file_at(const bt_store *s, size_t i)
 {
     return (const bt_side_file *)s->files.rows + i;

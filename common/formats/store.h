@@ -42,7 +42,7 @@ typedef struct bt_store bt_store;
 
 /* Opens a GGUF, safetensors or ONNX file (told apart by content), a
  * `*.safetensors.index.json`, or a folder in the diffusers layout. Tensor data
- * stays mapped (bt_map_drop may be used on it).
+ * stays mapped, read-only.
  * Diffusers: tensors are "<component>/<name>", e.g. "unet/conv_in.weight",
  * "vae/decoder.conv_in.weight", "text_encoder/text_model.final_layer_norm.bias".
  * ONNX: initializers under the names of the torch modules ("dec.ups.0.weight"):
@@ -56,6 +56,10 @@ const char *bt_store_format(const bt_store *s); /* "gguf", "safetensors", "diffu
 size_t bt_store_count(const bt_store *s);
 const bt_tensor *bt_store_at(const bt_store *s, size_t i);
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
+
+/* Lets the system drop a tensor's pages of the file once the data was used
+ * (packed, say); later reads fetch them again. */
+void bt_store_drop(const bt_store *s, const bt_tensor *t);
 
 /* Side files by relative name: "model_index.json", "unet/config.json",
  * "tokenizer/merges.txt", "voice.json" (a voice's <path>.json). Zero-terminated
