@@ -260,7 +260,7 @@ static bt_status write_tensor(const job *j, const planned *p, bt_gguf_writer *w)
     }
     if (st != BT_OK) return st;
     bt_gguf_pad(w);
-    bt_store_drop(j->in, t);
+    bt_tensor_drop(t);
     if (j->each && j->each(j->user, t->name, bt_dtypes[t->dtype].name,
                            bt_dtypes[p->to.dtype].name, t->bytes, p->to.bytes) != 0)
         return bt_fail(j->err, BT_ECANCELLED, "cancelled");

@@ -338,6 +338,16 @@ static bt_status open_file(bt_store *s, bt_error *err)
     return bt_fail(err, BT_EFORMAT, "%s is no GGUF, safetensors or ONNX file", s->path);
 }
 
+static void mark_mapped(bt_store *s)
+{
+    const bt_map *m = s->maps.rows;
+    for (size_t i = 0; i < s->tensors.n; i++) {
+        bt_tensor *t = bt_store_edit(s, i);
+        for (size_t k = 0; k < s->maps.n && !t->in_file && t->bytes > 0; k++)
+            t->in_file = t->data >= m[k].data && t->data < m[k].data + m[k].size;
+    }
+}
+
 bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
 {
     bt_store *s = NULL;
@@ -356,6 +366,7 @@ bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
         bt_store_close(s);
         return st;
     }
+    mark_mapped(s);
     *out = s;
     return BT_OK;
 }
@@ -388,16 +399,9 @@ const bt_tensor *bt_store_find(const bt_store *s, const char *name)
     return index_find(&s->tensors.names, name, &i) ? bt_store_at(s, i) : NULL;
 }
 
-/* Why the search: data that a parser made (see bt_store_own) has no file to
- * come back from. */
-void bt_store_drop(const bt_store *s, const bt_tensor *t)
+void bt_tensor_drop(const bt_tensor *t)
 {
-    const bt_map *m = s->maps.rows;
-    for (size_t i = 0; i < s->maps.n && t->bytes > 0; i++)
-        if (t->data >= m[i].data && t->data < m[i].data + m[i].size) {
-            bt_map_drop(t->data, t->bytes);
-            return;
-        }
+    if (t->in_file) bt_map_drop(t->data, t->bytes);
 }
 
 static const bt_side_file *file_at(const bt_store *s, size_t i)

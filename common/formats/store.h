@@ -26,6 +26,7 @@ typedef struct bt_tensor {
     int64_t dims[BT_MAX_DIMS]; /* outermost first (torch's order) in every format; unused = 1 */
     bool channels_last;        /* a convolution stored [out][kh][kw][in] or [out][k][in]: see
                                   bt_convert_store. dims are then in that order. */
+    bool in_file;              /* data is mapped; false: a reader made it */
     const uint8_t *data;       /* any alignment; NULL if bytes is 0 */
     size_t bytes;              /* = product of dims / block * block bytes; rows are whole blocks */
 } bt_tensor;
@@ -37,6 +38,10 @@ static inline int64_t bt_tensor_count(const bt_tensor *t)
         n *= t->dims[i];
     return n;
 }
+
+/* Lets the system drop a tensor's pages of the file once the data was used
+ * (packed, say); later reads fetch them again. */
+void bt_tensor_drop(const bt_tensor *t);
 
 typedef struct bt_store bt_store;
 
@@ -56,10 +61,6 @@ const char *bt_store_format(const bt_store *s); /* "gguf", "safetensors", "diffu
 size_t bt_store_count(const bt_store *s);
 const bt_tensor *bt_store_at(const bt_store *s, size_t i);
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
-
-/* Lets the system drop a tensor's pages of the file once the data was used
- * (packed, say); later reads fetch them again. */
-void bt_store_drop(const bt_store *s, const bt_tensor *t);
 
 /* Side files by relative name: "model_index.json", "unet/config.json",
  * "tokenizer/merges.txt", "voice.json" (a voice's <path>.json). Zero-terminated

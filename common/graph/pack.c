@@ -146,7 +146,7 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
     }
     w->set->bytes += bytes;
     if (w->t != &w->own)
-        bt_map_drop(w->t->data, w->t->bytes);
+        bt_tensor_drop(w->t);
     *out = p;
     return BT_OK;
 }
