@@ -19,7 +19,7 @@ cJSON *golden_load(const char *name)
 {
     char path[1024];
     size_t n;
-    snprintf(path, sizeof path, BT_SOURCE_DIR "/tests/golden/%s", name);
+    snprintf(path, sizeof path, BT_SOURCE_DIR "/tests/%s", name);
     char *s = read_file(path, &n);
     for (char *p = s; (p = strstr(p, "\\u0000")); p += 6)
         memcpy(p, "\\uf8ff", 6);

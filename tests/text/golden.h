@@ -17,7 +17,7 @@
 #include "formats/store.h"
 #include "text/bpe.h"
 
-/* tests/golden/<name>. cJSON cuts strings at \u0000, so it becomes U+F8FF here,
+/* tests/<name>. cJSON cuts strings at \u0000, so it becomes U+F8FF here,
  * which no golden holds, and golden_text turns it back. */
 cJSON *golden_load(const char *name);
 char *golden_text(const cJSON *string, size_t *n); /* free() */

@@ -14,7 +14,7 @@ static void smollm2_strings(void **state)
     (void)state;
     bt_store *s = smollm2_open();
     bt_bpe *b = smollm2_tokenizer(s);
-    cJSON *golden = golden_load("tokenizer_smollm2.json"), *row;
+    cJSON *golden = golden_load("golden/tokenizer_smollm2.json"), *row;
     int total = 0, same = 0, round = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "strings"))
     {
@@ -70,7 +70,7 @@ static void clip_strings(void **state)
 {
     (void)state;
     bt_bpe *b = clip_tokenizer(ICONS);
-    cJSON *golden = golden_load("tokenizer_clip.json"), *row;
+    cJSON *golden = golden_load("golden/tokenizer_clip.json"), *row;
     int total = 0, same = 0;
     assert_int_equal(bt_bpe_max_length(b), 32);
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "strings"))
