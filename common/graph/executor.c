@@ -103,14 +103,18 @@ static bt_status prepare(bt_plan *p, bt_error *err)
     if (plan_memory(p) != BT_OK)
         return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
                        (unsigned long long)(bt_plan_arena(p) >> 20));
+    bt_status st = BT_OK;
+#pragma omp parallel for num_threads(p->compute->threads) schedule(dynamic, 1)
     for (int i = 0; i < p->n_steps; i++) {
         bt_node *n = p->steps[i];
-        bt_status st = n->op->prepare ? n->op->prepare(n, p->compute->kernels, err) : BT_OK;
-        if (st != BT_OK)
-            return st;
+        bt_error mine = { 0 };
+        if (!n->op->prepare || n->op->prepare(n, p->compute->kernels, &mine) == BT_OK)
+            continue;
+#pragma omp critical(bt_prepare)
+        st = bt_fail(err, mine.status, "%s", mine.text);
     }
-    p->prepared = true;
-    return BT_OK;
+    p->prepared = st == BT_OK;
+    return st;
 }
 
 /* What all threads of one run share. */

@@ -154,9 +154,9 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
 bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out,
                          bt_error *err)
 {
-    bt_weight *mine = (bt_weight *)w; /* its list of packed forms grows under the set's lock */
+    bt_weight *mine = (bt_weight *)w; /* its list of packed forms grows under its lock */
     bt_status st = BT_OK;
-    pthread_mutex_lock(&w->set->lock);
+    pthread_mutex_lock(bt_weight_lock(w));
     bt_packed *p = w->packed;
     while (p && (p->form != form || p->type != type))
         p = p->next;
@@ -167,7 +167,7 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
             mine->packed = p;
         }
     }
-    pthread_mutex_unlock(&w->set->lock);
+    pthread_mutex_unlock(bt_weight_lock(w));
     *out = st == BT_OK ? p : NULL;
     return st;
 }

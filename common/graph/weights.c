@@ -15,11 +15,14 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
     size_t n = store ? bt_store_count(store) : 0;
     bt_weights *ws = bt_calloc(1, sizeof *ws);
     bt_weight *list = bt_calloc(n ? n : 1, sizeof *list);
-    if (!ws || !list || pthread_mutex_init(&ws->lock, NULL)) {
+    if (!ws || !list) {
         bt_release(ws);
         bt_release(list);
         return bt_fail(err, BT_ENOMEM, "no memory for %zu weights", n);
     }
+    pthread_mutex_init(&ws->lock, NULL); /* cannot fail with default attributes */
+    for (int i = 0; i < BT_WEIGHT_LOCKS; i++)
+        pthread_mutex_init(&ws->stripes[i], NULL);
     for (size_t i = 0; i < n; i++)
         list[i] = (bt_weight){ .set = ws, .t = bt_store_at(store, i) };
     ws->store = store;
@@ -54,19 +57,15 @@ void bt_weights_free(bt_weights *ws)
         bt_release(w);
     }
     pthread_mutex_destroy(&ws->lock);
+    for (int i = 0; i < BT_WEIGHT_LOCKS; i++)
+        pthread_mutex_destroy(&ws->stripes[i]);
     bt_release(ws->of_store);
     bt_release(ws);
 }
 
 const bt_compute *bt_weights_compute(const bt_weights *ws) { return ws->compute; }
 
-uint64_t bt_weights_bytes(bt_weights *ws)
-{
-    pthread_mutex_lock(&ws->lock);
-    uint64_t n = ws->bytes;
-    pthread_mutex_unlock(&ws->lock);
-    return n;
-}
+uint64_t bt_weights_bytes(bt_weights *ws) { return atomic_load(&ws->bytes); }
 
 static const bt_weight *find_made(bt_weights *ws, const char *name)
 {
@@ -172,13 +171,13 @@ const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
 {
     bt_weight *mine = (bt_weight *)w; /* the cache is the only thing that changes */
     bt_error err = { 0 };
-    pthread_mutex_lock(&w->set->lock);
+    pthread_mutex_lock(bt_weight_lock(w));
     if (!mine->values) {
         mine->values = bt_weight_values(w, &err);
         if (mine->values)
             w->set->bytes += (uint64_t)bt_tensor_count(w->t) * sizeof(float);
     }
-    pthread_mutex_unlock(&w->set->lock);
+    pthread_mutex_unlock(bt_weight_lock(w));
     if (!mine->values)
         bt_graph_fail(g, "%s", err.text);
     return mine->values;

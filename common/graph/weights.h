@@ -9,6 +9,8 @@
 #include "graph/graph.h"
 #include "graph/pack.h"
 
+enum { BT_WEIGHT_LOCKS = 16 };
+
 struct bt_weight {
     bt_weights *set;
     const bt_tensor *t;
@@ -23,9 +25,17 @@ struct bt_weights {
     const bt_compute *compute;
     bt_weight *of_store; /* one per tensor of the store, in its order */
     size_t n_store;
-    bt_weight *made; /* list */
-    uint64_t bytes;  /* of packed data and cached values */
-    pthread_mutex_t lock;
+    bt_weight *made;      /* list */
+    atomic_ullong bytes;  /* of packed data and cached values */
+    pthread_mutex_t lock; /* of the list of made weights */
+    pthread_mutex_t stripes[BT_WEIGHT_LOCKS];
 };
+
+/* The lock of a weight's cached values and packed forms: several threads may
+ * pack different weights at once. */
+static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
+{
+    return &w->set->stripes[(uintptr_t)w / sizeof *w % BT_WEIGHT_LOCKS];
+}
 
 #endif
