@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * What the UNet and the autoencoder share.
+ */
+#include "networks.h"
+
+#include <string.h>
+
+#include "nn/layers.h"
+
+bt_node *sd_conv(bt_graph *g, bt_node *x, int kernel, const char *name)
+{
+    int pad = (kernel - 1) / 2;
+    bt_conv c = { .top = pad, .left = pad, .bottom = pad, .right = pad };
+    return bt_nn_conv2d(g, x, c, "%s", name);
+}
+
+static bt_node *norm_act(const sd_block *b, bt_node *x, const char *prefix, const char *norm)
+{
+    x = bt_nn_group_norm(b->g, x, b->groups, b->eps, "%s%s", prefix, norm);
+    return bt_act_of(b->g, x, b->act, 0);
+}
+
+bt_node *sd_resnet(const sd_block *b, bt_node *x, const char *prefix)
+{
+    static const bt_conv same = { .top = 1, .left = 1, .bottom = 1, .right = 1 };
+    bt_node *h = norm_act(b, x, prefix, ".norm1");
+
+    h = bt_nn_conv2d(b->g, h, same, "%s.conv1", prefix);
+    if (b->time)
+        h = bt_add(b->g, h, bt_nn_linear(b->g, b->time, "%s.time_emb_proj", prefix));
+    h = norm_act(b, h, prefix, ".norm2");
+    h = bt_nn_conv2d(b->g, h, same, "%s.conv2", prefix);
+    if (bt_w_opt(b->g, "%s.conv_shortcut.weight", prefix))
+        x = bt_nn_linear(b->g, x, "%s.conv_shortcut", prefix);
+    h = bt_add(b->g, x, h);
+    return b->scale == 1 ? h : bt_scale(b->g, h, 1 / b->scale);
+}
+
+bt_node *sd_head(const sd_block *b, bt_node *x, const char *norm, const char *conv, int kernel)
+{
+    return sd_conv(b->g, norm_act(b, x, "", norm), kernel, conv);
+}
+
+bt_status sd_plan_make(bt_graph *g, bt_node *out, sd_plan *p, bt_error *err)
+{
+    p->out = bt_output(g, out);
+    return bt_plan_create(g, &p->plan, err);
+}
+
+/* Nearest neighbour to exactly the size wanted: row i comes from row
+ * floor(i * from / to), as torch's interpolate. */
+static void fill_gather(const sd_plan *p, int k)
+{
+    int32_t *ids = bt_plan_data(p->plan, p->gathers[k].ids);
+    int fh = p->gathers[k].from_h, fw = p->gathers[k].from_w;
+    int th = p->gathers[k].to_h, tw = p->gathers[k].to_w;
+    for (int n = 0; n < p->gathers[k].n; n++)
+        for (int y = 0; y < th; y++)
+            for (int x = 0; x < tw; x++)
+                *ids++ = (n * fh + y * fh / th) * fw + x * fw / tw;
+}
+
+bt_status sd_plan_run(sd_plan *p, const atomic_bool *cancel, bt_error *err)
+{
+    for (int i = 0; i < p->n_gathers; i++)
+        fill_gather(p, i);
+    return bt_plan_run(p->plan, cancel, err);
+}
+
+void sd_plan_free(sd_plan *p)
+{
+    bt_plan_free(p->plan);
+    memset(p, 0, sizeof *p);
+}
+
+float *sd_plan_data(const sd_plan *p, const bt_node *n)
+{
+    return bt_plan_data(p->plan, n);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * CLIP's text encoder (transformers, modeling_clip.py, CLIPTextTransformer).
+ */
+#include "networks.h"
+
+#include <stdio.h>
+
+#include "nn/layers.h"
+
+static bt_node *attention(bt_graph *g, const sd_clip_config *c, bt_node *x, const char *layer)
+{
+    bt_node *q = bt_nn_linear(g, x, "%s.self_attn.q_proj", layer);
+    bt_node *k = bt_nn_linear(g, x, "%s.self_attn.k_proj", layer);
+    bt_node *v = bt_nn_linear(g, x, "%s.self_attn.v_proj", layer);
+    x = bt_attention(g, q, k, v, c->heads, c->heads, 0, 1);
+    return bt_nn_linear(g, x, "%s.self_attn.out_proj", layer);
+}
+
+static bt_node *mlp(bt_graph *g, const sd_clip_config *c, bt_node *x, const char *layer)
+{
+    x = bt_act_of(g, bt_nn_linear(g, x, "%s.mlp.fc1", layer), c->act, 0);
+    return bt_nn_linear(g, x, "%s.mlp.fc2", layer);
+}
+
+bt_status sd_clip_plan(bt_weights *ws, const sd_clip_config *c, int tokens, int skip, sd_plan *p,
+                       bt_error *err)
+{
+    static const char root[] = "text_encoder/text_model";
+    bt_graph *g;
+    bt_status st = bt_graph_create(ws, &g);
+    *p = (sd_plan){ 0 };
+    if (st != BT_OK)
+        return bt_fail(err, st, "out of memory");
+
+    p->ids = bt_input_ids(g, tokens);
+    p->positions = bt_input_ids(g, tokens);
+    const bt_weight *table = bt_w(g, "%s.embeddings.token_embedding.weight", root);
+    const bt_weight *places = bt_w(g, "%s.embeddings.position_embedding.weight", root);
+    bt_node *x = bt_add(g, bt_embed(g, p->ids, table), bt_embed(g, p->positions, places));
+    if (x && bt_shape_of(x).c != c->hidden)
+        bt_graph_fail(g, "%s: embeddings do not have hidden_size channels", root);
+    for (int i = 0; i < c->layers - skip; i++) {
+        char layer[64];
+        snprintf(layer, sizeof layer, "%s.encoder.layers.%d", root, i);
+        bt_node *h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm1", layer);
+        x = bt_add(g, x, attention(g, c, h, layer));
+        h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm2", layer);
+        x = bt_add(g, x, mlp(g, c, h, layer));
+    }
+    x = bt_nn_layer_norm(g, x, c->eps, "%s.final_layer_norm", root);
+    return sd_plan_make(g, x, p, err);
+}

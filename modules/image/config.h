@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * What the config files of a diffusers folder say, checked. A key that a file
+ * lacks has the default of the diffusers (or transformers) class.
+ */
+#ifndef BT_IMAGE_CONFIG_H
+#define BT_IMAGE_CONFIG_H
+
+#include <stdbool.h>
+
+#include "formats/store.h"
+
+enum {
+    SD_MAX_BLOCKS = 8,
+    SD_MAX_LAYERS = 8, /* resnets of a block */
+};
+
+/* text_encoder/config.json: CLIPTextModel */
+typedef struct sd_clip_config {
+    int vocab, hidden, intermediate, heads, layers, positions;
+    bt_act act;
+    float eps;
+} sd_clip_config;
+
+typedef enum sd_mid { SD_MID_NONE, SD_MID_RESNET, SD_MID_CROSS } sd_mid;
+
+/* unet/config.json: UNet2DConditionModel. Arrays run over the levels, finest
+ * first, also for the way up. */
+typedef struct sd_unet_config {
+    int in, out, levels, sample_h, sample_w;
+    int channels[SD_MAX_BLOCKS], layers[SD_MAX_BLOCKS], heads[SD_MAX_BLOCKS];
+    int depth[SD_MAX_BLOCKS];    /* transformer blocks of an attention */
+    int up_depth[SD_MAX_BLOCKS];
+    bool down_cross[SD_MAX_BLOCKS], up_cross[SD_MAX_BLOCKS];
+    sd_mid mid;
+    float mid_scale; /* divides the sums of the middle's resnets */
+    int groups, context, time_dim, freq_shift, pad, kernel_in, kernel_out;
+    bool flip, center;
+    float eps;
+    bt_act act;
+} sd_unet_config;
+
+/* vae/config.json: AutoencoderKL */
+typedef struct sd_vae_config {
+    int in, out, latent, levels, layers, groups;
+    int channels[SD_MAX_BLOCKS];
+    int factor; /* pixels per latent row */
+    bool quant, post_quant, mid_attention;
+    float scale, shift;
+    bt_act act;
+} sd_vae_config;
+
+typedef enum sd_prediction { SD_EPSILON, SD_V, SD_SAMPLE } sd_prediction;
+typedef enum sd_spacing { SD_LEADING, SD_LINSPACE, SD_TRAILING, SD_SPACING_UNSET } sd_spacing;
+typedef enum sd_betas { SD_LINEAR, SD_SCALED_LINEAR, SD_SQUAREDCOS } sd_betas;
+
+/* scheduler/scheduler_config.json. -1, NAN and _UNSET: not in the file, the
+ * class of the sampler decides. */
+typedef struct sd_schedule_config {
+    char class_name[64];
+    int steps; /* of training */
+    double beta_start, beta_end;
+    sd_betas betas;
+    float *trained; /* [steps] or NULL; owned */
+    sd_prediction prediction;
+    sd_spacing spacing;
+    int offset;
+    int zero_snr, alpha_to_one, clip_sample;
+    double clip_range, sigma_min, sigma_max, lambda_min;
+    bool karras, exponential, log_linear;
+    bool final_sigma_min;                /* final_sigmas_type */
+    bool lower_order_final, euler_at_final, heun;
+    int order;
+} sd_schedule_config;
+
+/* tokenizer/tokenizer_config.json and special_tokens_map.json */
+typedef struct sd_tokenizer_config {
+    char bos[64], eos[64], pad[64], unk[64];
+    int max_length;
+} sd_tokenizer_config;
+
+bt_status sd_clip_read(const bt_store *s, sd_clip_config *c, bt_error *err);
+bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err);
+bt_status sd_vae_read(const bt_store *s, sd_vae_config *c, bt_error *err);
+bt_status sd_schedule_read(const bt_store *s, sd_schedule_config *c, bt_error *err);
+void sd_schedule_release(sd_schedule_config *c);
+bt_status sd_tokenizer_read(const bt_store *s, sd_tokenizer_config *c, bt_error *err);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ * The denoiser (diffusers, models/unets/unet_2d_condition.py and
+ * unet_2d_blocks.py; models/transformers/transformer_2d.py).
+ */
+#include "networks.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "nn/layers.h"
+
+enum { MAX_SKIPS = 1 + SD_MAX_BLOCKS * (SD_MAX_LAYERS + 1) };
+
+typedef struct unet {
+    const sd_unet_config *c;
+    bt_graph *g;
+    sd_block block;
+    bt_node *context;
+    bt_node *skips[MAX_SKIPS];
+    int n_skips;
+    sd_plan *plan;
+} unet;
+
+void sd_unet_time(const sd_unet_config *c, float t, float *out)
+{
+    /* get_timestep_embedding (models/embeddings.py), in float as there */
+    int half = c->channels[0] / 2;
+    for (int i = 0; i < half; i++) {
+        float exponent = -logf(10000.0f) * (float)i / (float)(half - c->freq_shift);
+        float angle = t * expf(exponent);
+        out[c->flip ? i : half + i] = cosf(angle);
+        out[c->flip ? half + i : i] = sinf(angle);
+    }
+}
+
+/* Self-attention (context = x) or cross-attention; adds to x. */
+static bt_node *attend(unet *u, bt_node *x, bt_node *h, bt_node *context, int heads,
+                       const char *prefix, const char *name)
+{
+    bt_node *q = bt_nn_linear(u->g, h, "%s.%s.to_q", prefix, name);
+    bt_node *k = bt_nn_linear(u->g, context, "%s.%s.to_k", prefix, name);
+    bt_node *v = bt_nn_linear(u->g, context, "%s.%s.to_v", prefix, name);
+    h = bt_attention(u->g, q, k, v, heads, heads, 0, 0);
+    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.%s.to_out.0", prefix, name));
+}
+
+/* BasicTransformerBlock with GEGLU: value * gelu(gate) */
+static bt_node *transformer_block(unet *u, bt_node *x, int heads, const char *prefix)
+{
+    bt_node *h = bt_nn_layer_norm(u->g, x, 1e-5f, "%s.norm1", prefix);
+    x = attend(u, x, h, h, heads, prefix, "attn1");
+    h = bt_nn_layer_norm(u->g, x, 1e-5f, "%s.norm2", prefix);
+    x = attend(u, x, h, u->context, heads, prefix, "attn2");
+    h = bt_nn_layer_norm(u->g, x, 1e-5f, "%s.norm3", prefix);
+    h = bt_nn_linear(u->g, h, "%s.ff.net.0.proj", prefix);
+    int64_t half = bt_shape_of(h).c / 2;
+    h = bt_gate(u->g, bt_slice(u->g, h, 0, half), BT_ACT_NONE, bt_slice(u->g, h, half, 2 * half),
+                BT_ACT_GELU);
+    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.ff.net.2", prefix));
+}
+
+/* Transformer2DModel. Projections are linear layers or 1x1 convolutions: the
+ * same thing, channels last. */
+static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const char *prefix)
+{
+    char block[96];
+    bt_node *h = bt_nn_group_norm(u->g, x, u->c->groups, 1e-6f, "%s.norm", prefix);
+    h = bt_nn_linear(u->g, h, "%s.proj_in", prefix);
+    for (int i = 0; i < depth; i++) {
+        snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
+        h = transformer_block(u, h, heads, block);
+    }
+    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.proj_out", prefix));
+}
+
+static void push(unet *u, bt_node *x)
+{
+    u->skips[u->n_skips++] = x;
+}
+
+static bt_node *down(unet *u, bt_node *x, int level)
+{
+    const sd_unet_config *c = u->c;
+    char name[64];
+    for (int i = 0; i < c->layers[level]; i++) {
+        snprintf(name, sizeof name, "unet/down_blocks.%d.resnets.%d", level, i);
+        x = sd_resnet(&u->block, x, name);
+        snprintf(name, sizeof name, "unet/down_blocks.%d.attentions.%d", level, i);
+        if (c->down_cross[level])
+            x = transformer(u, x, c->heads[level], c->depth[level], name);
+        push(u, x);
+    }
+    if (level == c->levels - 1)
+        return x;
+    bt_conv half = { .stride = 2, .top = c->pad, .left = c->pad, .bottom = c->pad, .right = c->pad };
+    x = bt_nn_conv2d(u->g, x, half, "unet/down_blocks.%d.downsamplers.0.conv", level);
+    push(u, x);
+    return x;
+}
+
+static bt_node *middle(unet *u, bt_node *x)
+{
+    const sd_unet_config *c = u->c;
+    int last = c->levels - 1;
+    if (c->mid == SD_MID_NONE)
+        return x;
+    sd_block b = u->block;
+    b.scale = c->mid_scale;
+    x = sd_resnet(&b, x, "unet/mid_block.resnets.0");
+    if (c->mid == SD_MID_RESNET)
+        return x;
+    x = transformer(u, x, c->heads[last], c->depth[last], "unet/mid_block.attentions.0");
+    return sd_resnet(&b, x, "unet/mid_block.resnets.1");
+}
+
+/* Twice the size, or one row or column less where the way down rounded up. */
+static bt_node *upsample(unet *u, bt_node *x, const bt_node *like, const char *name)
+{
+    bt_shape from = bt_shape_of(x), to = bt_shape_of(like);
+    bt_conv c = { .top = 1, .left = 1, .bottom = 1, .right = 1, .upsample = 2 };
+    if (x && (to.h != 2 * from.h || to.w != 2 * from.w)) {
+        int k = u->plan->n_gathers++;
+        bt_node *ids = bt_input_ids(u->g, from.n * to.h * to.w);
+        u->plan->gathers[k].ids = ids;
+        u->plan->gathers[k].n = (int)from.n;
+        u->plan->gathers[k].from_h = (int)from.h, u->plan->gathers[k].from_w = (int)from.w;
+        u->plan->gathers[k].to_h = (int)to.h, u->plan->gathers[k].to_w = (int)to.w;
+        c.upsample = 0;
+        x = bt_reshape(u->g, bt_gather(u->g, x, ids), (bt_shape){ from.n, to.h, to.w, from.c });
+    }
+    return bt_nn_conv2d(u->g, x, c, "%s", name);
+}
+
+static bt_node *up(unet *u, bt_node *x, int level)
+{
+    const sd_unet_config *c = u->c;
+    int block = c->levels - 1 - level;
+    char name[64];
+    for (int i = 0; i <= c->layers[level]; i++) {
+        x = bt_concat(u->g, x, u->skips[--u->n_skips]);
+        snprintf(name, sizeof name, "unet/up_blocks.%d.resnets.%d", block, i);
+        x = sd_resnet(&u->block, x, name);
+        snprintf(name, sizeof name, "unet/up_blocks.%d.attentions.%d", block, i);
+        if (c->up_cross[level])
+            x = transformer(u, x, c->heads[level], c->up_depth[level], name);
+    }
+    if (level == 0)
+        return x;
+    snprintf(name, sizeof name, "unet/up_blocks.%d.upsamplers.0.conv", block);
+    return upsample(u, x, u->skips[u->n_skips - 1], name);
+}
+
+/* The ends of the network and the timestep, small parts on which every value
+ * of the picture hangs, stay f32 whatever the precision. */
+static bt_node *body(unet *u, bt_node *x, bt_precision precision)
+{
+    const sd_unet_config *c = u->c;
+    bt_graph_precision(u->g, BT_PREC_F32);
+    bt_node *t = bt_nn_linear(u->g, u->plan->time, "unet/time_embedding.linear_1");
+    t = bt_nn_linear(u->g, bt_act_of(u->g, t, c->act, 0), "unet/time_embedding.linear_2");
+    u->block.time = bt_act_of(u->g, t, c->act, 0);
+    x = sd_conv(u->g, x, c->kernel_in, "unet/conv_in");
+    bt_graph_precision(u->g, precision);
+
+    push(u, x);
+    for (int i = 0; i < c->levels; i++)
+        x = down(u, x, i);
+    x = middle(u, x);
+    for (int i = c->levels - 1; i >= 0; i--)
+        x = up(u, x, i);
+    bt_graph_precision(u->g, BT_PREC_F32);
+    return sd_head(&u->block, x, "unet/conv_norm_out", "unet/conv_out", c->kernel_out);
+}
+
+bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, int w, int tokens,
+                       sd_plan *p, bt_error *err)
+{
+    unet u = { .c = c, .plan = p };
+    bt_status st = bt_graph_create(ws, &u.g);
+    *p = (sd_plan){ 0 };
+    if (st != BT_OK)
+        return bt_fail(err, st, "out of memory");
+    u.block = (sd_block){ u.g, c->groups, c->eps, c->act, NULL, 1 };
+    p->in = bt_input(u.g, (bt_shape){ n, h, w, c->in });
+    p->time = bt_input(u.g, (bt_shape){ 1, 1, 1, c->channels[0] });
+    u.context = p->context = bt_input(u.g, (bt_shape){ n, 1, tokens, c->context });
+    bt_node *y = body(&u, p->in, bt_weights_compute(ws)->precision);
+    if (y && bt_shape_of(y).c != c->out)
+        bt_graph_fail(u.g, "unet/conv_out does not have out_channels channels");
+    return sd_plan_make(u.g, y, p, err);
+}
