@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT
+ * Inputs, names of outputs, and small strings. Out of memory ends the program.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum { MAX_INPUT = 256 << 20, MAX_INDEX_WIDTH = 9 };
+
+void *cli_alloc(size_t n)
+{
+    void *p = calloc(1, n ? n : 1);
+    if (!p) exit(cli_fail(EXIT_FAILED, "out of memory"));
+    return p;
+}
+
+char *cli_text(const char *fmt, ...)
+{
+    va_list ap;
+    char *s;
+    va_start(ap, fmt);
+    if (vasprintf(&s, fmt, ap) < 0) exit(cli_fail(EXIT_FAILED, "out of memory"));
+    va_end(ap);
+    return s;
+}
+
+/* Bytes of a well-formed UTF-8 character at s, 0 if there is none. */
+static size_t utf8_len(const unsigned char *s)
+{
+    const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    return s[0] > 0xf4 ? 0 : n;
+}
+
+char *cli_json(const char *s)
+{
+    char *out = cli_alloc(strlen(s) * 6 + 3), *p = out;
+    *p++ = '"';
+    for (const unsigned char *u = (const unsigned char *)s; *u;) {
+        const size_t n = utf8_len(u);
+        if (*u == '"' || *u == '\\') {
+            p += sprintf(p, "\\%c", *u);
+        } else if (*u < 0x20 || *u == 0x7f) {
+            p += sprintf(p, "\\u%04x", *u);
+        } else if (n == 0) {
+            p = stpcpy(p, "\xef\xbf\xbd");
+        } else {
+            memcpy(p, u, n);
+            p += n;
+        }
+        u += n ? n : 1;
+    }
+    strcpy(p, "\"");
+    return out;
+}
+
+void cli_join(char **list, const char *item)
+{
+    char *all = cli_text("%s%s%s", *list ? *list : "", *list ? "," : "", item);
+    free(*list);
+    *list = all;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static char *read_all(FILE *f, const char *name)
+{
+    size_t n = 0, cap = 1 << 16;
+    char *s = cli_alloc(cap + 1);
+    for (;;) {
+        n += fread(s + n, 1, cap - n, f);
+        if (n < cap || n >= MAX_INPUT) break;
+        cap *= 2;
+        char *more = realloc(s, cap + 1);
+        if (!more) exit(cli_fail(EXIT_FAILED, "out of memory for %s", name));
+        s = more;
+    }
+    s[n] = 0;
+    const bool bad = ferror(f) || n >= MAX_INPUT || strlen(s) != n;
+    if (!bad) return s;
+    if (ferror(f))
+        cli_fail(EXIT_INPUT, "%s: %s", name, strerror(errno));
+    else
+        cli_fail(EXIT_INPUT, "%s: %s", name, n >= MAX_INPUT ? "too large" : "holds a zero byte");
+    free(s);
+    return NULL;
+}
+
+char *cli_read(const char *path)
+{
+    if (strcmp(path, "-") == 0) return read_all(stdin, "standard input");
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        cli_fail(EXIT_INPUT, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    char *s = read_all(f, path);
+    fclose(f);
+    return s;
+}
+
+char **cli_read_lines(const char *path, size_t *n)
+{
+    char *text = cli_read(path);
+    *n = 0;
+    if (!text) return NULL;
+    size_t count = 1;
+    for (const char *p = text; *p; p++)
+        count += *p == '\n';
+    char **lines = cli_alloc((count + 1) * sizeof *lines);
+    char *save = NULL;
+    for (char *p = strtok_r(text, "\r\n", &save); p; p = strtok_r(NULL, "\r\n", &save))
+        if (p[strspn(p, " \t")] && *p != '#') lines[(*n)++] = cli_text("%s", p);
+    free(text);
+    return lines;
+}
+
+static char *join_args(const cli *c)
+{
+    char *s = cli_text("%s", c->args[0]);
+    for (size_t i = 1; i < c->n_args; i++) {
+        char *t = cli_text("%s %s", s, c->args[i]);
+        free(s);
+        s = t;
+    }
+    return s;
+}
+
+char *cli_input(cli *c)
+{
+    const char *file = cli_get(c, "file");
+    if (c->n_args == 1 && !file && strcmp(c->args[0], "-") == 0) return cli_read("-");
+    if (c->n_args > 0 && file) {
+        cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
+        return NULL;
+    }
+    if (c->n_args > 0) return join_args(c);
+    if (file) return cli_read(file);
+    if (!isatty(STDIN_FILENO)) return cli_read("-");
+    cli_fail(EXIT_USAGE, "no text: give it as words, with -f FILE, or on standard input");
+    return NULL;
+}
+
+/* ---- names of outputs ---------------------------------------------------- */
+
+/* Length of the placeholder at p ("%d", "%3d", "%03d"), 0 if it is none. */
+static size_t placeholder(const char *p)
+{
+    const size_t digits = strspn(p + 1, "0123456789");
+    if (digits > 2 || p[1 + digits] != 'd' || atoi(p + 1) > MAX_INDEX_WIDTH) return 0;
+    return digits + 2;
+}
+
+static int count_placeholders(const char *pattern)
+{
+    int n = 0;
+    for (const char *p = pattern; (p = strchr(p, '%'));) {
+        const size_t len = p[1] == '%' ? 2 : placeholder(p);
+        if (len == 0) return -1;
+        n += p[1] != '%';
+        p += len;
+    }
+    return n;
+}
+
+bool cli_name_ok(const char *pattern)
+{
+    const int n = count_placeholders(pattern);
+    return n == 0 || n == 1;
+}
+
+/* Where "_001" goes: before the suffix of the last part of the path. */
+static const char *suffix_of(const char *pattern)
+{
+    const char *slash = strrchr(pattern, '/'), *dot = strrchr(pattern, '.');
+    return dot && dot > (slash ? slash + 1 : pattern) ? dot : pattern + strlen(pattern);
+}
+
+/* The pattern never reaches printf: its one placeholder is read here. */
+char *cli_name(const char *pattern, int i, bool many)
+{
+    const bool insert = many && count_placeholders(pattern) == 0;
+    const char *at = insert ? suffix_of(pattern) : NULL;
+    char *out = cli_alloc(strlen(pattern) + 32), *o = out;
+    for (const char *p = pattern;; p++) {
+        if (p == at) o += sprintf(o, "_%03d", i);
+        if (!*p) break;
+        if (*p != '%') {
+            *o++ = *p;
+        } else if (p[1] == '%') {
+            *o++ = *p++;
+        } else {
+            const int width = atoi(p + 1);
+            o += p[1] == '0' ? sprintf(o, "%0*d", width, i) : sprintf(o, "%*d", width, i);
+            p += placeholder(p) - 1;
+        }
+    }
+    *o = 0;
+    return out;
+}
+
+bool cli_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+int cli_write(const char *path, const char *data)
+{
+    struct stat sb;
+    const size_t n = strlen(data);
+    /* Pipes and devices cannot be renamed onto: they are written in place. */
+    const bool direct = stat(path, &sb) == 0 && !S_ISREG(sb.st_mode);
+    char *tmp = direct ? cli_text("%s", path) : cli_text("%s.%ld.tmp", path, (long)getpid());
+    FILE *f = fopen(tmp, direct ? "we" : "wxe");
+    bool ok = f && fwrite(data, 1, n, f) == n;
+    if (f && fclose(f) != 0) ok = false;
+    if (ok && !direct) ok = rename(tmp, path) == 0;
+    const int e = errno;
+    if (!ok && f && !direct) unlink(tmp);
+    free(tmp);
+    return ok ? EXIT_DONE : cli_fail(EXIT_FAILED, "cannot write %s: %s", path, strerror(e));
+}
+
+int cli_print(const char *text)
+{
+    puts(text);
+    return cli_flush();
+}
+
+int cli_flush(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_DONE;
+    const int e = errno;
+    clearerr(stdout);
+    return cli_fail(EXIT_FAILED, "cannot write standard output: %s", strerror(e ? e : EIO));
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * The program's entry and the list of its commands.
+ */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const cli_command cmd_image, cmd_speak, cmd_text, cmd_chat, cmd_info, cmd_convert,
+    cmd_tokenize, cmd_perplexity, cmd_doctor;
+
+const cli_command *const cli_commands[] = {
+    &cmd_image,   &cmd_speak,    &cmd_text,       &cmd_chat,   &cmd_info,
+    &cmd_convert, &cmd_tokenize, &cmd_perplexity, &cmd_doctor, NULL,
+};
+
+int cli_fail(int code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fflush(stdout);
+    fputs("bottega: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+    return code;
+}
+
+int cli_exit_of(bt_status st)
+{
+    switch (st) {
+    case BT_OK: return EXIT_DONE;
+    case BT_EBUDGET: return EXIT_BUDGET;
+    case BT_ECANCELLED: return EXIT_CANCELLED;
+    case BT_EINVAL:
+    case BT_EFORMAT:
+    case BT_EUNSUPPORTED:
+    case BT_ENOTFOUND: return EXIT_INPUT;
+    default: return EXIT_FAILED;
+    }
+}
+
+static const cli_command *find_command(const char *name)
+{
+    for (size_t i = 0; cli_commands[i]; i++)
+        if (strcmp(cli_commands[i]->name, name) == 0) return cli_commands[i];
+    return NULL;
+}
+
+static int run_command(const cli_command *cmd, int argc, char **argv)
+{
+    cli c = { .command = cmd };
+    int rc = cli_parse(&c, argc, argv);
+    if (rc == EXIT_DONE && cli_has(&c, "help"))
+        rc = cli_help(&c);
+    else if (rc == EXIT_DONE && (rc = cli_engine_open(&c)) == EXIT_DONE)
+        rc = cmd->run(&c);
+    const int flushed = cli_flush();
+    cli_close(&c);
+    return rc == EXIT_DONE ? flushed : rc;
+}
+
+int main(int argc, char **argv)
+{
+    cli_catch_signals();
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--version") == 0) {
+        printf("bottega %s\n", bt_version());
+        return cli_flush();
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        cli_overview(stdout);
+        return cli_flush();
+    }
+    const cli_command *cmd = find_command(name);
+    if (cmd) return run_command(cmd, argc - 2, argv + 2);
+    if (!*name) {
+        cli_overview(stderr);
+        return EXIT_USAGE;
+    }
+    return cli_fail(EXIT_USAGE, "no such command: %s (see bottega --help)", name);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * Where models are found: the user's data folders, then the shipped assets.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum { MAX_DIRS = 8 };
+
+static const char *default_name(bt_kind kind)
+{
+    switch (kind) {
+    case BT_KIND_IMAGE: return "icons-128.gguf";
+    case BT_KIND_AUDIO: return "en_US-joe-medium.onnx";
+    default: return "SmolLM2-135M-Instruct.Q4_1.gguf";
+    }
+}
+
+char *cli_data_dir(void)
+{
+    const char *own = getenv("BOTTEGA_DATA"), *xdg = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    if (own && *own) return cli_text("%s", own);
+    if (xdg && *xdg) return cli_text("%s/bottega", xdg);
+    return cli_text("%s/.local/share/bottega", home ? home : "");
+}
+
+/* <prefix>/share/bottega of the running program. */
+static char *share_dir(void)
+{
+    char exe[PATH_MAX];
+    const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0) return NULL;
+    exe[n] = 0;
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(exe, '/');
+        if (!slash) return NULL;
+        *slash = 0;
+    }
+    return cli_text("%s/share/bottega", exe);
+}
+
+/* The folders in the order of search; each entry: free. */
+static int folders(char *dirs[MAX_DIRS])
+{
+    int n = 0;
+    char *data = cli_data_dir();
+    const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    dirs[n++] = cli_text("%s/models", data);
+    dirs[n++] = data;
+    if (getenv("BOTTEGA_DATA")) {
+        dirs[n++] = xdg && *xdg ? cli_text("%s/bottega/models", xdg)
+                                : cli_text("%s/.local/share/bottega/models", home ? home : "");
+    }
+    char *share = share_dir();
+    if (share) {
+        dirs[n++] = cli_text("%s/models", share);
+        dirs[n++] = share;
+    }
+    dirs[n++] = cli_text("%s", BT_ASSETS_DIR);
+    return n;
+}
+
+static char *search(const char *name)
+{
+    static const char *const suffixes[] = { "", ".gguf", ".onnx" };
+    char *dirs[MAX_DIRS], *found = NULL;
+    const int n = folders(dirs);
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 0; k < 3 && !found; k++) {
+            char *path = cli_text("%s/%s%s", dirs[i], name, suffixes[k]);
+            if (cli_exists(path))
+                found = path;
+            else
+                free(path);
+        }
+        free(dirs[i]);
+    }
+    return found;
+}
+
+char *cli_find_model(const char *given, bt_kind kind)
+{
+    if (given && (strchr(given, '/') || cli_exists(given))) return cli_text("%s", given);
+    if (!kind) kind = BT_KIND_TEXT;
+    char *found = search(given ? given : default_name(kind));
+    if (found) return found;
+    if (given) {
+        cli_fail(EXIT_INPUT, "%s: no such file, and no installed model has that name", given);
+        return NULL;
+    }
+    char *data = cli_data_dir();
+    cli_fail(EXIT_INPUT,
+             "%s: the default %s model is not installed: run scripts/quickstart, or put the file "
+             "into %s/models, or choose another with -m",
+             default_name(kind), bt_kind_name(kind), data);
+    free(data);
+    return NULL;
+}
+
+static bool is_model(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".onnx") == 0);
+}
+
+int cli_each_model(void (*each)(void *user, const char *path), void *user)
+{
+    char *dirs[MAX_DIRS];
+    int count = 0;
+    const int n = folders(dirs);
+    for (int i = 0; i < n; i++) {
+        DIR *d = opendir(dirs[i]);
+        for (struct dirent *e; d && (e = readdir(d));) {
+            if (!is_model(e->d_name)) continue;
+            char *path = cli_text("%s/%s", dirs[i], e->d_name);
+            each(user, path);
+            count++;
+            free(path);
+        }
+        if (d) closedir(d);
+        free(dirs[i]);
+    }
+    return count;
+}

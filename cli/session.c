@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ * From flags to an engine, a model and a job; signals; and the JSON of --json.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+volatile sig_atomic_t cli_stop;
+static bt_job *_Atomic running; /* what a signal cancels */
+
+/* ---- signals ------------------------------------------------------------- */
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    cli_stop = 1;
+    bt_job_cancel(atomic_load(&running)); /* one atomic store */
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction sa = { .sa_handler = on_signal }; /* no SA_RESTART: reads shall end */
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write */
+}
+
+/* ---- engine and model ---------------------------------------------------- */
+
+static bool parse_size(const char *s, uint64_t *out)
+{
+    static const char units[] = "kmgt";
+    char *end;
+    const double v = strtod(s, &end);
+    double scale = 1;
+    const char *u = *end ? strchr(units, *end | 0x20) : NULL;
+    for (const char *p = units; u && p <= u; p++)
+        scale *= 1024;
+    if (end == s || v < 0 || v * scale > 1e18 || (*end && (!u || end[1]))) return false;
+    *out = (uint64_t)(v * scale);
+    return true;
+}
+
+static int read_options(cli *c, bt_engine_options *o)
+{
+    const char *threads = cli_get(c, "threads"), *memory = cli_get(c, "memory");
+    char *end = NULL;
+    if (threads) o->threads = (int)strtol(threads, &end, 10);
+    if (threads && (*end || end == threads || o->threads < 0 || o->threads > 1024))
+        return cli_fail(EXIT_USAGE, "threads: \"%s\" is not a number from 0 to 1024", threads);
+    if (memory && !parse_size(memory, &o->memory))
+        return cli_fail(EXIT_USAGE, "memory: \"%s\" is not a size such as 500M or 2G", memory);
+    o->isa = cli_get(c, "isa");
+    o->precision = cli_get(c, "precision");
+    return EXIT_DONE;
+}
+
+int cli_engine_open(cli *c)
+{
+    bt_engine_options o = { .struct_size = sizeof o };
+    const int rc = read_options(c, &o);
+    if (rc != EXIT_DONE) return rc;
+    bt_engine_free(c->engine);
+    const bt_status st = bt_engine_create(&o, &c->engine);
+    if (st != BT_OK) return cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
+    for (size_t i = 0; i < c->n_given; i++)
+        if (strcmp(c->given[i].name, "module") == 0 &&
+            bt_engine_load_module(c->engine, c->given[i].value) != BT_OK)
+            return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
+    return EXIT_DONE;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int cli_model_open(cli *c)
+{
+    c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
+    if (!c->model_path) return EXIT_INPUT;
+    const double start = now();
+    const bt_status st = bt_model_open(c->engine, c->model_path, &c->model);
+    c->load_seconds = now() - start;
+    if (st != BT_OK) {
+        const int rc = st == BT_EIO ? EXIT_INPUT : cli_exit_of(st);
+        return cli_fail(rc, "%s", bt_engine_message(c->engine));
+    }
+    const bt_kind kind = bt_model_kind(c->model);
+    if (c->command->kind && kind != c->command->kind)
+        return cli_fail(EXIT_INPUT, "%s: %s needs a model of kind %s, this one makes %s",
+                        c->model_path, c->command->name, bt_kind_name(c->command->kind),
+                        bt_kind_name(kind));
+    return EXIT_DONE;
+}
+
+/* ---- job ----------------------------------------------------------------- */
+
+int cli_job_set(cli *c, const char *name, const char *value)
+{
+    if (bt_job_set(c->job, name, value) == BT_OK) return EXIT_DONE;
+    return cli_fail(EXIT_USAGE, "%s", bt_job_message(c->job));
+}
+
+int cli_job_open(cli *c, const bt_callbacks *cb)
+{
+    bt_callbacks all = { .struct_size = sizeof all, .user = c, .progress = cli_on_progress };
+    if (cb) {
+        all.samples = cb->samples;
+        all.token = cb->token;
+    }
+    if (bt_job_create(c->model, &c->job) != BT_OK)
+        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
+    bt_job_set_callbacks(c->job, &all);
+    c->progress.tty = isatty(STDERR_FILENO);
+    c->progress.on = !c->quiet && !(cb && cb->token && isatty(STDOUT_FILENO));
+    int rc = EXIT_DONE;
+    for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
+        if (c->given[i].option) rc = cli_job_set(c, c->given[i].name, c->given[i].value);
+    if (rc == EXIT_DONE && cli_get(c, "profile")) rc = cli_job_set(c, "profile", "true");
+    return rc;
+}
+
+int cli_run(cli *c)
+{
+    char *report = NULL;
+    bt_status st = BT_ECANCELLED;
+    atomic_store(&running, c->job);
+    if (!cli_stop) st = bt_job_run(c->job);
+    atomic_store(&running, NULL);
+    cli_progress_end(c);
+    if (st == BT_ECANCELLED) return cli_fail(EXIT_CANCELLED, "cancelled");
+    if (st != BT_OK) return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+    if (bt_job_report(c->job, &report) != BT_OK) return cli_fail(EXIT_FAILED, "out of memory");
+    if (c->json) cli_join(&c->reports, report);
+    bt_free(report);
+    return EXIT_DONE;
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+int cli_dry_run(cli *c)
+{
+    bt_estimate e = { .struct_size = sizeof e };
+    const bt_status st = bt_job_estimate(c->job, &e);
+    if (st != BT_OK) return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+    if (c->json)
+        printf("{\"weights\":%llu,\"arena\":%llu,\"caches\":%llu,\"flops\":%.6g}\n",
+               (unsigned long long)e.weights, (unsigned long long)e.arena,
+               (unsigned long long)e.caches, e.flops);
+    else
+        printf("weights  %10.1f MiB\narena    %10.1f MiB\ncaches   %10.1f MiB\n"
+               "work     %10.1f GFLOP\n",
+               mib(e.weights), mib(e.arena), mib(e.caches), e.flops * 1e-9);
+    return cli_flush();
+}
+
+int cli_finish(cli *c)
+{
+    const char *profile = cli_get(c, "profile");
+    char *trace = NULL;
+    int rc = EXIT_DONE;
+    if (profile && bt_job_trace(c->job, &trace) == BT_OK) {
+        rc = cli_write(profile, trace);
+        if (rc == EXIT_DONE) cli_note(c, "%s: profile", profile);
+    }
+    bt_free(trace);
+    if (rc != EXIT_DONE || !c->json) return rc;
+    printf("{\"command\":\"%s\",\"files\":[%s],\"load_seconds\":%.6f,\"jobs\":[%s]}\n",
+           c->command->name, c->files ? c->files : "", c->load_seconds,
+           c->reports ? c->reports : "");
+    return cli_flush();
+}
+
+void cli_close(cli *c)
+{
+    bt_job_free(c->job);
+    bt_model_free(c->model);
+    bt_engine_free(c->engine);
+    free(c->model_path);
+    free(c->reports);
+    free(c->files);
+    free(c->given);
+    free(c->args);
+}

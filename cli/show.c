@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * What people see: progress on stderr, and JSON laid out as text.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum { BAR = 24, MAX_COLUMNS = 8, MAX_DEPTH = 16, MAX_CELL = 60 };
+
+/* ---- progress ------------------------------------------------------------ */
+
+static void draw_bar(const cli_progress *p, const char *stage, int done, int total)
+{
+    const int full = total > 0 ? (int)((long long)done * BAR / total) : 0;
+    fprintf(stderr, "\r\033[K%s%s [", p->label, stage);
+    for (int i = 0; i < BAR; i++)
+        fputc(i < full ? '#' : '.', stderr);
+    if (total > 0)
+        fprintf(stderr, "] %d/%d", done, total);
+    else
+        fprintf(stderr, "] %d", done);
+    fflush(stderr);
+}
+
+/* Lines: one when a stage starts, and one for every further tenth of it. */
+static void print_line(cli_progress *p, const char *stage, int done, int total)
+{
+    const int tenth = total > 0 ? (int)((long long)done * 10 / total) : 0;
+    const bool same = strncmp(p->stage, stage, sizeof p->stage - 1) == 0;
+    if (same && tenth == p->tenth) return;
+    p->tenth = tenth;
+    snprintf(p->stage, sizeof p->stage, "%s", stage);
+    if (total > 0)
+        fprintf(stderr, "%s%s: %d/%d\n", p->label, stage, done, total);
+    else
+        fprintf(stderr, "%s%s\n", p->label, stage);
+}
+
+int cli_on_progress(void *user, const char *stage, int done, int total)
+{
+    cli *c = user;
+    cli_progress *p = &c->progress;
+    if (p->on && p->tty) {
+        draw_bar(p, stage, done, total);
+        p->open = true;
+    } else if (p->on) {
+        print_line(p, stage, done, total);
+    }
+    return cli_stop;
+}
+
+void cli_progress_end(cli *c)
+{
+    if (c->progress.open) fputs("\r\033[K", stderr);
+    c->progress.open = false;
+    c->progress.stage[0] = 0;
+}
+
+void cli_note(cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    if (c->quiet) return;
+    cli_progress_end(c);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static const char *blank(const char *p)
+{
+    return p + strspn(p, " \t\r\n");
+}
+
+static const char *skip_string(const char *p)
+{
+    for (p++; *p && *p != '"'; p++)
+        if (*p == '\\' && p[1]) p++;
+    return p + (*p == '"');
+}
+
+/* The end of the value at p. */
+static const char *skip_value(const char *p)
+{
+    int depth = 0;
+    do {
+        p = blank(p);
+        if (*p == '"') {
+            p = skip_string(p);
+        } else if (*p == '{' || *p == '[') {
+            depth++;
+            p++;
+        } else if (*p == '}' || *p == ']') {
+            depth--;
+            p++;
+        } else if (*p == ',' || *p == ':') {
+            p++;
+        } else {
+            p += strcspn(p, ",]} \t\r\n");
+        }
+    } while (depth > 0 && *p);
+    return p;
+}
+
+/* Steps through an object's or array's members: key (NULL in an array) and
+ * value; p starts behind the bracket. NULL: no more. */
+static const char *next_member(const char *p, bool object, const char **key, const char **value)
+{
+    p = blank(p);
+    if (*p == ',') p = blank(p + 1);
+    if (!*p || *p == '}' || *p == ']') return NULL;
+    *key = NULL;
+    if (object) {
+        *key = p;
+        p = blank(skip_string(p));
+        if (*p == ':') p++;
+    }
+    *value = blank(p);
+    const char *end = skip_value(*value);
+    return end > p ? end : NULL;
+}
+
+/* A scalar without its quotes and escapes, or a nested value as it stands. */
+static char *plain(const char *p)
+{
+    const char *end = skip_value(p);
+    const bool quoted = *p == '"';
+    char *out = cli_alloc((size_t)(end - p) + 1), *o = out;
+    for (p += quoted; p < end - quoted; p++) {
+        if (quoted && *p == '\\') {
+            p++;
+            *o++ = *p == 'n' || *p == 't' ? ' ' : *p;
+        } else {
+            *o++ = *p;
+        }
+    }
+    return out;
+}
+
+static int cell_width(const char *value)
+{
+    char *s = plain(value);
+    const size_t n = strlen(s);
+    free(s);
+    return n > MAX_CELL ? MAX_CELL : (int)n;
+}
+
+/* An array of objects as a table: a line of keys, then a line for each. */
+static void show_table(const char *array, int indent, FILE *f)
+{
+    int width[MAX_COLUMNS] = { 0 };
+    const char *key, *value, *k, *v;
+    for (const char *p = array + 1; (p = next_member(p, false, &key, &value));) {
+        const char *q = value + 1;
+        for (int i = 0; i < MAX_COLUMNS && (q = next_member(q, true, &k, &v)); i++) {
+            const int n = cell_width(v), head = cell_width(k);
+            if (n > width[i]) width[i] = n;
+            if (head > width[i]) width[i] = head;
+        }
+    }
+    bool header = true;
+    for (const char *p = array + 1; (p = next_member(p, false, &key, &value));) {
+        for (int line = header ? 0 : 1; line < 2; line++) {
+            const char *q = value + 1;
+            fprintf(f, "%*s", indent, "");
+            for (int i = 0; i < MAX_COLUMNS && (q = next_member(q, true, &k, &v)); i++) {
+                char *s = plain(line ? v : k);
+                fprintf(f, "%-*.*s  ", width[i], MAX_CELL, s);
+                free(s);
+            }
+            fputc('\n', f);
+        }
+        header = false;
+    }
+}
+
+static void show_object(const char *object, int indent, int depth, FILE *f)
+{
+    const char *key, *value;
+    for (const char *p = object + 1; (p = next_member(p, true, &key, &value));) {
+        char *name = plain(key);
+        const char *inner = blank(value + 1);
+        fprintf(f, "%*s%s:", indent, "", name);
+        free(name);
+        if (*value == '{' && depth < MAX_DEPTH) {
+            fputc('\n', f);
+            show_object(value, indent + 2, depth + 1, f);
+        } else if (*value == '[' && *inner == '{') {
+            fputc('\n', f);
+            show_table(value, indent + 2, f);
+        } else {
+            char *s = plain(value);
+            fprintf(f, " %s\n", s);
+            free(s);
+        }
+    }
+}
+
+void cli_show_json(const char *json, FILE *f)
+{
+    json = blank(json);
+    if (*json == '{') show_object(json, 0, 0, f);
+}
