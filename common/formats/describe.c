@@ -26,6 +26,14 @@ static void add_text(bt_buf *b, const char *s, size_t n)
     bt_buf_json(b, s, cut);
 }
 
+static uint64_t read_u64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
 static void add_item(bt_buf *b, const bt_meta *m, size_t i)
 {
     int64_t v;
@@ -38,6 +46,8 @@ static void add_item(bt_buf *b, const bt_meta *m, size_t i)
         bt_buf_puts(b, m->items[i] ? "true" : "false");
     else if (bt_store_array_i64(m, i, &v))
         bt_buf_printf(b, "%" PRId64, v);
+    else if (m->elem == BT_META_U64)
+        bt_buf_printf(b, "%" PRIu64, read_u64(m->items + 8 * i));
     else if (bt_store_array_f64(m, i, &f))
         add_f64(b, f);
     else
