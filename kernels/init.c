@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Fills the table of kernels: scalar first, then overlays. */
 #include "ref/ref.h"
+#if defined(__x86_64__)
+#include "x86/x86.h"
+#endif
 
 #include <string.h>
 
@@ -13,4 +16,7 @@ void bt_kernels_init(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_elem__scalar(t);
     bt_kernels_init_rows__scalar(t);
     bt_kernels_init_attention__scalar(t);
+#if defined(__x86_64__)
+    bt_kernels_init_x86(t, cpu);
+#endif
 }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * Non-linearities of a register of floats. Include after x86/vec_*.h.
+ * Polynomials were fitted for this file (weighted least squares, Lawson's
+ * iteration); the errors are those of the fit. Together with rounding every
+ * function keeps the bounds that tests/kernels/check_elem.c states.
+ */
+#ifndef BT_KERNELS_VMATH_H
+#define BT_KERNELS_VMATH_H
+
+#include "../types.h"
+
+/* e^x = 2^n e^r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), off by 3e-9.
+ * Reaches infinity above 88.72 and 0 below -103.97; NaN stays. */
+static inline vf v_exp(vf x)
+{
+    x = v_min(v_set(89.0f), v_max(v_set(-105.0f), x));
+    const vf n = v_round(v_mul(x, v_set(1.44269504f)));
+    /* ln 2 in two parts; n times the first is exact */
+    const vf r = v_fnma(n, v_set(-2.12194440e-4f), v_fnma(n, v_set(0.693359375f), x));
+    vf p = v_fma(v_set(0.00139507258f), r, v_set(0.00836902487f));
+    p = v_fma(p, r, v_set(0.0416662023f));
+    p = v_fma(p, r, v_set(0.166665177f));
+    p = v_fma(p, r, v_set(0.50000001f));
+    p = v_add(v_fma(v_mul(r, r), p, r), v_set(1.0f));
+    return v_ldexp(p, n);
+}
+
+static inline vf v_sigmoid(vf x)
+{
+    const vf one = v_set(1.0f);
+    return v_div(one, v_add(one, v_exp(v_sub(v_zero(), x))));
+}
+
+/* x sigmoid(s x) */
+static inline vf v_swish(vf x, float s)
+{
+    return v_div(x, v_add(v_set(1.0f), v_exp(v_mul(x, v_set(-s)))));
+}
+
+/* x + x^3 P(x^2) below 5/8 (off by 5e-9), else 1 - 2 / (e^2x + 1). */
+static inline vf v_tanh(vf x)
+{
+    const vf a = v_abs(x), t = v_mul(x, x), one = v_set(1.0f);
+    vf p = v_fma(v_set(-0.00567931305f), t, v_set(0.020618131f));
+    p = v_fma(p, t, v_set(-0.0537340029f));
+    p = v_fma(p, t, v_set(0.133313837f));
+    p = v_fma(p, t, v_set(-0.333332802f));
+    const vf small = v_fma(v_mul(x, t), p, x);
+    const vf e = v_exp(v_add(a, a));
+    const vf large = v_sub(one, v_div(v_set(2.0f), v_add(e, one)));
+    return v_less(a, v_set(0.625f), small, v_sign(large, x));
+}
+
+/* x Phi(x), with erfc(z) = e^(-z P(z)), z = |x| / sqrt 2: the exponent is off
+ * by 2.5e-8 / erfc(z) at most. Beyond z = 9 erfc is 0 in float. */
+static inline vf v_gelu(vf x)
+{
+    const vf z = v_min(v_set(9.0f), v_mul(v_abs(x), v_set(0.707106781f)));
+    vf p = v_fma(v_set(2.71525691e-5f), z, v_set(-2.75395481e-4f));
+    p = v_fma(p, z, v_set(9.30916899e-4f));
+    p = v_fma(p, z, v_set(6.9019075e-4f));
+    p = v_fma(p, z, v_set(-0.0197054812f));
+    p = v_fma(p, z, v_set(0.102968656f));
+    p = v_fma(p, z, v_set(0.636588837f));
+    p = v_fma(p, z, v_set(1.12838077f));
+    const vf half = v_mul(v_set(0.5f), v_exp(v_mul(p, v_sub(v_zero(), z))));
+    return v_mul(x, v_less(x, v_zero(), half, v_sub(v_set(1.0f), half)));
+}
+
+/* x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
+static inline vf v_gelu_tanh(vf x)
+{
+    const vf c = v_fma(v_mul(x, x), v_set(0.0713548163f), v_set(1.59576912f));
+    return v_div(x, v_add(v_set(1.0f), v_exp(v_mul(x, v_sub(v_zero(), c)))));
+}
+
+static inline __attribute__((always_inline)) vf v_act(const bt_act act, vf x, vf alpha)
+{
+    switch (act) {
+    case BT_ACT_NONE: return x;
+    case BT_ACT_RELU: return v_less(x, v_zero(), v_zero(), x);
+    case BT_ACT_LEAKY_RELU: return v_less(x, v_zero(), v_mul(alpha, x), x);
+    case BT_ACT_SILU: return v_swish(x, 1.0f);
+    case BT_ACT_GELU: return v_gelu(x);
+    case BT_ACT_GELU_TANH: return v_gelu_tanh(x);
+    case BT_ACT_QUICK_GELU: return v_swish(x, 1.702f);
+    case BT_ACT_TANH: return v_tanh(x);
+    case BT_ACT_SIGMOID: return v_sigmoid(x);
+    case BT_ACT_EXP: return v_exp(x);
+    }
+    return x;
+}
+
+/* Calls body(constant act, ...): one specialised loop for each. */
+#define V_FOR_ACT(act, body, ...)                                            \
+    switch (act) {                                                           \
+    case BT_ACT_NONE: body(BT_ACT_NONE, __VA_ARGS__); break;                 \
+    case BT_ACT_RELU: body(BT_ACT_RELU, __VA_ARGS__); break;                 \
+    case BT_ACT_LEAKY_RELU: body(BT_ACT_LEAKY_RELU, __VA_ARGS__); break;     \
+    case BT_ACT_SILU: body(BT_ACT_SILU, __VA_ARGS__); break;                 \
+    case BT_ACT_GELU: body(BT_ACT_GELU, __VA_ARGS__); break;                 \
+    case BT_ACT_GELU_TANH: body(BT_ACT_GELU_TANH, __VA_ARGS__); break;       \
+    case BT_ACT_QUICK_GELU: body(BT_ACT_QUICK_GELU, __VA_ARGS__); break;     \
+    case BT_ACT_TANH: body(BT_ACT_TANH, __VA_ARGS__); break;                 \
+    case BT_ACT_SIGMOID: body(BT_ACT_SIGMOID, __VA_ARGS__); break;           \
+    case BT_ACT_EXP: body(BT_ACT_EXP, __VA_ARGS__); break;                   \
+    }
+
+#endif
