@@ -26,6 +26,7 @@ static const char *const seeds[] = { "small.gguf", "small.safetensors", "small.o
 static void put(const char *name, const void *data, size_t n)
 {
     snprintf(path, sizeof path, "%s/%s", dir, name);
+    unlink(path); /* some file systems flush what is cut and written anew */
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     fwrite(data, 1, n, f);
