@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * Text to clauses, as espeak-ng cuts it: its output names neither their ends
+ * nor their punctuation, and Piper's voices were trained with both.
+ */
+#ifndef BT_AUDIO_CLAUSES_H
+#define BT_AUDIO_CLAUSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct bt_clause {
+    size_t begin, end;  /* bytes of the text, punctuation included */
+    const char *mark;   /* what Piper adds after the phonemes: ".", ", ", ... or "" */
+    bool ends_sentence;
+    bool is_dot;        /* a full stop that may turn out to be an abbreviation's */
+} bt_clause;
+
+/* The clause that begins at `from`; false: only white space is left. */
+bool bt_clause_next(const char *text, size_t n, size_t from, bt_clause *c);
+
+#endif
