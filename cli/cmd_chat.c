@@ -64,7 +64,6 @@ static int reply(cli *c, const char *line)
     if (rc != EXIT_DONE) return rc;
     const bool tty = isatty(STDIN_FILENO);
     rc = cli_run(c);
-    if (ferror(stdout)) return cli_flush();
     if (rc == EXIT_CANCELLED && tty) rc = EXIT_DONE;
     if (rc == EXIT_DONE && !c->json) puts("");
     return rc == EXIT_DONE ? cli_flush() : rc;

@@ -58,7 +58,7 @@ static int say(cli *c, const char *text, const char *path)
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;
     if (rc == EXIT_DONE && cli_has(c, "dry-run")) return cli_dry_run(c);
     if (rc == EXIT_DONE) rc = cli_run(c);
-    if (cli_has(c, "raw")) return ferror(stdout) ? cli_flush() : rc;
+    if (cli_has(c, "raw")) return rc == EXIT_DONE ? cli_flush() : rc;
     return rc == EXIT_DONE ? save(c, path) : rc;
 }
 

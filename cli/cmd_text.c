@@ -51,7 +51,6 @@ static int run(cli *c)
         rc = cli_dry_run(c);
     } else if (rc == EXIT_DONE) {
         rc = cli_run(c);
-        if (ferror(stdout)) rc = cli_flush();
         if (rc == EXIT_DONE) rc = deliver(c);
         if (rc == EXIT_DONE) rc = cli_finish(c);
     }

@@ -26,10 +26,13 @@ static void print_entry(const char *short_name, const char *name, const char *va
         column = 0;
     }
     column += printf("%*s", COLUMN - column, "");
-    for (const char *p = text; *p;) {
+    for (const char *p = text, *gap = ""; *p; gap = " ") {
         const int n = (int)strcspn(p, " ");
-        if (column + n > WIDTH && column > COLUMN) column = printf("\n%*s", COLUMN, "") - 1;
-        column += printf("%.*s ", n, p);
+        if (column + n >= WIDTH && *gap) {
+            column = printf("\n%*s", COLUMN, "") - 1;
+            gap = "";
+        }
+        column += printf("%s%.*s", gap, n, p);
         p += n + (p[n] == ' ');
     }
     printf("\n");

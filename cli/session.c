@@ -136,6 +136,7 @@ int cli_run(cli *c)
     if (!cli_stop) st = bt_job_run(c->job);
     atomic_store(&running, NULL);
     cli_progress_end(c);
+    if (st == BT_ECANCELLED && ferror(stdout)) return cli_flush();
     if (st == BT_ECANCELLED) return cli_fail(EXIT_CANCELLED, "cancelled");
     if (st != BT_OK) return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
     if (bt_job_report(c->job, &report) != BT_OK) return cli_fail(EXIT_FAILED, "out of memory");
