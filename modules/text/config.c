@@ -142,8 +142,6 @@ bt_status bt_llm_config_read(const bt_store *s, bt_llm_config *c, bt_error *err)
     BT_TRY(read_int(&r, "expert_count", 0, 65536, &experts));
     if (experts)
         return bt_fail(err, BT_EUNSUPPORTED, "%s: mixture of experts", bt_store_path(s));
-    BT_TRY(read_heads(&r, c));
-    BT_TRY(read_rope(&r, c));
 
     const bt_tensor *t = bt_store_find(s, "token_embd.weight");
     if (!t)
@@ -153,7 +151,8 @@ bt_status bt_llm_config_read(const bt_store *s, bt_llm_config *c, bt_error *err)
         return bt_fail(err, BT_EFORMAT, "%s: token_embd.weight has a wrong shape",
                        bt_store_path(s));
     c->n_vocab = (int)t->dims[0];
-    return BT_OK;
+    BT_TRY(read_heads(&r, c));
+    return read_rope(&r, c);
 fail:
     return st;
 }

@@ -202,7 +202,8 @@ static bt_status llm_job_open(void *model, bt_module_job **out, bt_error *err)
     return bt_fail(err, BT_ENOMEM, "no memory for the job");
 }
 
-/* Chunks of the prompt are the largest plans; flops are those of all tokens. */
+/* Chunks of the prompt are the largest plans. All tokens pass the layers, but
+ * only a chunk's last one and those made pass the output matrix, `head`. */
 static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estimate *out,
                               bt_error *err)
 {
@@ -226,7 +227,9 @@ static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estima
     for (size_t i = 0; i < bt_store_count(m->store); i++)
         out->weights += bt_store_at(m->store, i)->bytes;
     out->arena = bt_plan_arena(p.plan);
-    out->flops = bt_plan_flops(p.plan) / rows * (prompt + made);
+    double head = all ? 0 : 2.0 * m->config.n_vocab * m->config.n_embd;
+    double layers = (bt_plan_flops(p.plan) - head) / rows;
+    out->flops = layers * (prompt + made) + head * (ceil(prompt / (double)chunk) + made);
     out->caches = (uint64_t)(prompt + made) * 2 * sizeof(float) * (uint64_t)m->config.n_layer *
                   (uint64_t)(m->config.n_kv * m->config.d);
 fail:
