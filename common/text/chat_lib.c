@@ -578,6 +578,14 @@ bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, con
         *out = in.type == V_INT && (in.i % 2 != 0) == chat_is(name, "odd");
         return in.type == V_INT || chat_fail(r, BT_EINVAL, at, "odd or even: no number");
     }
+    if (chat_is(name, "divisibleby")) {
+        if (!need(r, at, a, 1)) return false;
+        const chat_val by = a->v[0];
+        if (in.type != V_INT || by.type != V_INT || by.i == 0)
+            return chat_fail(r, BT_EINVAL, at, "divisibleby needs numbers");
+        *out = by.i == -1 || in.i % by.i == 0;
+        return true;
+    }
     const bool eq = chat_is(name, "equalto") || chat_is(name, "eq") || chat_is(name, "==");
     const bool ne = chat_is(name, "ne") || chat_is(name, "!=");
     if (!eq && !ne && !chat_is(name, "in")) return unknown(r, at, "test", name);

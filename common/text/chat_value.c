@@ -155,6 +155,7 @@ bool chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out)
 {
     static const char *const words[] = { "", "None", "False", "True" };
     char *s;
+    *out = (chat_str){ "", 0 };
     switch (v.type) {
     case V_STR:
         *out = v.str;

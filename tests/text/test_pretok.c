@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "golden.h"
+#include "text_golden.h"
 #include "text/pretok.h"
 
 static bool same_cuts(const bt_pretok *p, const char *text, size_t n, const cJSON *want)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/threads.h"
-#include "golden.h"
+#include "text_golden.h"
 #include "text/utf8.h"
 
 static void smollm2_strings(void **state)

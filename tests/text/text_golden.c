@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * See golden.h.
+ * See text_golden.h.
  */
-#include "golden.h"
+#include "text_golden.h"
 
 #include <stdio.h>
 #include <stdlib.h>
