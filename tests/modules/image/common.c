@@ -88,3 +88,97 @@ const char *icons_path(void)
         path = BT_SOURCE_DIR "/../shared/models/icons-128";
     return access(path, R_OK) == 0 ? path : NULL;
 }
+
+/* ---- the module without an engine ------------------------------------------ */
+
+extern const bt_module bt_module_diffusion;
+
+static const bt_image *image_in(void *user, const char *name)
+{
+    const host *h = user;
+    const bt_image *i = strcmp(name, "mask") ? &h->init : &h->mask;
+    return i->pixels ? i : NULL;
+}
+
+static bt_status progress(void *user, const char *stage, int done, int total)
+{
+    host *h = user;
+    (void)stage;
+    assert_true(done >= 0 && done <= total);
+    if (++h->progress_calls == h->cancel_after)
+        atomic_store(&h->cancel, true);
+    return atomic_load(&h->cancel) ? BT_ECANCELLED : BT_OK;
+}
+
+static bt_status image(void *user, int width, int height, const uint8_t *rgb, const char *info)
+{
+    host *h = user;
+    size_t bytes = 3 * (size_t)width * (size_t)height;
+    int i = h->n_pictures++;
+    assert_true(i < 16);
+    h->pictures[i].width = width;
+    h->pictures[i].height = height;
+    h->pictures[i].rgb = malloc(bytes);
+    memcpy(h->pictures[i].rgb, rgb, bytes);
+    h->pictures[i].info = strdup(info);
+    return BT_OK;
+}
+
+static bt_status report(void *user, const char *name, const char *json)
+{
+    host *h = user;
+    size_t n = strlen(h->facts);
+    snprintf(h->facts + n, sizeof h->facts - n, "%s=%s;", name, json);
+    return BT_OK;
+}
+
+host *host_open(const char *path, int threads, bt_precision precision)
+{
+    host *h = calloc(1, sizeof *h);
+    bt_store *s;
+    assert_non_null(h);
+    h->o = (sd_options){ .prompt = "", .negative = "", .width = BT_INT_UNSET,
+                         .height = BT_INT_UNSET, .steps = BT_INT_UNSET, .seed = 42, .batch = 1,
+                         .clip_skip = 1, .cfg = NAN, .strength = 0.75 };
+    bt_kernels_init(&h->kernels, bt_cpu_flags());
+    h->compute = (bt_compute){ &h->kernels, threads, precision };
+    if (bt_store_open(path, &s, &h->error) ||
+        bt_module_diffusion.open(s, &h->compute, &h->model, &h->error) ||
+        bt_module_diffusion.job_open(h->model, &h->job, &h->error))
+        fail_msg("%s", h->error.text);
+    return h;
+}
+
+static void forget(host *h)
+{
+    for (int i = 0; i < h->n_pictures; i++) {
+        free(h->pictures[i].rgb);
+        free(h->pictures[i].info);
+    }
+    h->n_pictures = h->progress_calls = 0;
+    h->facts[0] = 0;
+    h->error = (bt_error){ 0 };
+    atomic_store(&h->cancel, false);
+}
+
+bt_status host_run(host *h)
+{
+    forget(h);
+    bt_run r = { .host = h, .options = &h->o, .cancel = &h->cancel, .image_in = image_in,
+                 .error = &h->error, .progress = progress, .image = image, .report = report };
+    return bt_module_diffusion.run(h->job, &r);
+}
+
+void host_must_run(host *h)
+{
+    if (host_run(h) != BT_OK)
+        fail_msg("%s", h->error.text);
+}
+
+void host_close(host *h)
+{
+    forget(h);
+    bt_module_diffusion.job_close(h->job);
+    bt_module_diffusion.close(h->model);
+    free(h);
+}

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "image/diffusion.h"
 
 /* tests/golden/<name>.json; cJSON_Delete it. */
 cJSON *side_json(const char *name);
@@ -32,5 +33,32 @@ void remove_model(const char *path);
 /* The float weights of icons-128: $BOTTEGA_ICONS, or shared/models/icons-128
  * beside the checkout; NULL: not here. */
 const char *icons_path(void);
+
+/* ---- the module without an engine ------------------------------------------ */
+
+typedef struct host {
+    sd_options o; /* defaults; change, then host_run */
+    bt_image init, mask; /* used if pixels is not NULL */
+    struct {
+        int width, height;
+        uint8_t *rgb;
+        char *info;
+    } pictures[16];
+    int n_pictures;
+    int progress_calls, cancel_after; /* 0: never */
+    char facts[4096]; /* "name=json;..." */
+    bt_error error;
+    atomic_bool cancel;
+    bt_kernels kernels;
+    bt_compute compute;
+    void *model;
+    bt_module_job *job;
+} host;
+
+/* Opens a model with these settings; fails the test if it cannot. */
+host *host_open(const char *path, int threads, bt_precision precision);
+bt_status host_run(host *h); /* forgets the pictures of the run before */
+void host_must_run(host *h);
+void host_close(host *h);
 
 #endif

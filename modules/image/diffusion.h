@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ * Inside of the module: the opened model, its options, a job.
+ */
+#ifndef BT_IMAGE_DIFFUSION_H
+#define BT_IMAGE_DIFFUSION_H
+
+#include "module.h"
+#include "networks.h"
+#include "samplers.h"
+#include "text/bpe.h"
+
+typedef struct sd_options {
+    const char *prompt, *negative;
+    int64_t width, height, steps, seed, batch, clip_skip;
+    double cfg, strength, eta;
+    int sampler;   /* 0 = the model's, else sd_samplers[i - 1] */
+    int scheduler; /* sd_grid_kind */
+    int rng;       /* 0 torch, 1 philox */
+} sd_options;
+
+extern const bt_option sd_option_table[];
+
+/* Immutable, shared by jobs. */
+typedef struct sd_model {
+    bt_store *store; /* owned once sd_model_open has succeeded */
+    const bt_compute *compute;
+    bt_weights *ws;
+    bt_bpe *bpe;
+    sd_clip_config clip;
+    sd_unet_config unet;
+    sd_vae_config vae;
+    sd_schedule_config schedule;
+    sd_train train;
+    int tokens;     /* of a prompt: bos, text, eos, padding */
+    char name[128]; /* file name without its suffix */
+} sd_model;
+
+bt_status sd_model_open(bt_store *s, const bt_compute *c, void **model, bt_error *err);
+void sd_model_close(void *model);
+bt_status sd_model_describe(void *model, bt_buf *json);
+bt_status sd_model_tokenize(void *model, const char *text, size_t len, int special, int32_t **ids,
+                            size_t *n, bt_error *err);
+bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
+                              bt_error *err);
+/* What a model does when nothing is asked: see the comment of the table. */
+double sd_default_guidance(const sd_model *m);
+enum { SD_DEFAULT_STEPS = 20 };
+
+bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
+void sd_job_close(bt_module_job *job);
+bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
+bt_status sd_job_run(bt_module_job *job, const bt_run *r);
+
+/* ---- jobs' caches (cache.c) ------------------------------------------------ */
+
+enum { SD_MAX_PLANS = 6, SD_MAX_PROMPTS = 8 };
+
+typedef enum sd_part { SD_CLIP, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
+
+typedef struct sd_cached_plan {
+    sd_plan p;
+    sd_part part;
+    int n, h, w; /* CLIP: n = layers left out */
+    uint64_t used;
+} sd_cached_plan;
+
+typedef struct sd_cached_prompt {
+    char *text;
+    int skip;
+    float *hidden; /* [tokens][unet.context] */
+    uint64_t used;
+} sd_cached_prompt;
+
+typedef struct sd_cache {
+    const sd_model *m;
+    sd_cached_plan plans[SD_MAX_PLANS];
+    sd_cached_prompt prompts[SD_MAX_PROMPTS];
+    uint64_t clock;
+} sd_cache;
+
+/* The plan for this shape, made if need be; belongs to the cache and stays for
+ * at least SD_MAX_PLANS - 1 further calls. */
+bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
+                        bt_error *err);
+/* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
+bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
+                          const float **hidden);
+void sd_cache_release(sd_cache *c);
+
+/* ---- pictures (picture.c) -------------------------------------------------- */
+
+/* img at w x h with `channels` floats per pixel in 0..1; area-weighted triangle
+ * filter. bt_release it. NULL: no memory. */
+float *sd_picture_resize(const bt_image *img, int w, int h, int channels);
+/* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
+void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
+
+/* ---- infotext.c -------------------------------------------------------------- */
+
+typedef struct sd_info {
+    const char *prompt, *negative, *sampler, *scheduler, *model;
+    int steps, width, height, clip_skip, philox;
+    double cfg, eta;
+    double strength; /* NAN: not from a picture */
+    uint64_t seed;
+} sd_info;
+
+/* A1111's "parameters" text. bt_release it. NULL: no memory. */
+char *sd_infotext(const sd_info *i);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ * Opening a model: configs, tokenizer, and a dry planning of every network, so
+ * that a missing or misshapen tensor is found here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "diffusion.h"
+
+/* What of a path's last part comes before the suffix. */
+static void name_of(const char *path, char *out, size_t size)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    size_t start = n;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    size_t len = n - start;
+    if (len > 5 && !memcmp(path + n - 5, ".gguf", 5))
+        len -= 5;
+    snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), path + start);
+}
+
+static bt_status read_configs(sd_model *m, bt_error *err)
+{
+    bt_status st;
+    const char *path = bt_store_path(m->store);
+    BT_TRY(sd_clip_read(m->store, &m->clip, err));
+    BT_TRY(sd_unet_read(m->store, &m->unet, err));
+    BT_TRY(sd_vae_read(m->store, &m->vae, err));
+    BT_TRY(sd_schedule_read(m->store, &m->schedule, err));
+    BT_TRY(sd_train_create(&m->schedule, &m->train, err));
+    if (m->unet.context != m->clip.hidden)
+        return bt_fail(err, BT_EUNSUPPORTED, "%s: the UNet listens to %d channels, the text encoder "
+                       "has %d", path, m->unet.context, m->clip.hidden);
+    if (m->unet.in != m->vae.latent || m->unet.out != m->vae.latent)
+        return bt_fail(err, BT_EUNSUPPORTED, "%s: a UNet from %d to %d channels does not fit %d "
+                       "latent channels", path, m->unet.in, m->unet.out, m->vae.latent);
+    if (m->unet.center)
+        return bt_fail(err, BT_EUNSUPPORTED, "%s: unet/config.json: \"center_input_sample\" is not "
+                       "supported", path);
+    return BT_OK;
+fail:
+    return st;
+}
+
+static bt_status read_tokenizer(sd_model *m, bt_error *err)
+{
+    sd_tokenizer_config c;
+    size_t n_vocab = 0, n_merges = 0;
+    const char *vocab = bt_store_file(m->store, "tokenizer/vocab.json", &n_vocab);
+    const char *merges = bt_store_file(m->store, "tokenizer/merges.txt", &n_merges);
+
+    bt_status st = sd_tokenizer_read(m->store, &c, err);
+    if (st != BT_OK)
+        return st;
+    if (!vocab || !merges)
+        return bt_fail(err, BT_EFORMAT, "%s: tokenizer/%s is missing", bt_store_path(m->store),
+                       vocab ? "merges.txt" : "vocab.json");
+    m->tokens = c.max_length < m->clip.positions ? c.max_length : m->clip.positions;
+    bt_clip_config clip = { c.bos, c.eos, c.pad, c.unk, m->tokens };
+    return bt_bpe_new_clip(vocab, n_vocab, merges, n_merges, &clip, &m->bpe, err);
+}
+
+static bt_status dry_plans(sd_model *m, bt_error *err)
+{
+    sd_plan p[3] = { 0 };
+    bt_error why = { 0 };
+    const sd_unet_config *u = &m->unet;
+    bt_status st;
+    BT_TRY(sd_clip_plan(m->ws, &m->clip, m->tokens, 0, &p[0], &why));
+    BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, &p[1], &why));
+    BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
+fail:
+    for (int i = 0; i < 3; i++)
+        sd_plan_free(&p[i]);
+    return st == BT_OK ? BT_OK : bt_fail(err, st, "%s: %s", bt_store_path(m->store), why.text);
+}
+
+bt_status sd_model_open(bt_store *s, const bt_compute *c, void **model, bt_error *err)
+{
+    sd_model *m = bt_calloc(1, sizeof *m);
+    bt_status st;
+    *model = NULL;
+    if (!m)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
+    m->store = s;
+    m->compute = c;
+    name_of(bt_store_path(s), m->name, sizeof m->name);
+    BT_TRY(read_configs(m, err));
+    BT_TRY(read_tokenizer(m, err));
+    BT_TRY(bt_weights_create(s, c, &m->ws, err));
+    BT_TRY(dry_plans(m, err));
+    *model = m;
+    return BT_OK;
+fail:
+    m->store = NULL; /* stays the caller's */
+    sd_model_close(m);
+    return st;
+}
+
+void sd_model_close(void *model)
+{
+    sd_model *m = model;
+    if (!m)
+        return;
+    bt_weights_free(m->ws);
+    bt_bpe_free(m->bpe);
+    sd_train_release(&m->train);
+    sd_schedule_release(&m->schedule);
+    bt_store_close(m->store);
+    bt_release(m);
+}
+
+/* diffusers' pipeline has 7.5. Models trained down to pure noise (zero terminal
+ * SNR) saturate there: for them 4 (arXiv 2305.08891, section 3.4). */
+double sd_default_guidance(const sd_model *m)
+{
+    return m->schedule.zero_snr ? 4 : 7.5;
+}
+
+bt_status sd_model_describe(void *model, bt_buf *b)
+{
+    static const char *const predictions[] = { "epsilon", "v_prediction", "sample" };
+    const sd_model *m = model;
+    double parameters = 0;
+    for (size_t i = 0; i < bt_store_count(m->store); i++)
+        parameters += (double)bt_tensor_count(bt_store_at(m->store, i));
+    bt_buf_printf(b, "{\"family\":\"stable-diffusion\",\"name\":");
+    bt_buf_json(b, m->name, strlen(m->name));
+    bt_buf_printf(b, ",\"parameters\":%.0f,\"width\":%d,\"height\":%d,\"multiple_of\":%d",
+                  parameters, m->unet.sample_w * m->vae.factor, m->unet.sample_h * m->vae.factor,
+                  m->vae.factor);
+    bt_buf_printf(b, ",\"prompt_tokens\":%d,\"vocabulary\":%zu,\"latent_channels\":%d", m->tokens,
+                  bt_bpe_count(m->bpe), m->vae.latent);
+    bt_buf_printf(b, ",\"prediction\":\"%s\",\"zero_terminal_snr\":%s,\"scheduler\":",
+                  predictions[m->schedule.prediction], m->schedule.zero_snr ? "true" : "false");
+    bt_buf_json(b, m->schedule.class_name, strlen(m->schedule.class_name));
+    bt_buf_printf(b, ",\"sampler\":\"%s\",\"steps\":%d,\"cfg_scale\":%g}",
+                  sd_sampler_of(m->schedule.class_name)->name, SD_DEFAULT_STEPS,
+                  sd_default_guidance(m));
+    return b->failed ? BT_ENOMEM : BT_OK;
+}
+
+bt_status sd_model_tokenize(void *model, const char *text, size_t len, int special, int32_t **out,
+                            size_t *n, bt_error *err)
+{
+    const sd_model *m = model;
+    bt_ids ids = { 0 };
+    if (bt_bpe_encode(m->bpe, text, len, special, &ids) != BT_OK) {
+        bt_ids_free(&ids);
+        return bt_fail(err, BT_ENOMEM, "out of memory");
+    }
+    *out = ids.data ? ids.data : bt_alloc(0);
+    *n = ids.len;
+    return *out ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
+}
+
+bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
+                              bt_error *err)
+{
+    const sd_model *m = model;
+    bt_buf b = { 0 };
+    bt_bpe_decode(m->bpe, ids, n, true, &b);
+    bt_buf_add(&b, "", 0);
+    *len = b.len;
+    *text = bt_buf_take(&b);
+    return *text ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * Latent diffusion in the Stable Diffusion shape: CLIP text encoder, UNet,
+ * autoencoder, everything as its config files say.
+ */
+#include "module.h"
+
+#include "diffusion.h"
+
+#define OFF(field) offsetof(sd_options, field)
+
+/* Defaults written "": width and height are those the UNet was made for (or of
+ * the picture to start from); 20 steps; guidance 7.5, or 4 for models with zero
+ * terminal SNR; sampler and scheduler "model" follow scheduler_config.json. */
+const bt_option sd_option_table[] = {
+    { "prompt", "p", NULL, BT_OPT_STRING, OFF(prompt), "", 0, 0, NULL, NULL,
+      "what the picture shows" },
+    { "negative", "n", "negative_prompt", BT_OPT_STRING, OFF(negative), "", 0, 0, NULL, NULL,
+      "what it should not show" },
+    { "width", "W", NULL, BT_OPT_INT, OFF(width), "", 8, 16384, NULL, "pixels", "width" },
+    { "height", "H", NULL, BT_OPT_INT, OFF(height), "", 8, 16384, NULL, "pixels", "height" },
+    { "steps", NULL, "num_inference_steps", BT_OPT_INT, OFF(steps), "", 1, 1000, NULL, NULL,
+      "denoising steps" },
+    { "cfg_scale", NULL, "guidance,guidance_scale,cfg", BT_OPT_FLOAT, OFF(cfg), "", 0, 100, NULL,
+      NULL, "how strictly to follow the prompt; 1 = off and twice as fast" },
+    { "sampler", NULL, "sampling_method,sampler_name", BT_OPT_CHOICE, OFF(sampler), "model", 0, 0,
+      sd_sampler_choices, NULL, "how steps are taken; model = as the model's scheduler" },
+    { "scheduler", NULL, "schedule,schedule_type", BT_OPT_CHOICE, OFF(scheduler), "model", 0, 0,
+      sd_grid_choices, NULL, "noise levels of the steps; model = as the model's scheduler" },
+    { "seed", "s", NULL, BT_OPT_INT, OFF(seed), "42", -1, 9223372036854774784.0, NULL, NULL,
+      "of the noise; picture i of a batch has seed + i; -1 = random" },
+    { "batch", "b", "batch_count,batch_size", BT_OPT_INT, OFF(batch), "1", 1, 10000, NULL,
+      "pictures", "how many to make" },
+    { "strength", NULL, "denoising_strength", BT_OPT_FLOAT, OFF(strength), "0.75", 0, 1, NULL, NULL,
+      "with a picture to start from: share of the steps that are taken" },
+    { "eta", NULL, NULL, BT_OPT_FLOAT, OFF(eta), "0", 0, 1, NULL, NULL,
+      "ddim: share of fresh noise in a step" },
+    { "clip_skip", NULL, NULL, BT_OPT_INT, OFF(clip_skip), "1", 1, 64, NULL, NULL,
+      "take the text encoder's layer this far from the end" },
+    { "rng", NULL, NULL, BT_OPT_CHOICE, OFF(rng), "torch", 0, 0, "torch=cpu,cuda=gpu=philox", NULL,
+      "whose noise: torch on a CPU (diffusers), or on a GPU (A1111)" },
+    { 0 }
+};
+
+static int probe(const bt_store *s)
+{
+    return bt_store_file(s, "unet/config.json", NULL) && bt_store_file(s, "vae/config.json", NULL)
+               ? 100
+               : 0;
+}
+
+const bt_module bt_module_diffusion = {
+    .abi = BT_MODULE_ABI,
+    .version = BT_VERSION,
+    .name = "diffusion",
+    .kind = BT_KIND_IMAGE,
+    .options = sd_option_table,
+    .options_size = sizeof(sd_options),
+    .probe = probe,
+    .open = sd_model_open,
+    .close = sd_model_close,
+    .describe = sd_model_describe,
+    .job_open = sd_job_open,
+    .job_close = sd_job_close,
+    .estimate = sd_job_estimate,
+    .run = sd_job_run,
+    .tokenize = sd_model_tokenize,
+    .detokenize = sd_model_detokenize,
+};
