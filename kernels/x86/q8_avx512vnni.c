@@ -11,7 +11,7 @@
 
 #include "x86.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -53,6 +53,17 @@ INLINE void open_block(const bt_dtype t, const uint8_t *data, vi w[GROUPS])
     }
 }
 
+/* s + w . (activations 4g..4g+3, the same in every lane). In assembler because
+ * gcc 12 does not fold the broadcast into the instruction; with a plain base
+ * register, as an index would split it in two again. */
+INLINE vi dot4(vi s, vi w, const bt_qa *q, const int g)
+{
+    __asm__("vpdpbusd %c3(%2)%{1to16%}, %1, %0"
+            : "+v"(s)
+            : "v"(w), "r"(q), "i"(offsetof(bt_qa, q) + 4 * (size_t)g), "m"(*q));
+    return s;
+}
+
 /* M rows by one panel; the sums stay in registers over all blocks. */
 INLINE void tile(const bt_dtype t, const int M, int kb, const bt_qa *const *a,
                  const uint8_t *src, float *c, size_t ldc, int first)
@@ -73,14 +84,14 @@ INLINE void tile(const bt_dtype t, const int M, int kb, const bt_qa *const *a,
 #pragma GCC unroll 16
         for (int i = 0; i < M; i++) {
             const bt_qa *q = a[i] + b;
-            vi s = t == BT_Q4_1 ? _mm512_setzero_si512() : _mm512_set1_epi32(q->corr);
+            /* two chains: one of eight would leave the units waiting */
+            vi s[2] = { _mm512_set1_epi32(t == BT_Q4_1 ? 0 : q->corr), _mm512_setzero_si512() };
 #pragma GCC unroll 8
             for (int g = 0; g < GROUPS; g++) {
-                int32_t four;
-                memcpy(&four, q->q + 4 * g, 4);
-                s = _mm512_dpbusd_epi32(s, w[g], _mm512_set1_epi32(four));
+                s[g & 1] = dot4(s[g & 1], w[g], q, g);
             }
-            acc[i] = v_fma(v_mul(d, v_set(q->d)), _mm512_cvtepi32_ps(s), acc[i]);
+            const vf dot = _mm512_cvtepi32_ps(_mm512_add_epi32(s[0], s[1]));
+            acc[i] = v_fma(v_mul(d, v_set(q->d)), dot, acc[i]);
             if (t == BT_Q4_1)
                 acc[i] = v_fma(min, v_set(q->ds), acc[i]);
         }

@@ -61,8 +61,8 @@ static tile make_tile(const bt_kernels *t, bt_dtype type, int m, int np, int kb,
     s.panels = kc_pack(type, s.rows, np, k);
     s.c = kc_floats(s.ldc * (size_t)m);
     float *x = kc_floats((size_t)k);
-    for (int i = 0; i < m; i++) {
-        bt_qa *q = kc_bytes((size_t)kb * sizeof *q);
+    bt_qa *q = kc_bytes((size_t)(m * kb) * sizeof *q);
+    for (int i = 0; i < m; i++, q += kb) {
         exact ? kc_ints(x, (size_t)k, 127) : kc_noise(x, (size_t)k, 3.0f);
         for (int b = 0; b < kb && exact; b++)
             x[b * BT_QA + (int)(kc_random() % BT_QA)] = kc_random() & 1 ? 127.0f : -127.0f;
