@@ -214,7 +214,7 @@ void check_gemm_bf16(const bt_kernels *t)
 
 /* ---- speed ---- */
 
-enum { DIM = 1024, CHUNK = 256 };
+enum { DIM = 1024, CHUNK = 256, BLOCK = 128 /* rows */ };
 
 typedef struct job {
     const bt_kernels *t;
@@ -226,10 +226,9 @@ typedef struct job {
     uint16_t *xh, *bh;
 } job;
 
-/* A DIM^3 product as an op would run it: expand a chunk of panels, all rows. */
-static void run_gemm(void *arg)
+/* BLOCK rows as an op would run them: expand a chunk of panels, then tiles. */
+static void gemm_rows(const job *j, int i0)
 {
-    const job *j = arg;
     const bt_kernels *t = j->t;
     for (int p = 0; p < DIM / BT_NR; p += t->gemm_np)
         for (int k0 = 0; k0 < DIM; k0 += CHUNK) {
@@ -237,15 +236,21 @@ static void run_gemm(void *arg)
             for (int q = 0; q < np; q++)
                 t->expand(j->type, j->b + q * CHUNK * BT_NR,
                           j->panels + (size_t)(p + q) * j->bytes, k0, CHUNK);
-            for (int i = 0; i < DIM; i += t->gemm_mr) {
+            for (int i = 0; i < BLOCK; i += t->gemm_mr) {
                 const float *a[BT_MAX_MR];
-                const int m = DIM - i < t->gemm_mr ? DIM - i : t->gemm_mr;
+                const int m = BLOCK - i < t->gemm_mr ? BLOCK - i : t->gemm_mr;
                 for (int r = 0; r < m; r++)
-                    a[r] = j->x + (size_t)(i + r) * DIM + k0;
+                    a[r] = j->x + (size_t)(i0 + i + r) * DIM + k0;
                 t->gemm_f32(m, np, CHUNK, a, j->b, CHUNK * BT_NR,
-                            j->y + (size_t)i * DIM + p * BT_NR, DIM, k0 == 0);
+                            j->y + (size_t)(i0 + i) * DIM + p * BT_NR, DIM, k0 == 0);
             }
         }
+}
+
+static void run_gemm(void *arg)
+{
+    for (int i = 0; i < DIM; i += BLOCK)
+        gemm_rows(arg, i);
 }
 
 static void run_bf16(void *arg)
