@@ -112,26 +112,28 @@ static void deq_iq4_nl(const uint8_t *b, float *y)
 static void deq_q2_k(const uint8_t *b, float *y)
 {
     const float d = get_half(b + 80), dmin = get_half(b + 82);
-    for (int i = 0; i < 256; i++) {
-        const int group = i / 16, half = i / 128, pair = i / 32 % 4;
-        const int q = b[16 + half * 32 + i % 32] >> (2 * pair) & 3;
-        const float dl = d * (float)(b[group] & 15), ml = dmin * (float)(b[group] >> 4);
-        y[i] = dl * (float)q - ml;
+    for (int g = 0; g < 16; g++, y += 16) {
+        const uint8_t *q = b + 16 + g / 8 * 32 + g % 2 * 16;
+        const float dl = d * (float)(b[g] & 15), ml = dmin * (float)(b[g] >> 4);
+        const int shift = g / 2 % 4 * 2;
+        for (int i = 0; i < 16; i++)
+            y[i] = dl * (float)(q[i] >> shift & 3) - ml;
     }
 }
 
 /* hmask[32], qs[64], 16 six-bit scales in 12 bytes, d */
 static void deq_q3_k(const uint8_t *b, float *y)
 {
-    const uint8_t *hmask = b, *qs = b + 32, *sc = b + 96;
+    const uint8_t *sc = b + 96;
     const float d = get_half(b + 108);
-    for (int i = 0; i < 256; i++) {
-        const int group = i / 16, half = i / 128, pair = i / 32 % 4, l = i % 32;
-        const int low = group < 8 ? sc[group] & 15 : sc[group - 8] >> 4;
-        const int scale = low | (sc[8 + group % 4] >> (2 * (group / 4)) & 3) << 4;
-        const int bit = hmask[l] >> (half * 4 + pair) & 1;
-        const int q = (qs[half * 32 + l] >> (2 * pair) & 3) - (bit ? 0 : 4);
-        y[i] = d * (float)(scale - 32) * (float)q;
+    for (int g = 0; g < 16; g++, y += 16) {
+        const uint8_t *hmask = b + g % 2 * 16, *q = b + 32 + g / 8 * 32 + g % 2 * 16;
+        const int low = g < 8 ? sc[g] & 15 : sc[g - 8] >> 4;
+        const int scale = low | (sc[8 + g % 4] >> (2 * (g / 4)) & 3) << 4;
+        const float dl = d * (float)(scale - 32);
+        const int shift = g / 2 % 4 * 2, bit = g / 2;
+        for (int i = 0; i < 16; i++)
+            y[i] = dl * (float)((q[i] >> shift & 3) + (hmask[i] >> bit & 1) * 4 - 4);
     }
 }
 
@@ -181,14 +183,13 @@ static void deq_q5_k(const uint8_t *b, float *y)
 /* ql[128], qh[64], scales[16], d */
 static void deq_q6_k(const uint8_t *b, float *y)
 {
-    const uint8_t *ql = b, *qh = b + 128, *sc = b + 192;
     const float d = get_half(b + 208);
-    for (int i = 0; i < 256; i++) {
-        const int half = i / 128, part = i / 32 % 4, l = i % 32;
-        const int low = ql[half * 64 + (part & 1) * 32 + l] >> (part / 2 * 4) & 15;
-        const int high = qh[half * 32 + l] >> (2 * part) & 3;
-        const float dl = d * (float)(int8_t)sc[i / 16];
-        y[i] = dl * (float)((low | high << 4) - 32);
+    for (int g = 0; g < 16; g++, y += 16) {
+        const uint8_t *ql = b + g / 8 * 64 + g % 4 * 16, *qh = b + 128 + g / 8 * 32 + g % 2 * 16;
+        const float dl = d * (float)(int8_t)b[192 + g];
+        const int low = g / 4 % 2 * 4, high = g / 2 % 4 * 2;
+        for (int i = 0; i < 16; i++)
+            y[i] = dl * (float)(((ql[i] >> low & 15) | (qh[i] >> high & 3) << 4) - 32);
     }
 }
 
