@@ -41,6 +41,8 @@ void bt_buf_puts(bt_buf *b, const char *s);
 void bt_buf_printf(bt_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds s as a quoted JSON string; invalid UTF-8 becomes U+FFFD. */
 void bt_buf_json(bt_buf *b, const char *s, size_t n);
+/* Adds a JSON number of up to 9 digits, whatever the locale; null if not finite. */
+void bt_buf_f64(bt_buf *b, double v);
 char *bt_buf_take(bt_buf *b); /* the string (bt_release), or NULL if anything failed; b is reset */
 void bt_buf_free(bt_buf *b);
 

@@ -3,6 +3,8 @@
  */
 #include "alloc.h"
 
+#include <locale.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +93,20 @@ void bt_buf_json(bt_buf *b, const char *s, size_t n)
         i += len ? len : 1;
     }
     bt_buf_add(b, "\"", 1);
+}
+
+void bt_buf_f64(bt_buf *b, double v)
+{
+    char text[40];
+    snprintf(text, sizeof text, isfinite(v) ? "%.9g" : "null", v);
+    /* The host's locale may have another decimal point. */
+    const char *point = localeconv()->decimal_point;
+    char *at = *point && *point != '.' ? strstr(text, point) : NULL;
+    if (at) {
+        *at = '.';
+        memmove(at + 1, at + strlen(point), strlen(at + strlen(point)) + 1);
+    }
+    bt_buf_puts(b, text);
 }
 
 char *bt_buf_take(bt_buf *b)

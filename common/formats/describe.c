@@ -2,21 +2,12 @@
  * A store as JSON, for people and for scripts.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "store_build.h"
 
 #define MAX_ITEMS 8   /* of an array */
 #define MAX_TEXT 2000 /* bytes of a string */
-
-static void add_f64(bt_buf *b, double v)
-{
-    if (isfinite(v))
-        bt_buf_printf(b, "%.9g", v);
-    else
-        bt_buf_puts(b, "null");
-}
 
 static void add_text(bt_buf *b, const char *s, size_t n)
 {
@@ -49,7 +40,7 @@ static void add_item(bt_buf *b, const bt_meta *m, size_t i)
     else if (m->elem == BT_META_U64)
         bt_buf_printf(b, "%" PRIu64, read_u64(m->items + 8 * i));
     else if (bt_store_array_f64(m, i, &f))
-        add_f64(b, f);
+        bt_buf_f64(b, f);
     else
         bt_buf_puts(b, "null");
 }

@@ -2,6 +2,7 @@
  * Memory, strings, statuses, files, processor counts and the barrier.
  */
 #include <fcntl.h>
+#include <locale.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,6 +108,27 @@ static void test_json(void **state)
     json_is("\xed\xa0\x80", 3, "\"" FFFD FFFD FFFD "\"");   /* surrogate */
     json_is("\xf4\x90\x80\x80", 4, "\"" FFFD FFFD FFFD FFFD "\"");
     json_is("\xe2\x82x", 3, "\"" FFFD FFFD "x\"");
+}
+
+static void number_is(double v, const char *want)
+{
+    bt_buf b = { 0 };
+    bt_buf_f64(&b, v);
+    assert_string_equal(b.data, want);
+    bt_buf_free(&b);
+}
+
+static void test_number(void **state)
+{
+    (void)state;
+    /* A locale with a decimal comma, where the machine has one. */
+    setlocale(LC_NUMERIC, "de_DE.UTF-8");
+    number_is(0.5, "0.5");
+    number_is(-1e300, "-1e+300");
+    number_is(1234567.25, "1234567.25");
+    number_is(0.0 / 0.0, "null");
+    number_is(-1.0 / 0.0, "null");
+    setlocale(LC_NUMERIC, "C");
 }
 
 static void test_status(void **state)
@@ -360,7 +382,7 @@ int main(void)
         cmocka_unit_test(test_json),     cmocka_unit_test(test_status),
         cmocka_unit_test(test_map),      cmocka_unit_test(test_out),
         cmocka_unit_test(test_out_full), cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_barrier),
+        cmocka_unit_test(test_barrier),  cmocka_unit_test(test_number),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
 #endif
