@@ -138,8 +138,9 @@ static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_ar
  * space if sep is NULL (then none is empty). */
 static bool next_piece(chat_str *s, const chat_str *sep, bool rest, chat_str *piece)
 {
-    const char *end = s->s + s->n, *hit = NULL;
+    const char *hit = NULL;
     if (!s->s) return false;
+    const char *end = s->s + s->n;
     if (!sep) {
         *s = strip(*s, NULL, true, false);
         if (s->n == 0) return false;

@@ -55,7 +55,7 @@ static int agrees(const char *source, const cJSON *messages, bool gen, const cJS
 static void families(void **state)
 {
     (void)state;
-    cJSON *golden = golden_load("text/chat.json"), *row;
+    cJSON *golden = json_load("text/chat.json"), *row;
     const cJSON *templates = cJSON_GetObjectItem(golden, "templates");
     int total = 0, same = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "families"))
@@ -75,7 +75,7 @@ static void families(void **state)
 static void pieces(void **state)
 {
     (void)state;
-    cJSON *golden = golden_load("text/chat.json"), *row;
+    cJSON *golden = json_load("text/chat.json"), *row;
     const cJSON *messages = cJSON_GetObjectItem(golden, "piece_messages");
     int total = 0, same = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "pieces"))
@@ -97,7 +97,7 @@ static void smollm2_chats(void **state)
     bt_bpe *b = smollm2_tokenizer(s);
     size_t n;
     const char *source = bt_store_str(s, "tokenizer.chat_template", &n);
-    cJSON *golden = golden_load("golden/tokenizer_smollm2.json"), *row;
+    cJSON *golden = json_load("golden/tokenizer_smollm2.json"), *row;
     int total = 0;
     assert_non_null(source);
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "chats"))
@@ -110,7 +110,7 @@ static void smollm2_chats(void **state)
         assert_int_equal(render(source, n, messages, gen, "", &text, &err), BT_OK);
         assert_string_equal(text, cJSON_GetObjectItem(row, "rendered")->valuestring);
         assert_int_equal(bt_bpe_encode(b, text, strlen(text), true, &ids), BT_OK);
-        assert_true(golden_same_ids(&ids, cJSON_GetObjectItem(row, "ids_special"), text));
+        assert_true(same_ids(&ids, cJSON_GetObjectItem(row, "ids_special"), text));
         bt_ids_free(&ids);
         bt_release(text);
         total++;

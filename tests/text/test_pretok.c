@@ -21,12 +21,12 @@ static void cuts(void **state)
 {
     (void)state;
     static const char *const names[] = { "smollm", "gpt-2", "llama-bpe", "qwen2", "default" };
-    cJSON *golden = golden_load("text/pretok.json"), *row;
+    cJSON *golden = json_load("text/pretok.json"), *row;
     int total = 0, same = 0;
     cJSON_ArrayForEach(row, golden)
     {
         size_t n;
-        char *text = golden_text(cJSON_GetObjectItem(row, "text"), &n);
+        char *text = json_text(cJSON_GetObjectItem(row, "text"), &n);
         for (size_t i = 0; i < sizeof names / sizeof *names; i++, total++) {
             const bt_pretok *p = bt_pretok_find(names[i]);
             const cJSON *want = cJSON_GetObjectItem(row, names[i]);

@@ -14,7 +14,7 @@ static void smollm2_strings(void **state)
     (void)state;
     bt_store *s = smollm2_open();
     bt_bpe *b = smollm2_tokenizer(s);
-    cJSON *golden = golden_load("golden/tokenizer_smollm2.json"), *row;
+    cJSON *golden = json_load("golden/tokenizer_smollm2.json"), *row;
     int total = 0, same = 0, round = 0;
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "strings"))
     {
@@ -24,13 +24,13 @@ static void smollm2_strings(void **state)
         bt_ids plain = { 0 }, special = { 0 };
         bt_buf back = { 0 };
         size_t n, want_n;
-        char *text = golden_text(cJSON_GetObjectItem(row, "text"), &n);
-        char *want = golden_text(decoded ? decoded : cJSON_GetObjectItem(row, "text"), &want_n);
+        char *text = json_text(cJSON_GetObjectItem(row, "text"), &n);
+        char *want = json_text(decoded ? decoded : cJSON_GetObjectItem(row, "text"), &want_n);
         assert_int_equal(bt_bpe_encode(b, text, n, false, &plain), BT_OK);
         assert_int_equal(bt_bpe_encode(b, text, n, true, &special), BT_OK);
         bt_bpe_decode(b, plain.data, plain.len, true, &back);
-        same += golden_same_ids(&plain, want_ids, text) &&
-                golden_same_ids(&special, ids_special ? ids_special : want_ids, text);
+        same += same_ids(&plain, want_ids, text) &&
+                same_ids(&special, ids_special ? ids_special : want_ids, text);
         bool came_back = back.len == want_n && (!want_n || memcmp(back.data, want, want_n) == 0);
         if (!came_back) print_message("comes back as \"%s\", not \"%s\"\n", back.data, want);
         round += came_back;
@@ -70,7 +70,7 @@ static void clip_strings(void **state)
 {
     (void)state;
     bt_bpe *b = clip_tokenizer(ICONS);
-    cJSON *golden = golden_load("golden/tokenizer_clip.json"), *row;
+    cJSON *golden = json_load("golden/tokenizer_clip.json"), *row;
     int total = 0, same = 0;
     assert_int_equal(bt_bpe_max_length(b), 32);
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(golden, "strings"))
@@ -78,11 +78,11 @@ static void clip_strings(void **state)
         const cJSON *want = cJSON_GetObjectItem(row, "ids");
         bt_ids ids = { 0 };
         size_t n;
-        char *text = golden_text(cJSON_GetObjectItem(row, "text"), &n);
+        char *text = json_text(cJSON_GetObjectItem(row, "text"), &n);
         bt_ids_add(&ids, 2712);
         assert_int_equal(bt_bpe_encode(b, text, n, true, &ids), BT_OK);
         bt_ids_add(&ids, 2713);
-        same += golden_same_ids(&ids, want, text) && clip_padded_fits(b, text, n, want);
+        same += same_ids(&ids, want, text) && clip_padded_fits(b, text, n, want);
         total++;
         bt_ids_free(&ids);
         free(text);

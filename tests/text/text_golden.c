@@ -15,7 +15,7 @@ char *read_file(const char *path, size_t *n)
     return s;
 }
 
-cJSON *golden_load(const char *name)
+cJSON *json_load(const char *name)
 {
     char path[1024];
     size_t n;
@@ -29,7 +29,7 @@ cJSON *golden_load(const char *name)
     return j;
 }
 
-char *golden_text(const cJSON *string, size_t *n)
+char *json_text(const cJSON *string, size_t *n)
 {
     const char *s = string->valuestring;
     char *out = malloc(strlen(s) + 1), *p = out;
@@ -43,7 +43,7 @@ char *golden_text(const cJSON *string, size_t *n)
     return out;
 }
 
-int golden_same_ids(const bt_ids *ids, const cJSON *want, const char *text)
+int same_ids(const bt_ids *ids, const cJSON *want, const char *text)
 {
     bool same = (int)ids->len == cJSON_GetArraySize(want);
     const cJSON *v = want->child;

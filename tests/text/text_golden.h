@@ -18,11 +18,11 @@
 #include "text/bpe.h"
 
 /* tests/<name>. cJSON cuts strings at \u0000, so it becomes U+F8FF here,
- * which no golden holds, and golden_text turns it back. */
-cJSON *golden_load(const char *name);
-char *golden_text(const cJSON *string, size_t *n); /* free() */
+ * which no golden holds, and json_text turns it back. */
+cJSON *json_load(const char *name);
+char *json_text(const cJSON *string, size_t *n); /* free() */
 /* Compares ids with a JSON list; says which string differs. */
-int golden_same_ids(const bt_ids *ids, const cJSON *want, const char *text);
+int same_ids(const bt_ids *ids, const cJSON *want, const char *text);
 
 char *read_file(const char *path, size_t *n); /* bt_release() */
 bt_store *smollm2_open(void);
