@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * See voice_host.h.
+ */
+#include "voice_host.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static bt_status on_progress(void *user, const char *stage, int done, int total)
+{
+    (void)user;
+    assert_true(stage && done >= 0 && done <= total);
+    return BT_OK;
+}
+
+static bt_status on_samples(void *user, int rate, const float *x, size_t n)
+{
+    host *h = user;
+    if (h->n + n > h->cap) {
+        h->cap = 2 * h->cap + n;
+        h->samples = realloc(h->samples, h->cap * sizeof *h->samples);
+        assert_non_null(h->samples);
+    }
+    memcpy(h->samples + h->n, x, n * sizeof *x);
+    h->n += n;
+    h->calls++;
+    h->rate = rate;
+    return h->cancel_at && h->n >= h->cancel_at ? BT_ECANCELLED : BT_OK;
+}
+
+static bt_status on_report(void *user, const char *name, const char *json)
+{
+    host *h = user;
+    bt_buf_printf(&h->report, "%s=%s\n", name, json);
+    return BT_OK;
+}
+
+void host_setup(host *h, const char *isa, int threads, bt_precision p)
+{
+    memset(h, 0, sizeof *h);
+    int64_t cap = bt_cpu_cap(isa ? isa : "auto");
+    assert_true(cap >= 0);
+    bt_kernels_init(&h->kernels, bt_cpu_flags() & (uint32_t)cap);
+    h->compute = (bt_compute){ .kernels = &h->kernels, .threads = threads, .precision = p };
+    h->options = calloc(1, bt_module_vits.options_size);
+    assert_non_null(h->options);
+    for (const bt_option *o = bt_module_vits.options; o->name; o++)
+        host_set(h, o->name, o->default_value);
+}
+
+bt_status host_try_open(host *h, const char *path)
+{
+    bt_store *s;
+    bt_status st = bt_store_open(path, &s, &h->error);
+    if (st != BT_OK)
+        return st;
+    if (!bt_module_vits.probe(s)) {
+        bt_store_close(s);
+        return bt_fail(&h->error, BT_EUNSUPPORTED, "%s: not a voice", path);
+    }
+    st = bt_module_vits.open(s, &h->compute, &h->model, &h->error);
+    if (st != BT_OK)
+        bt_store_close(s);
+    return st;
+}
+
+void host_open(host *h, const char *path, const char *isa, int threads, bt_precision p)
+{
+    char full[1024];
+    host_setup(h, isa, threads, p);
+    if (*path != '/')
+        path = golden_data(path, full, sizeof full);
+    if (host_try_open(h, path) != BT_OK)
+        fail_msg("%s", h->error.text);
+    if (bt_module_vits.job_open(h->model, &h->job, &h->error) != BT_OK)
+        fail_msg("%s", h->error.text);
+}
+
+void host_close(host *h)
+{
+    bt_module_vits.job_close(h->job);
+    if (h->model)
+        bt_module_vits.close(h->model);
+    free(h->options);
+    free(h->samples);
+    bt_buf_free(&h->report);
+}
+
+void host_set(host *h, const char *option, const char *value)
+{
+    const bt_option *o = bt_module_vits.options;
+    while (o->name && strcmp(o->name, option) != 0)
+        o++;
+    assert_non_null(o->name);
+    void *at = h->options + o->offset;
+    switch (o->type) {
+    case BT_OPT_BOOL: *(int *)at = atoi(value); break;
+    case BT_OPT_UINT64: *(uint64_t *)at = strtoull(value, NULL, 10); break;
+    case BT_OPT_FLOAT: *(double *)at = *value ? atof(value) : NAN; break;
+    case BT_OPT_STRING: *(const char **)at = value; break;
+    default: fail_msg("option %s has an unexpected type", option);
+    }
+}
+
+bt_status host_try_run(host *h)
+{
+    bt_run r = {
+        .host = h,
+        .options = h->options,
+        .cancel = &h->cancel,
+        .error = &h->error,
+        .progress = on_progress,
+        .samples = on_samples,
+        .report = on_report,
+    };
+    h->n = h->calls = 0;
+    bt_buf_free(&h->report);
+    memset(&h->error, 0, sizeof h->error);
+    return bt_module_vits.run(h->job, &r);
+}
+
+void host_run(host *h)
+{
+    if (host_try_run(h) != BT_OK)
+        fail_msg("%s", h->error.text);
+}
+
+double host_fact(const host *h, const char *name)
+{
+    char key[80];
+    snprintf(key, sizeof key, "\n%s=", name);
+    const char *p = h->report.data ? strstr(h->report.data, key) : NULL;
+    if (!p)
+        fail_msg("the report lacks %s", name);
+    return atof(p + strlen(key));
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ * A host for the audio module: opens a voice, sets options, collects samples
+ * and reports, as the engine does.
+ */
+#ifndef TESTS_AUDIO_VOICE_HOST_H
+#define TESTS_AUDIO_VOICE_HOST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "module.h"
+#include "tests/golden.h"
+
+extern const bt_module bt_module_vits;
+
+#define JOE "models/en_US-joe-medium.onnx"
+
+typedef struct host {
+    bt_kernels kernels;
+    bt_compute compute;
+    void *model;
+    bt_module_job *job;
+    char *options; /* the module's option struct */
+    bt_error error;
+    atomic_bool cancel;
+    size_t cancel_at; /* samples after which the callback says stop; 0: never */
+    float *samples;
+    size_t n, cap, calls;
+    int rate;
+    bt_buf report; /* name=json, a line each */
+} host;
+
+/* `path`: absolute, or a name for golden_data. Fails the test on an error. */
+void host_open(host *h, const char *path, const char *isa, int threads, bt_precision p);
+bt_status host_try_open(host *h, const char *path); /* h set up by host_setup */
+void host_setup(host *h, const char *isa, int threads, bt_precision p);
+void host_close(host *h);
+void host_set(host *h, const char *option, const char *value); /* value must live on */
+bt_status host_try_run(host *h); /* samples and report are emptied before */
+void host_run(host *h);
+double host_fact(const host *h, const char *name); /* a number of the report */
+
+#endif
