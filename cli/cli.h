@@ -105,8 +105,8 @@ char *cli_json(const char *s);                /* quoted; free */
 void cli_join(char **list, const char *item); /* appends, with a comma between */
 char *cli_read(const char *path);             /* "-": stdin; NULL after a message */
 char **cli_read_lines(const char *path, size_t *n); /* without blanks and #comments */
-/* The words of the command line, -f FILE, or stdin; NULL after a message. */
-char *cli_input(cli *c);
+/* The words of the command line, -f FILE, or stdin; *text: free. */
+int cli_input(cli *c, char **text);
 bool cli_name_ok(const char *pattern);              /* at most one %d, %3d, %03d; %% */
 char *cli_name(const char *pattern, int i, bool many); /* "_%03d" is put in if `many` need it */
 bool cli_exists(const char *path);

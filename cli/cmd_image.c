@@ -112,9 +112,9 @@ static int run(cli *c)
     if (file && !(prompts = cli_read_lines(file, &n))) return EXIT_INPUT;
     if (!file && c->n_args > 0) {
         prompts = cli_alloc(sizeof *prompts);
-        prompts[0] = cli_input(c);
+        rc = cli_input(c, &prompts[0]);
     }
-    rc = cli_model_open(c);
+    if (rc == EXIT_DONE) rc = cli_model_open(c);
     if (rc == EXIT_DONE) rc = cli_job_open(c, NULL);
     if (rc == EXIT_DONE) rc = set_picture(c, "init");
     if (rc == EXIT_DONE) rc = set_picture(c, "mask");

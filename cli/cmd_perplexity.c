@@ -23,9 +23,9 @@ static int print(const cli *c)
 
 static int run(cli *c)
 {
-    char *text = cli_input(c);
-    if (!text) return cli_get(c, "file") || c->n_args ? EXIT_INPUT : EXIT_USAGE;
-    int rc = cli_model_open(c);
+    char *text;
+    int rc = cli_input(c, &text);
+    if (rc == EXIT_DONE) rc = cli_model_open(c);
     if (rc == EXIT_DONE) rc = cli_job_open(c, NULL);
     if (rc == EXIT_DONE) rc = cli_job_set(c, "task", "score");
     if (rc == EXIT_DONE) rc = cli_job_set(c, "special", "false");

@@ -101,9 +101,8 @@ static int run(cli *c)
     char *text = NULL;
     int rc = check(c, out);
     if (rc != EXIT_DONE) return rc;
-    if (!cli_get(c, "prompts-file") && !(given && c->n_args == 0) && !(text = cli_input(c)))
-        return cli_get(c, "file") || c->n_args ? EXIT_INPUT : EXIT_USAGE;
-    rc = cli_model_open(c);
+    if (!cli_get(c, "prompts-file") && (!given || c->n_args > 0)) rc = cli_input(c, &text);
+    if (rc == EXIT_DONE) rc = cli_model_open(c);
     if (rc == EXIT_DONE) rc = cli_job_open(c, cli_has(c, "raw") ? &cb : NULL);
     char *path = cli_name(out, 1, false);
     if (rc == EXIT_DONE) rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path);

@@ -42,9 +42,8 @@ static int run(cli *c)
 {
     const bt_callbacks cb = { .token = on_token };
     char *prompt = NULL;
-    if (!cli_option_given(c, "prompt") && !(prompt = cli_input(c)))
-        return cli_get(c, "file") || c->n_args ? EXIT_INPUT : EXIT_USAGE;
-    int rc = cli_model_open(c);
+    int rc = cli_option_given(c, "prompt") ? EXIT_DONE : cli_input(c, &prompt);
+    if (rc == EXIT_DONE) rc = cli_model_open(c);
     if (rc == EXIT_DONE) rc = cli_job_open(c, &cb);
     if (rc == EXIT_DONE && prompt) rc = cli_job_set(c, "prompt", prompt);
     if (rc == EXIT_DONE && cli_has(c, "dry-run")) {

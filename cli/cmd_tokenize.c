@@ -39,9 +39,9 @@ static int run(cli *c)
 {
     int32_t *ids;
     size_t n;
-    char *text = cli_input(c);
-    if (!text) return cli_get(c, "file") || c->n_args ? EXIT_INPUT : EXIT_USAGE;
-    int rc = cli_model_open(c);
+    char *text;
+    int rc = cli_input(c, &text);
+    if (rc == EXIT_DONE) rc = cli_model_open(c);
     if (rc == EXIT_DONE) {
         const bt_status st =
             bt_tokenize(c->model, text, strlen(text), cli_has(c, "special"), &ids, &n);

@@ -132,19 +132,20 @@ static char *join_args(const cli *c)
     return s;
 }
 
-char *cli_input(cli *c)
+int cli_input(cli *c, char **text)
 {
     const char *file = cli_get(c, "file");
-    if (c->n_args == 1 && !file && strcmp(c->args[0], "-") == 0) return cli_read("-");
-    if (c->n_args > 0 && file) {
-        cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
-        return NULL;
-    }
-    if (c->n_args > 0) return join_args(c);
-    if (file) return cli_read(file);
-    if (!isatty(STDIN_FILENO)) return cli_read("-");
-    cli_fail(EXIT_USAGE, "no text: give it as words, with -f FILE, or on standard input");
-    return NULL;
+    *text = NULL;
+    if (c->n_args > 0 && file) return cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
+    if (c->n_args > 1 || (c->n_args == 1 && strcmp(c->args[0], "-") != 0))
+        *text = join_args(c);
+    else if (file)
+        *text = cli_read(file);
+    else if (c->n_args == 1 || !isatty(STDIN_FILENO))
+        *text = cli_read("-");
+    else
+        return cli_fail(EXIT_USAGE, "no text: give it as words, with -f, or on standard input");
+    return *text ? EXIT_DONE : EXIT_INPUT;
 }
 
 /* ---- names of outputs ---------------------------------------------------- */

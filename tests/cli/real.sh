@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The commands on real weights.
+source "$(dirname "$0")/lib.sh"
+export BOTTEGA_DATA=${BOTTEGA_DATA:-$HOME/.local/share/bottega}
+
+expect 0 "$bottega" text -p "The capital of France is" -n 8 --temp 0 --json
+json out 'd["jobs"][0]["text"]' | grep -q Paris || complain "no Paris: $(cat out)"
+printf 'The quick brown fox jumps over the lazy dog.' >fox
+expect 0 "$bottega" perplexity -f fox --json
+[ "$(json out 'sorted(d), 1 < d["ppl"] < 200, d["tokens"]')" = "(['nll', 'ppl', 'tokens'], True, 10)" ] ||
+    complain "perplexity: $(cat out)"
+expect 0 "$bottega" tokenize -f fox --json
+[ "$(json out 'd["count"], "".join(d["pieces"])')" = "(10, '$(cat fox)')" ] || complain "$(cat out)"
+expect 0 "$bottega" info SmolLM2-135M-Instruct.Q4_1 --json
+[ "$(json out 'd["kind"]')" = text ] || complain "info by name"
+expect 0 "$bottega" convert "$BOTTEGA_DATA/models/SmolLM2-135M-Instruct.Q4_1.gguf" q8.gguf --type q8_0
+says out "q4_1 -> q8_0"
+expect 0 "$bottega" text -m q8.gguf -p "The capital of France is" -n 4 --temp 0
+says out Paris
+rm q8.gguf
+expect 0 "$bottega" image -p "a red apple" --seed 7 --steps 3 -b 2 -o 'apple_%d.png'
+says apple_1.png parameters
+expect 0 "$bottega" image -p "a red apple" --seed 8 --steps 3 -o alone.png
+cmp -s alone.png apple_2.png || complain "picture 2 of a batch is not the one of seed + 1"
+expect 0 "$bottega" speak "Hello from the workshop." -o hello.wav --seed 1
+[ "$(stat -c %s hello.wav)" -gt 20000 ] || complain "hello.wav is short"
+expect 0 "$bottega" speak -o hello.flac "Hello."
+finish
