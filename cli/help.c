@@ -11,7 +11,7 @@ enum { COLUMN = 30, WIDTH = 78 };
 static void print_entry(const char *short_name, const char *name, const char *value,
                         const char *help, const char *tail)
 {
-    char left[128], text[1024];
+    char left[128], text[2048];
     char dashed[64];
     snprintf(dashed, sizeof dashed, "%s", name);
     for (char *p = dashed; *p; p++)
@@ -63,7 +63,7 @@ static const char *value_of(const bt_option_info *o)
 /* " (pixels, 64..2048, default 512)" */
 static void facts_of(const bt_option_info *o, char *out, size_t size)
 {
-    char range[80] = "", def[160] = "";
+    char range[640] = "", def[160] = "";
     const bool number = o->type >= BT_OPT_INT && o->type <= BT_OPT_FLOAT;
     if (number && o->min < o->max) snprintf(range, sizeof range, "%.6g..%.6g", o->min, o->max);
     if (o->type == BT_OPT_CHOICE) snprintf(range, sizeof range, "%s", o->choices);
@@ -93,7 +93,7 @@ static void print_options(cli *c)
     bt_option_info o = { .struct_size = sizeof o };
     printf("\nOptions of the %s modules:\n", bt_kind_name(c->command->kind));
     for (size_t i = 0; bt_option_at(c->engine, c->command->kind, i, &o) == BT_OK; i++) {
-        char tail[320];
+        char tail[960];
         if (shadowed(c->command, o.name)) continue;
         facts_of(&o, tail, sizeof tail);
         print_entry(o.short_name, o.name, value_of(&o), o.help, tail);
