@@ -78,7 +78,7 @@ BT_API void bt_free(void *p);
 typedef struct bt_engine_options {
     size_t struct_size;
     int threads;           /* 0 = cores this process may use (cgroup, affinity) */
-    const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; NULL or "auto" = best */
+    const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; "auto" (NULL) = best */
     const char *precision; /* "auto" (NULL), "int8", "bf16", "f32" */
     uint64_t memory;       /* budget in bytes for one job; 0 = none */
 } bt_engine_options;
@@ -97,7 +97,9 @@ BT_API bt_status bt_engine_load_module(bt_engine *e, const char *path);
 
 /* ---- options as data ------------------------------------------------- */
 
-typedef enum bt_option_type { BT_OPT_BOOL = 1, BT_OPT_INT, BT_OPT_UINT64, BT_OPT_FLOAT, BT_OPT_STRING, BT_OPT_CHOICE } bt_option_type;
+typedef enum bt_option_type {
+    BT_OPT_BOOL = 1, BT_OPT_INT, BT_OPT_UINT64, BT_OPT_FLOAT, BT_OPT_STRING, BT_OPT_CHOICE
+} bt_option_type;
 
 typedef struct bt_option_info {
     size_t struct_size;
@@ -138,8 +140,10 @@ BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const
 
 /* Text to token ids and back; for image models, of the prompt's tokenizer.
  * `special`: parse special tokens in the text. *ids, *text: bt_free. */
-BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids, size_t *n);
-BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len);
+BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids,
+                             size_t *n);
+BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text,
+                               size_t *len);
 
 /* ---- pictures and sound in memory ------------------------------------ */
 
@@ -158,7 +162,8 @@ typedef struct bt_audio {
 
 /* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
  * appears under its name only when whole. bt_image_load: free .pixels. */
-BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, const char *text);
+BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
+                               const char *text);
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
 /* WAV (16 bit) or FLAC by the suffix of `path`; whole or not at all. */
 BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *audio);

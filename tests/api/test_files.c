@@ -22,7 +22,8 @@ static bt_image picture(int channels)
 static void pictures_come_back(void **state)
 {
     (void)state;
-    static const char *const texts[] = { NULL, "a red apple\nSteps: 20", "ein Häuschen \xe2\x98\x83" };
+    static const char *const texts[] = { NULL, "a red apple\nSteps: 20",
+                                         "ein H\xc3\xa4uschen \xe2\x98\x83" };
     bt_engine *e = engine_with(NULL);
     const char *path = scratch_file("p.png");
     for (int channels = 1; channels <= 3; channels += 2)
