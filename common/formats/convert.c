@@ -282,6 +282,8 @@ bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype ty
     bt_gguf_writer w = { 0 };
     bt_out out = { 0 };
     bt_status st;
+    if ((unsigned)type >= BT_DTYPE_COUNT || !bt_dtypes[type].name)
+        return bt_fail(err, BT_EINVAL, "there is no type number %d", (int)type);
     if (!is_target(type))
         return bt_fail(err, BT_EUNSUPPORTED, "cannot write type %s yet", bt_dtypes[type].name);
     j.architecture = architecture_of(in);

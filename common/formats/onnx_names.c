@@ -63,7 +63,7 @@ static bool is_float(const bt_tensor *t)
     return t->dtype == BT_F32 || t->dtype == BT_F16 || t->dtype == BT_BF16 || t->dtype == BT_F64;
 }
 
-typedef enum change { AS_IT_IS, TRANSPOSED, MINUS_LOG } change;
+typedef enum change { AS_IT_IS, TRANSPOSED, MINUS_LOG, NEGATED } change;
 
 /* What input i of the node is to its module: ".weight", ... NULL: nothing. */
 static const char *role_of(const bt_onnx_node *n, int i, const char *module, const bt_tensor *t,
@@ -89,10 +89,15 @@ static const char *role_of(const bt_onnx_node *n, int i, const char *module, con
     }
     if (row && last_part_has(module, "norm"))
         return bt_span_is(n->op, "Mul") ? ".gamma" : bt_span_is(n->op, "Add") ? ".beta" : NULL;
-    /* The affine step of a flow, run backwards: (x - m) * exp(-logs). */
+    /* The affine step of a flow, run backwards: (x - m) * exp(-logs). Exporters
+     * fold the sign, simplifiers the exponential too. */
     if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Sub")) return ".m";
     if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Mul")) {
         *how = MINUS_LOG;
+        return t->dtype == BT_F32 ? ".logs" : NULL;
+    }
+    if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Exp")) {
+        *how = NEGATED;
         return t->dtype == BT_F32 ? ".logs" : NULL;
     }
     return NULL;
@@ -113,14 +118,14 @@ static bool transpose(const bt_onnx *o, bt_tensor *t)
     return true;
 }
 
-static bool minus_log(const bt_onnx *o, bt_tensor *t)
+static bool restore_logs(const bt_onnx *o, bt_tensor *t, change how)
 {
     const size_t n = t->bytes / sizeof(float);
     float *data = bt_store_own(o->s, t->bytes);
     if (!data) return false;
     memcpy(data, t->data, t->bytes);
     for (size_t i = 0; i < n; i++)
-        data[i] = -logf(data[i]);
+        data[i] = how == NEGATED ? -data[i] : -logf(data[i]);
     t->data = (const uint8_t *)data;
     return true;
 }
@@ -148,7 +153,7 @@ static bt_status name_input(const bt_onnx *o, const bt_onnx_node *n, int i, cons
     if (!copy.name) return no_memory(o);
     if (parameter) return bt_store_add(o->s, o->file, &copy, o->err);
     if (t->bytes > 0 && ((how == TRANSPOSED && !transpose(o, &copy)) ||
-                         (how == MINUS_LOG && !minus_log(o, &copy))))
+                         ((how == MINUS_LOG || how == NEGATED) && !restore_logs(o, &copy, how))))
         return no_memory(o);
     *bt_store_edit(o->s, at) = copy;
     return bt_store_rename(o->s, at, copy.name, o->err);

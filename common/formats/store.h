@@ -81,7 +81,8 @@ typedef struct bt_meta bt_meta;
 
 /* The string (zero-terminated, may hold zeros itself), or NULL. */
 const char *bt_store_str(const bt_store *s, const char *key, size_t *len);
-bool bt_store_u64(const bt_store *s, const char *key, uint64_t *v); /* false: not there; *v untouched */
+/* false: not there or not of that kind; *v is untouched */
+bool bt_store_u64(const bt_store *s, const char *key, uint64_t *v);
 bool bt_store_i64(const bt_store *s, const char *key, int64_t *v);
 bool bt_store_f64(const bt_store *s, const char *key, double *v);
 bool bt_store_bool(const bt_store *s, const char *key, bool *v);
