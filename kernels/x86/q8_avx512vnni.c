@@ -53,15 +53,27 @@ INLINE void open_block(const bt_dtype t, const uint8_t *data, vi w[GROUPS])
     }
 }
 
-/* s + w . (activations 4g..4g+3, the same in every lane). In assembler because
- * gcc 12 does not fold the broadcast into the instruction; with a plain base
- * register, as an index would split it in two again. */
-INLINE vi dot4(vi s, vi w, const bt_qa *q, const int g)
+_Static_assert(offsetof(bt_qa, q) == 12, "dot_block counts on it");
+
+/* s + the dot products of a block, in two chains: one of eight would leave the
+ * units waiting. In assembler because gcc 12 does not fold the broadcast of four
+ * activations into the instruction; with a plain base register, since an index
+ * would split it in two again. */
+INLINE vi dot_block(vi s, const vi w[GROUPS], const bt_qa *q)
 {
-    __asm__("vpdpbusd %c3(%2)%{1to16%}, %1, %0"
-            : "+v"(s)
-            : "v"(w), "r"(q), "i"(offsetof(bt_qa, q) + 4 * (size_t)g), "m"(*q));
-    return s;
+    vi t = _mm512_setzero_si512();
+    __asm__("vpdpbusd 12(%[q])%{1to16%}, %[w0], %[s]\n\t"
+            "vpdpbusd 16(%[q])%{1to16%}, %[w1], %[t]\n\t"
+            "vpdpbusd 20(%[q])%{1to16%}, %[w2], %[s]\n\t"
+            "vpdpbusd 24(%[q])%{1to16%}, %[w3], %[t]\n\t"
+            "vpdpbusd 28(%[q])%{1to16%}, %[w4], %[s]\n\t"
+            "vpdpbusd 32(%[q])%{1to16%}, %[w5], %[t]\n\t"
+            "vpdpbusd 36(%[q])%{1to16%}, %[w6], %[s]\n\t"
+            "vpdpbusd 40(%[q])%{1to16%}, %[w7], %[t]"
+            : [s] "+&v"(s), [t] "+&v"(t)
+            : [q] "r"(q), "m"(*q), [w0] "v"(w[0]), [w1] "v"(w[1]), [w2] "v"(w[2]),
+              [w3] "v"(w[3]), [w4] "v"(w[4]), [w5] "v"(w[5]), [w6] "v"(w[6]), [w7] "v"(w[7]));
+    return _mm512_add_epi32(s, t);
 }
 
 /* M rows by one panel; the sums stay in registers over all blocks. */
@@ -84,13 +96,8 @@ INLINE void tile(const bt_dtype t, const int M, int kb, const bt_qa *const *a,
 #pragma GCC unroll 16
         for (int i = 0; i < M; i++) {
             const bt_qa *q = a[i] + b;
-            /* two chains: one of eight would leave the units waiting */
-            vi s[2] = { _mm512_set1_epi32(t == BT_Q4_1 ? 0 : q->corr), _mm512_setzero_si512() };
-#pragma GCC unroll 8
-            for (int g = 0; g < GROUPS; g++) {
-                s[g & 1] = dot4(s[g & 1], w[g], q, g);
-            }
-            const vf dot = _mm512_cvtepi32_ps(_mm512_add_epi32(s[0], s[1]));
+            const vi start = _mm512_set1_epi32(t == BT_Q4_1 ? 0 : q->corr);
+            const vf dot = _mm512_cvtepi32_ps(dot_block(start, w, q));
             acc[i] = v_fma(v_mul(d, v_set(q->d)), dot, acc[i]);
             if (t == BT_Q4_1)
                 acc[i] = v_fma(min, v_set(q->ds), acc[i]);
