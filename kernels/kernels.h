@@ -122,7 +122,10 @@ typedef struct bt_kernels {
 
     /* bf16 compute: b[p] is [kc/2][16][2] bf16, a rows bf16, kc even; products
      * accumulate in f32 pair by pair. expand_bf16 makes such panels. NULL =
-     * no gain on this machine; the scalar table has them as the oracle. */
+     * not there on this machine; the scalar table has them as the oracle. Half
+     * the weight bytes, not speed: VDPBF16PS runs at half the rate of f32 on
+     * Sapphire Rapids (docs/add-a-kernel.md), so "auto" should not choose it.
+     * AVX512-BF16 takes subnormal numbers as zero. */
     void (*gemm_bf16)(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b,
                       size_t ldp, float *c, size_t ldc, int first);
     void (*expand_bf16)(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
