@@ -60,19 +60,21 @@ static int read_options(cli *c, bt_engine_options *o)
     return EXIT_DONE;
 }
 
+/* The engine that knew the options goes last: their names lie in its plug-ins. */
 int cli_engine_open(cli *c)
 {
     bt_engine_options o = { .struct_size = sizeof o };
-    const int rc = read_options(c, &o);
+    bt_engine *first = c->engine;
+    int rc = read_options(c, &o);
     if (rc != EXIT_DONE) return rc;
-    bt_engine_free(c->engine);
     const bt_status st = bt_engine_create(&o, &c->engine);
-    if (st != BT_OK) return cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
-    for (size_t i = 0; i < c->n_given; i++)
-        if (strcmp(c->given[i].name, "module") == 0 &&
+    if (st != BT_OK) rc = cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
+    for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
+        if (strcmp(c->given[i].name, "module") == 0 && !c->given[i].option &&
             bt_engine_load_module(c->engine, c->given[i].value) != BT_OK)
-            return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
-    return EXIT_DONE;
+            rc = cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
+    bt_engine_free(first);
+    return rc;
 }
 
 static double now(void)
