@@ -10,24 +10,47 @@
 
 enum { MR = 4 };
 
-/* One row, one panel: acc[r] += a[k] * b[k][r]. */
-static void gemm_row(int kc, const float *a, const float *b, float *c, int first)
+/* Four floats in a register wherever there are such registers (GNU C). */
+typedef float f4 __attribute__((vector_size(16)));
+enum { NF = BT_NR / 4 };
+
+static inline f4 load4(const float *p)
 {
-    float acc[BT_NR] = { 0 };
-    if (!first)
-        memcpy(acc, c, sizeof acc);
+    f4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* M rows, one panel: acc[r] += a[k] * b[k][r]. */
+static inline __attribute__((always_inline)) void gemm_rows(const int M, int kc,
+                                                            const float *const *a, const float *b,
+                                                            float *c, size_t ldc, int first)
+{
+    f4 acc[2][NF];
+#pragma GCC unroll 8
+    for (int i = 0; i < M * NF; i++)
+        acc[i / NF][i % NF] =
+            first ? (f4){ 0 } : load4(c + (size_t)(i / NF) * ldc + i % NF * 4);
     for (int k = 0; k < kc; k++, b += BT_NR)
-        for (int r = 0; r < BT_NR; r++)
-            acc[r] += a[k] * b[r];
-    memcpy(c, acc, sizeof acc);
+#pragma GCC unroll 2
+        for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+            for (int v = 0; v < NF; v++)
+                acc[i][v] += a[i][k] * load4(b + v * 4);
+    for (int i = 0; i < M; i++)
+        memcpy(c + (size_t)i * ldc, acc[i], sizeof acc[i]);
 }
 
 static void gemm_f32(int m, int np, int kc, const float *const *a, const float *b, size_t ldp,
                      float *c, size_t ldc, int first)
 {
-    for (int i = 0; i < m; i++)
-        for (int p = 0; p < np; p++)
-            gemm_row(kc, a[i], b + (size_t)p * ldp, c + (size_t)i * ldc + p * BT_NR, first);
+    for (int p = 0; p < np; p++, b += ldp, c += BT_NR) {
+        int i = 0;
+        for (; i + 2 <= m; i += 2)
+            gemm_rows(2, kc, a + i, b, c + (size_t)i * ldc, ldc, first);
+        if (i < m)
+            gemm_rows(1, kc, a + i, b, c + (size_t)i * ldc, ldc, first);
+    }
 }
 
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
