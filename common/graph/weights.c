@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The weights of a model: what graphs name, made ready on first use.
  */
+#include "graph/builder.h"
 #include "graph/weights.h"
 
 #include <string.h>
@@ -178,7 +179,7 @@ const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
             w->set->bytes += (uint64_t)bt_tensor_count(w->t) * sizeof(float);
     }
     pthread_mutex_unlock(bt_weight_lock(w));
-    if (!mine->values)
-        bt_graph_fail(g, "%s", err.text);
+    if (!mine->values && g->error.status == BT_OK)
+        g->error = err;
     return mine->values;
 }
