@@ -12,7 +12,7 @@
 #define CHAT_MAX_EVAL 300           /* nesting of one evaluation: a + b + c are two levels */
 #define CHAT_MAX_TREE (64u << 20)   /* bytes of its tree */
 #define CHAT_MAX_MEMORY (256u << 20) /* bytes of values made by one render, and of its output */
-#define CHAT_MAX_STEPS 20000000u    /* nodes evaluated, and 64-byte pieces of strings looked at */
+#define CHAT_MAX_STEPS 5000000u    /* nodes evaluated, and 64-byte pieces of strings looked at */
 #define CHAT_MAX_ARGS 16
 #define CHAT_MAX_NAMES 1000         /* variables at a time, keys of a dict: they are searched */
 
@@ -74,7 +74,9 @@ typedef enum chat_op {
     OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_CONCAT
 } chat_op;
 
-typedef enum chat_type { V_UNDEFINED, V_NONE, V_BOOL, V_INT, V_STR, V_LIST, V_DICT, V_LOOP } chat_type;
+typedef enum chat_type {
+    V_UNDEFINED, V_NONE, V_BOOL, V_INT, V_STR, V_LIST, V_DICT, V_LOOP
+} chat_type;
 
 typedef struct chat_node {
     chat_kind kind;

@@ -113,7 +113,8 @@ static bool change_case(chat_run *r, const chat_node *at, chat_val in, casing ho
     return take(r, at, &b, out);
 }
 
-static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
+static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
+                    chat_val *out)
 {
     chat_str s, from, to;
     bt_buf b = { 0 };
@@ -166,12 +167,13 @@ static bool split(chat_run *r, const chat_node *at, chat_val in, const chat_args
     if (!want_text(r, at, &in, &s) || (by && !want_text(r, at, by, &sep))) return false;
     if (by && sep.n == 0) return chat_fail(r, BT_EINVAL, at, "split by an empty string");
     const int64_t max = most && most->type == V_INT && most->i >= 0 ? most->i : INT64_MAX;
+    const chat_str *at_sep = by ? &sep : NULL;
     size_t n = 0;
     chat_str left = s;
-    while (next_piece(&left, by ? &sep : NULL, (int64_t)n >= max, &piece))
+    while (next_piece(&left, at_sep, (int64_t)n >= max, &piece))
         n++;
     if (!chat_spend(r, at, s.n * 4) || !chat_new_list(r, at, n, out)) return false;
-    while (out->list->n < n && next_piece(&s, by ? &sep : NULL, (int64_t)out->list->n >= max, &piece))
+    for (size_t i = 0; i < n && next_piece(&s, at_sep, (int64_t)i >= max, &piece); i++)
         out->list->v[out->list->n++] = chat_str_val(piece.s, piece.n);
     return true;
 }
@@ -182,7 +184,8 @@ static bool begins(chat_run *r, const chat_node *at, chat_str s, chat_val with, 
     chat_str t;
     if (with.type == V_LIST) {
         for (size_t i = 0; i < with.list->n && !*yes; i++) {
-            if (with.list->v[i].type == V_LIST) return chat_fail(r, BT_EINVAL, at, "lists in a list");
+            if (with.list->v[i].type == V_LIST)
+                return chat_fail(r, BT_EINVAL, at, "lists in a list");
             if (!begins(r, at, s, with.list->v[i], end, yes)) return false;
         }
         return true;
@@ -669,7 +672,7 @@ bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
     return unknown(r, at, "method", name);
 }
 
-/* ---- functions --------------------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------------------------- */
 
 static bool fn_dict(chat_run *r, const chat_node *at, const chat_args *a, chat_val *out)
 {

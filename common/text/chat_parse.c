@@ -590,7 +590,8 @@ static bool take_name(parser *p, chat_str *name)
 
 static chat_node *for_statement(parser *p)
 {
-    static const char *const until[] = { "else", "endfor", NULL }, *const end[] = { "endfor", NULL };
+    static const char *const until[] = { "else", "endfor", NULL };
+    static const char *const end[] = { "endfor", NULL };
     chat_node *n = node(p, N_FOR, NULL, NULL);
     const bool paren = accept(p, T_OP, "(");
     if (!n || !take_name(p, &n->str)) return NULL;

@@ -295,7 +295,7 @@ bool chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat
     if (v.type == V_UNDEFINED) return undefined_part(r, at, v);
     if (key.type == V_STR) return chat_attr(r, at, v, key.str, out);
     if (!number(key) || (v.type != V_LIST && v.type != V_STR)) return true;
-    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 64)) return false;
+    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 8)) return false;
     const int64_t n = (int64_t)(v.type == V_LIST ? v.list->n : count_chars(v.str));
     int64_t i = key.i < 0 ? key.i + n : key.i;
     if (i < 0 || i >= n) return true;
@@ -360,7 +360,7 @@ bool chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val par
     if (v.type == V_UNDEFINED) return undefined_part(r, at, v);
     if (v.type != V_LIST && v.type != V_STR)
         return chat_fail(r, BT_EINVAL, at, "a slice of %s", chat_type_name(v));
-    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 64)) return false;
+    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 8)) return false;
     const int64_t n = (int64_t)(v.type == V_LIST ? v.list->n : count_chars(v.str));
     const int64_t step = part[2].type == V_INT ? clip(part[2].i, n + 1) : 1;
     if (step == 0) return chat_fail(r, BT_EINVAL, at, "a slice's step is zero");

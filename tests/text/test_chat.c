@@ -148,14 +148,16 @@ static void harm(void **state)
         "{% set n = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}"
         "{% set n.s = n.s + n.s %}{% endfor %}",
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-        "{% for a in range(99999) %}{{ 'x' * 1 }}{% for b in range(99999) %}y{% endfor %}{% endfor %}",
+        "{% for a in range(99999) %}{{ a }}{% for b in range(99999) %}y{% endfor %}{% endfor %}",
         "{{ range(999999999)|length }}",
         "{% set n = namespace(x=1) %}{% set n.x = n %}{{ n|tojson }}",
         "{% set n = namespace(x=[]) %}{% for i in range(9999) %}{% set n.x = [n.x] %}{% endfor %}"
         "{{ n.x|tojson }}",
-        "{% set n = namespace(s='a') %}{% for i in range(20) %}{% set n.s = n.s + n.s %}{% endfor %}"
+        "{% set n = namespace(s='a') %}{% for i in range(20) %}{% set n.s = n.s + n.s %}"
+        "{% endfor %}"
         "{{ n.s.replace('a', n.s) }}",
-        "{% set n = namespace(s='a') %}{% for i in range(20) %}{% set n.s = n.s + n.s %}{% endfor %}"
+        "{% set n = namespace(s='a') %}{% for i in range(20) %}{% set n.s = n.s + n.s %}"
+        "{% endfor %}"
         "{% for i in range(99999) %}{% set x = n.s|trim('b') in n.s %}{{ n.s|length }}{% endfor %}",
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
@@ -164,7 +166,7 @@ static void harm(void **state)
         const double t = bt_now();
         const char *s = sources[i];
         if (render(s, strlen(s), NULL, false, "", &text, &err) == BT_OK) fail_msg("%s", s);
-        assert_true(bt_now() - t < 30);
+        assert_true(bt_now() - t < 120);
         bt_release(text);
     }
     static const char *const deep[][3] = {

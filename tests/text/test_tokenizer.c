@@ -107,7 +107,7 @@ static void round_trip(const bt_bpe *b, const char *what, const char *text, size
     assert_int_equal(back.len, n);
     assert_memory_equal(back.data, text, n);
     print_message("%-24s %8zu tokens, %6.1f MB/s\n", what, ids.len, (double)n / 1e6 / seconds);
-    assert_true(seconds < 30); /* a quadratic step would take minutes; sanitizers are slow */
+    assert_true(seconds < 120); /* a quadratic step would take minutes; sanitizers are slow */
     bt_ids_free(&ids);
     bt_buf_free(&back);
 }
@@ -142,7 +142,7 @@ static void megabytes(void **state)
         int32_t ids[32];
         const double start = bt_now();
         assert_int_equal(bt_bpe_encode_clip(clip, text, len, ids, NULL), BT_OK);
-        assert_true(bt_now() - start < 30);
+        assert_true(bt_now() - start < 120);
     }
     free(text);
     bt_bpe_free(b);
@@ -242,10 +242,12 @@ static void bad_vocabularies(void **state)
         "{\"<s>\":0,\"<e\\", "{\"<s>\":0,\"<e>\":1,}", "{\"<s>\":\"0\"}",
     };
     for (size_t i = 0; i < sizeof json / sizeof *json; i++)
-        assert_int_equal(bt_bpe_new_clip(json[i], strlen(json[i]), "", 0, &c, &b, &err), BT_EFORMAT);
+        assert_int_equal(bt_bpe_new_clip(json[i], strlen(json[i]), "", 0, &c, &b, &err),
+                         BT_EFORMAT);
     const char *good = "{\"<s>\":0, \"<e>\" : 1,\"\\u0061</w>\":2}";
     assert_int_equal(bt_bpe_new_clip(good, strlen(good), "a b", 3, &c, &b, &err), BT_EFORMAT);
-    assert_int_equal(bt_bpe_new_clip(good, strlen(good), "#version: 1\n\n", 13, &c, &b, &err), BT_OK);
+    assert_int_equal(bt_bpe_new_clip(good, strlen(good), "#version: 1\n\n", 13, &c, &b, &err),
+                     BT_OK);
     encode_is(b, "A b <E> a<e>", true, "2 1 1 1 1 2 1");
     bt_bpe_free(b);
 }

@@ -59,7 +59,8 @@ static void replacement(void **state)
 static void streams(void **state)
 {
     (void)state;
-    const char text[] = "a\u00e9\u20ac\U0001F600\xF0\x9Fz\xE2\x82\xE2\x82\xAC\x80\xFF\u00e9\xF0\x9F\x98";
+    const char text[] = "a\u00e9\u20ac\U0001F600\xF0\x9Fz\xE2\x82\xE2\x82\xAC"
+                        "\x80\xFF\u00e9\xF0\x9F\x98";
     const size_t n = sizeof text - 1;
     bt_buf want = { 0 };
     bt_utf8_clean(&want, text, n);
