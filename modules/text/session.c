@@ -83,9 +83,12 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
         rows = n;
     BT_TRY(bt_kv_reserve(s->kv, (int)(pos + rows), err));
     BT_TRY(plan_for(s, (int)rows, all, &p, err));
-    memcpy(bt_plan_data(p->plan, p->ids), ids, rows * sizeof *ids);
-    if (p->last)
-        *(int32_t *)bt_plan_data(p->plan, p->last) = (int32_t)rows - 1;
+    int32_t *in = bt_plan_data(p->plan, p->ids), *last = bt_plan_data(p->plan, p->last);
+    if (!in || (p->last && !last))
+        return bt_fail(err, BT_ENOMEM, "no memory for activations");
+    memcpy(in, ids, rows * sizeof *ids);
+    if (last)
+        *last = (int32_t)rows - 1;
     bt_plan_param(p->plan, BT_PARAM_POS, (int64_t)pos);
     BT_TRY(bt_plan_run(p->plan, cancel, err));
 

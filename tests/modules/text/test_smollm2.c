@@ -139,7 +139,8 @@ static void test_greedy(void **state)
     bt_store_close(g);
 }
 
-/* Perplexity through the module: f32 is the golden's, auto within 2 %. */
+/* Perplexity through the module: f32 is the golden's; auto is within 2 % of it
+ * over all texts, and of the short ones, where chance counts, within 4 %. */
 static void test_score(void **state)
 {
     (void)state;
@@ -153,6 +154,7 @@ static void test_score(void **state)
         h[p].options.task = BT_LLM_SCORE;
         h[p].options.special = 0;
     }
+    double all = 0, all_n = 0;
     for (int i = 0; i < 4; i++) {
         const char *name = i < 3 ? names[i] : "long";
         const cJSON *texts = cJSON_GetObjectItem(j, "texts");
@@ -169,9 +171,13 @@ static void test_score(void **state)
         assert_int_equal(host_number(&h[0], "tokens"), n);
         assert_true(fabs(f32 - nll) < 1e-4);
         assert_true(fabs(host_number(&h[0], "ppl") - exp(f32)) < 1e-3);
-        assert_true(fabs(exp(fast - f32) - 1) < 0.02);
+        assert_true(fabs(exp(fast - f32) - 1) < (i < 3 ? 0.04 : 0.02));
+        all += (fast - f32) * (double)(n - 1);
+        all_n += (double)(n - 1);
         free(sum);
     }
+    print_message("all: auto %+.2f %%\n", 100 * (exp(all / all_n) - 1));
+    assert_true(fabs(exp(all / all_n) - 1) < 0.02);
     host_close(&h[0]);
     host_close(&h[1]);
     cJSON_Delete(j);
