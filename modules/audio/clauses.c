@@ -119,14 +119,13 @@ static bool ends_clause(cursor *c, const mark *m, size_t len, bt_clause *out)
     out->end = c->at;
     out->mark = dots ? "" : m->adds;
     out->ends_sentence = !dots && m->flags & SENTENCE;
-    out->is_dot = !dots && m->flags & DOT;
     if (dots || m->flags & ANYWHERE)
         return true;
     uint32_t next = peek(c, &len);
     if (len == 0)
         return true;
     if (bt_is_space(next))
-        return !(out->is_dot && lower_follows(*c));
+        return !(m->flags & DOT && lower_follows(*c));
     return is_bracket(next);
 }
 
@@ -159,6 +158,5 @@ bool bt_clause_next(const char *text, size_t n, size_t from, bt_clause *out)
     }
     out->mark = "";
     out->ends_sentence = true;
-    out->is_dot = false;
     return true;
 }

@@ -12,7 +12,6 @@ typedef struct bt_clause {
     size_t begin, end;  /* bytes of the text, punctuation included */
     const char *mark;   /* what Piper adds after the phonemes: ".", ", ", ... or "" */
     bool ends_sentence;
-    bool is_dot;        /* a full stop that may turn out to be an abbreviation's */
 } bt_clause;
 
 /* The clause that begins at `from`; false: only white space is left. */

@@ -236,7 +236,7 @@ static void trim(bt_buf *b)
     }
 }
 
-bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes, int *clauses,
+bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes,
                         bt_error *err)
 {
     bt_buf line = { 0 }, clean = { 0 };
@@ -266,8 +266,6 @@ bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonem
     }
     if (st == BT_OK && (clean.failed || phonemes->failed))
         st = bt_fail(err, BT_ENOMEM, "no memory for phonemes");
-    if (clauses)
-        *clauses = count;
     bt_buf_free(&line);
     bt_buf_free(&clean);
     return st;

@@ -13,7 +13,6 @@
 enum {
     LONG = 1500, /* phonemes after which a sentence is cut at the next space... */
     LONGEST = 2000, /* ...or anywhere */
-    WORD = 64,   /* bytes of a word, at most, to look at beyond a full stop */
 };
 
 static bt_status no_memory(bt_error *err) { return bt_fail(err, BT_ENOMEM, "no memory for phonemes"); }
@@ -75,13 +74,15 @@ static const bt_phoneme *phoneme_at(const bt_voice *v, const char *s, size_t n, 
     return cp ? bt_voice_phoneme(v, s, *len) : NULL;
 }
 
-/* Ids of s from *at up to the end or to where a long sentence is cut. */
+/* Ids of s from *at up to the end or to where a long sentence is cut; *heard:
+ * phonemes other than spaces. */
 static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utterance *u,
-                 size_t *missing, int *count)
+                 size_t *missing, int *heard)
 {
     const bt_phoneme *pad = bt_voice_phoneme(v, "_", 1);
     bool ok = add_ids(u, bt_voice_phoneme(v, "^", 1)) && add_ids(u, pad);
-    for (*count = 0; ok && *at < n && *count < LONGEST;) {
+    *heard = 0;
+    for (int count = 0; ok && *at < n && count < LONGEST;) {
         size_t len;
         const bt_phoneme *p = phoneme_at(v, s + *at, n - *at, &len);
         *at += len;
@@ -89,7 +90,9 @@ static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utte
         if (!p)
             continue;
         ok = add_ids(u, p) && add_ids(u, pad);
-        if (++*count > LONG && strcmp(p->text, " ") == 0)
+        bool space = strcmp(p->text, " ") == 0;
+        *heard += !space;
+        if (++count > LONG && space)
             break;
     }
     return ok && add_ids(u, bt_voice_phoneme(v, "$", 1));
@@ -108,11 +111,11 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
         bt_buf_add(&out->phonemes, nfd.data, nfd.len);
     }
     while (st == BT_OK && at < nfd.len) {
-        int count;
+        int heard;
         bt_utterance *u = begin(out);
-        if (!u || out->phonemes.failed || !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &count))
+        if (!u || out->phonemes.failed || !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &heard))
             st = BT_ENOMEM;
-        else if (count == 0)
+        else if (heard == 0)
             bt_release(out->v[--out->n].ids);
     }
     bt_buf_free(&nfd);
@@ -154,74 +157,24 @@ static bt_buf *push(sentences *s)
 }
 
 /* Phonemes of any length of text: espeak-ng's lines are cut between words. */
-static bt_status ask(bt_espeak *e, const char *text, size_t n, bt_buf *out, int *clauses,
-                     bt_error *err)
+static bt_status ask(bt_espeak *e, const char *text, size_t n, bt_buf *out, bt_error *err)
 {
     bt_status st = BT_OK;
-    *clauses = 0;
-    while (st == BT_OK && n) {
+    for (size_t done = 0; st == BT_OK && n;) {
         size_t k = n < BT_ESPEAK_MAX ? n : BT_ESPEAK_MAX;
-        int count;
         if (k < n) {
             while (k > BT_ESPEAK_MAX / 2 && text[k] != ' ')
                 k--;
             while (k > 1 && ((unsigned char)text[k] & 0xC0) == 0x80)
                 k--;
         }
-        if (*clauses)
+        if (done)
             bt_buf_puts(out, " ");
-        st = bt_espeak_ask(e, text, k, out, &count, err);
-        *clauses += count;
+        st = bt_espeak_ask(e, text, k, out, err);
+        done += k;
         text += k;
         n -= k;
     }
-    return st;
-}
-
-/* Whether the full stop at c's end is one to espeak-ng too, and not that of an
- * ordinal or an abbreviation: with the next word, is it still one clause? */
-static bt_status dot_holds(bt_espeak *e, const char *text, size_t n, const bt_clause *c,
-                           bool *holds, bt_error *err)
-{
-    bt_clause next;
-    bt_buf phonemes = { 0 };
-    int clauses;
-    *holds = true;
-    if (!bt_clause_next(text, n, c->end, &next))
-        return BT_OK;
-    size_t end = next.begin;
-    while (end < next.end && end < next.begin + WORD && (unsigned char)text[end] > ' ')
-        end++;
-    if (end == next.begin + WORD || end - c->begin > BT_ESPEAK_MAX)
-        return BT_OK;
-    bt_status st = bt_espeak_ask(e, text + c->begin, end - c->begin, &phonemes, &clauses, err);
-    *holds = clauses != 1;
-    bt_buf_free(&phonemes);
-    return st;
-}
-
-/* Phonemes of the clause *c onto `out`; joins it with the next ones where
- * espeak-ng does. */
-static bt_status add_clause(bt_espeak *e, const char *text, size_t n, bt_clause *c, bt_buf *out,
-                            bt_error *err)
-{
-    bt_status st;
-    for (;;) {
-        size_t before = out->len;
-        int clauses;
-        bool holds;
-        st = ask(e, text + c->begin, c->end - c->begin, out, &clauses, err);
-        if (st != BT_OK || !c->is_dot || clauses != 1)
-            break;
-        st = dot_holds(e, text, n, c, &holds, err);
-        if (st != BT_OK || holds)
-            break;
-        size_t first = c->begin;
-        bt_clause_next(text, n, c->end, c);
-        c->begin = first;
-        out->len = before;
-    }
-    bt_buf_puts(out, c->mark);
     return st;
 }
 
@@ -237,7 +190,8 @@ static bt_status add_text(bt_espeak *e, const char *text, size_t n, bool join,
             return bt_fail(err, BT_ECANCELLED, "cancelled");
         if (!open && !(open = push(s)))
             return no_memory(err);
-        st = add_clause(e, text, n, &c, open, err);
+        st = ask(e, text + c.begin, c.end - c.begin, open, err);
+        bt_buf_puts(open, c.mark);
         if (c.ends_sentence)
             open = NULL;
     }
