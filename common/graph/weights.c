@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The weights of a model: what graphs name, made ready on first use.
  */
-#include "graph/builder.h"
 #include "graph/weights.h"
 
 #include <string.h>
 
-#include "graph/op.h"
+#include "graph/builder.h"
 #include "kernels/quant.h"
 
 bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,

@@ -43,11 +43,21 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
     return BT_OK;
 }
 
+bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
+                              bt_error *err)
+{
+    bt_status st = sd_cache_plan(c, part, n, h, w, out, err);
+    if (st == BT_OK && !sd_plan_data(*out, (*out)->out))
+        return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
+                       (unsigned long long)(bt_plan_arena((*out)->plan) >> 20));
+    return st;
+}
+
 static bt_status encode(sd_cache *c, const bt_run *r, const char *text, int skip, float *hidden)
 {
     const sd_model *m = c->m;
     sd_plan *p;
-    bt_status st = sd_cache_plan(c, SD_CLIP, skip, 0, 0, &p, r->error);
+    bt_status st = sd_cache_ready_plan(c, SD_CLIP, skip, 0, 0, &p, r->error);
     if (st != BT_OK)
         return st;
     bt_trace_attach(p->plan, r->trace, "text encoder");

@@ -142,7 +142,8 @@ bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
     c->kernel_in = sd_int(&f, "conv_in_kernel", 3, 1, 15);
     c->kernel_out = sd_int(&f, "conv_out_kernel", 3, 1, 15);
     if (c->channels[0] < 4 || c->channels[0] % 2)
-        sd_fields_fail(&f, BT_EUNSUPPORTED, "block_out_channels", "starts with an odd or tiny number");
+        sd_fields_fail(&f, BT_EUNSUPPORTED, "block_out_channels",
+                       "starts with an odd or tiny number");
     return sd_fields_close(&f);
 }
 

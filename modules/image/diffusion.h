@@ -82,6 +82,9 @@ typedef struct sd_cache {
  * at least SD_MAX_PLANS - 1 further calls. */
 bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
                         bt_error *err);
+/* The same, with its memory there: sd_plan_data gives no NULL. */
+bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
+                              bt_error *err);
 /* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
 bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
                           const float **hidden);

@@ -32,8 +32,8 @@ static bt_status read_configs(sd_model *m, bt_error *err)
     BT_TRY(sd_schedule_read(m->store, &m->schedule, err));
     BT_TRY(sd_train_create(&m->schedule, &m->train, err));
     if (m->unet.context != m->clip.hidden)
-        return bt_fail(err, BT_EUNSUPPORTED, "%s: the UNet listens to %d channels, the text encoder "
-                       "has %d", path, m->unet.context, m->clip.hidden);
+        return bt_fail(err, BT_EUNSUPPORTED, "%s: the UNet listens to %d channels, the text "
+                       "encoder has %d", path, m->unet.context, m->clip.hidden);
     if (m->unet.in != m->vae.latent || m->unet.out != m->vae.latent)
         return bt_fail(err, BT_EUNSUPPORTED, "%s: a UNet from %d to %d channels does not fit %d "
                        "latent channels", path, m->unet.in, m->unet.out, m->vae.latent);

@@ -87,7 +87,8 @@ static bt_status set_start(setup *s, bt_error *err)
         return BT_OK;
     s->first = s->steps - (int)(s->steps * s->strength);
     if (s->first >= s->steps)
-        return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength, s->steps);
+        return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
+                       s->steps);
     return BT_OK;
 }
 
@@ -150,7 +151,7 @@ static bt_status encode_init(work *k)
     k->moments = bt_alloc(bytes);
     if (!k->pixels || !k->moments)
         return no_memory(k);
-    bt_status st = sd_cache_plan(&k->j->cache, SD_ENCODER, 1, s->lh, s->lw, &p, k->r->error);
+    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_ENCODER, 1, s->lh, s->lw, &p, k->r->error);
     if (st != BT_OK)
         return st;
     float *in = sd_plan_data(p, p->in);
@@ -296,8 +297,8 @@ static bt_status denoise(work *k, picture *pics, int b)
         BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->negative, s->skip, &unused));
     k->encode += bt_now() - start;
     start = bt_now();
-    BT_TRY(sd_cache_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,
-                         k->r->error));
+    BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,
+                               k->r->error));
     for (int i = s->first; i < s->steps; i++)
         BT_TRY(one_step(k, p, pics, b, i));
     k->denoise += bt_now() - start;
@@ -340,7 +341,7 @@ static bt_status decode(work *k, const picture *pic)
     size_t pixels = (size_t)s->w * (size_t)s->h;
     double start = bt_now();
     sd_plan *p;
-    bt_status st = sd_cache_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
+    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
     if (st != BT_OK)
         return st;
     float *in = sd_plan_data(p, p->in);
@@ -488,7 +489,8 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
     for (size_t i = 0; i < bt_store_count(m->store); i++)
         out->weights += bt_store_at(m->store, i)->bytes;
-    out->arena = bt_plan_arena(clip->plan) + bt_plan_arena(unet->plan) + bt_plan_arena(decoder->plan);
+    out->arena = bt_plan_arena(clip->plan) + bt_plan_arena(unet->plan) +
+                 bt_plan_arena(decoder->plan);
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
                  bt_plan_flops(unet->plan) / b * s.batch * s.steps +

@@ -92,7 +92,8 @@ static bt_node *down(unet *u, bt_node *x, int level)
     }
     if (level == c->levels - 1)
         return x;
-    bt_conv half = { .stride = 2, .top = c->pad, .left = c->pad, .bottom = c->pad, .right = c->pad };
+    bt_conv half = { .stride = 2, .top = c->pad, .left = c->pad, .bottom = c->pad,
+                     .right = c->pad };
     x = bt_nn_conv2d(u->g, x, half, "unet/down_blocks.%d.downsamplers.0.conv", level);
     push(u, x);
     return x;

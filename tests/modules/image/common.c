@@ -132,16 +132,22 @@ static bt_status report(void *user, const char *name, const char *json)
     return BT_OK;
 }
 
-host *host_open(const char *path, int threads, bt_precision precision)
+host *host_new(int threads, bt_precision precision)
 {
     host *h = calloc(1, sizeof *h);
-    bt_store *s;
     assert_non_null(h);
     h->o = (sd_options){ .prompt = "", .negative = "", .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET, .steps = BT_INT_UNSET, .seed = 42, .batch = 1,
                          .clip_skip = 1, .cfg = NAN, .strength = 0.75 };
     bt_kernels_init(&h->kernels, bt_cpu_flags());
     h->compute = (bt_compute){ &h->kernels, threads, precision };
+    return h;
+}
+
+host *host_open(const char *path, int threads, bt_precision precision)
+{
+    host *h = host_new(threads, precision);
+    bt_store *s;
     if (bt_store_open(path, &s, &h->error) ||
         bt_module_diffusion.open(s, &h->compute, &h->model, &h->error) ||
         bt_module_diffusion.job_open(h->model, &h->job, &h->error))
@@ -178,7 +184,9 @@ void host_must_run(host *h)
 void host_close(host *h)
 {
     forget(h);
-    bt_module_diffusion.job_close(h->job);
-    bt_module_diffusion.close(h->model);
+    if (h->job) {
+        bt_module_diffusion.job_close(h->job);
+        bt_module_diffusion.close(h->model);
+    }
     free(h);
 }

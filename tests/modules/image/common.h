@@ -55,6 +55,8 @@ typedef struct host {
     bt_module_job *job;
 } host;
 
+/* Default options, no model. */
+host *host_new(int threads, bt_precision precision);
 /* Opens a model with these settings; fails the test if it cannot. */
 host *host_open(const char *path, int threads, bt_precision precision);
 bt_status host_run(host *h); /* forgets the pictures of the run before */

@@ -70,7 +70,8 @@ static void test_refused(void **state)
         { "{\"class_embed_type\":\"timestep\"}", "class_embed_type", BT_EUNSUPPORTED },
         { "{\"addition_embed_type\":\"text_time\"}", "addition_embed_type", BT_EUNSUPPORTED },
         { "{\"time_embedding_type\":\"fourier\"}", "time_embedding_type", BT_EUNSUPPORTED },
-        { "{\"resnet_time_scale_shift\":\"scale_shift\"}", "resnet_time_scale_shift", BT_EUNSUPPORTED },
+        { "{\"resnet_time_scale_shift\":\"scale_shift\"}", "resnet_time_scale_shift",
+          BT_EUNSUPPORTED },
         { "{\"act_fn\":\"mish\"}", "mish", BT_EUNSUPPORTED },
         { "{\"_class_name\":\"UNet3DConditionModel\"}", "UNet3D", BT_EUNSUPPORTED },
         { "{\"only_cross_attention\":false,\"class_embed_type\":null}", "", BT_OK },
@@ -111,13 +112,15 @@ static void test_schedules(void **state)
 {
     (void)state;
     sd_schedule_config c;
-    assert_int_equal(schedule("{\"_class_name\":\"FlowMatchEulerDiscreteScheduler\"}", &c), BT_EUNSUPPORTED);
+    assert_int_equal(schedule("{\"_class_name\":\"FlowMatchEulerDiscreteScheduler\"}", &c),
+                     BT_EUNSUPPORTED);
     says("_class_name");
     assert_int_equal(schedule("{\"thresholding\":true}", &c), BT_EUNSUPPORTED);
     assert_int_equal(schedule("{\"beta_schedule\":\"sigmoid\"}", &c), BT_EUNSUPPORTED);
     assert_int_equal(schedule("{\"num_train_timesteps\":1e9}", &c), BT_EFORMAT);
     assert_int_equal(schedule("{\"trained_betas\":[0.1,2]}", &c), BT_EFORMAT);
-    assert_int_equal(schedule("{\"trained_betas\":[0.1,0.2,0.3],\"beta_schedule\":\"squaredcos_cap_v2\"}", &c), BT_OK);
+    assert_int_equal(schedule("{\"trained_betas\":[0.1,0.2,0.3],"
+                              "\"beta_schedule\":\"squaredcos_cap_v2\"}", &c), BT_OK);
     assert_int_equal(c.steps, 3);
     sd_train t;
     assert_int_equal(sd_train_create(&c, &t, NULL), BT_OK);
@@ -150,7 +153,8 @@ static void test_missing_tensors(void **state)
         const char *some[15];
         memcpy(some, list, sizeof some);
         if (missing >= 0)
-            memmove(some + 2 * missing, some + 2 * missing + 2, sizeof *some * (size_t)(13 - 2 * missing));
+            memmove(some + 2 * missing, some + 2 * missing + 2,
+                    sizeof *some * (size_t)(13 - 2 * missing));
         const char *root = temp_model(some);
         bt_kernels k;
         bt_kernels_init(&k, 0);
@@ -184,8 +188,8 @@ static void test_infotext(void **state)
     i.cfg = 7.25, i.eta = 1, i.philox = 1;
     t = sd_infotext(&i);
     assert_string_equal(t, "a red apple, on a table\nNegative prompt: green\nSteps: 20, Sampler: "
-                        "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, Model: "
-                        "\"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, Eta DDIM: 1, "
+                        "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, "
+                        "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, Eta DDIM: 1, "
                         "Version: bottega " BT_VERSION);
     bt_release(t);
 }
@@ -208,7 +212,8 @@ static void test_describe(void **state)
     int32_t *ids;
     char *text;
     size_t n, len;
-    assert_int_equal(bt_module_diffusion.tokenize(h->model, "a red cat", 9, 0, &ids, &n, NULL), BT_OK);
+    assert_int_equal(bt_module_diffusion.tokenize(h->model, "a red cat", 9, 0, &ids, &n, NULL),
+                     BT_OK);
     assert_true(n >= 3);
     assert_int_equal(bt_module_diffusion.detokenize(h->model, ids, n, &text, &len, NULL), BT_OK);
     assert_string_equal(text, "a red cat ");

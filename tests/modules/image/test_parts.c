@@ -98,7 +98,8 @@ static void unet_case(model *m, const char *in, const char *out, float t, int sk
     sd_plan p;
     size_t n_in, n_out, n_context;
     const bt_tensor *shape = bt_store_find(m->golden, in);
-    int n = (int)shape->dims[0], c = (int)shape->dims[1], h = (int)shape->dims[2], w = (int)shape->dims[3];
+    int n = (int)shape->dims[0], c = (int)shape->dims[1];
+    int h = (int)shape->dims[2], w = (int)shape->dims[3];
     float *x = golden_floats(m->golden, in, &n_in), *ref = golden_floats(m->golden, out, &n_out);
     float *context = golden_floats(m->golden, "unet.context", &n_context);
     int tokens = (int)bt_store_find(m->golden, "unet.context")->dims[1];

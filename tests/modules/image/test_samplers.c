@@ -26,6 +26,11 @@ static sd_schedule_config read_config(const cJSON *json)
     return c;
 }
 
+static sd_schedule_config named_config(const char *name)
+{
+    return read_config(cJSON_GetObjectItem(cJSON_GetObjectItem(side, "configs"), name));
+}
+
 static void close_to(const char *key, const char *what, const float *x, double bound)
 {
     char name[128];
@@ -171,13 +176,15 @@ static void test_named_grids(void **state)
         int n;
         double sigma[10];
     } want[] = {
-        { SD_GRID_KARRAS, 10, { 14.6146, 9.1029, 5.4784, 3.1686, 1.7494, .91408, .44692, .20140, .08191, .02917 } },
-        { SD_GRID_UNIFORM, 10, { 14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, .93236, .62498, .36866, .02917 } },
+        { SD_GRID_KARRAS, 10, { 14.6146, 9.1029, 5.4784, 3.1686, 1.7494, .91408, .44692, .20140,
+                                .08191, .02917 } },
+        { SD_GRID_UNIFORM, 10, { 14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, .93236, .62498,
+                                 .36866, .02917 } },
         { SD_GRID_SGM_UNIFORM, 5, { 14.6146, 8.3072, 5.0924, 3.3251, 2.2797 } },
         { SD_GRID_SIMPLE, 3, { 14.6146, 8.3028, 5.0878 } },
         { SD_GRID_EXPONENTIAL, 3, { 14.6146, 7.3249, 3.6712 } },
     };
-    sd_schedule_config c = read_config(cJSON_GetObjectItem(cJSON_GetObjectItem(side, "configs"), "sd15"));
+    sd_schedule_config c = named_config("sd15");
     sd_train train;
     assert_int_equal(sd_train_create(&c, &train, NULL), BT_OK);
     for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
@@ -197,15 +204,15 @@ static void test_named_grids(void **state)
 static void test_all_grids_fall(void **state)
 {
     (void)state;
-    sd_schedule_config c = read_config(cJSON_GetObjectItem(cJSON_GetObjectItem(side, "configs"), "icons"));
+    sd_schedule_config c = named_config("icons");
     sd_train train;
     assert_int_equal(sd_train_create(&c, &train, NULL), BT_OK);
     for (int kind = 0; kind < SD_GRID_COUNT; kind++)
         for (int family = SD_DDIM; family <= SD_DPM; family++)
             for (int n = 1; n <= 1000; n = n * 3 + 1) {
                 sd_grid g;
-                assert_int_equal(sd_grid_create(&c, &train, (sd_family)family, (sd_grid_kind)kind, n,
-                                                &g, NULL), BT_OK);
+                assert_int_equal(sd_grid_create(&c, &train, (sd_family)family,
+                                                (sd_grid_kind)kind, n, &g, NULL), BT_OK);
                 for (int i = 0; i < n; i++) {
                     assert_true(g.t[i] >= 0 && g.t[i] <= 999);
                     assert_true(g.abar[i] >= 0 && g.abar[i] < 1 && g.next[i] > g.abar[i]);
@@ -213,8 +220,9 @@ static void test_all_grids_fall(void **state)
                 sd_grid_release(&g);
             }
     sd_grid g;
-    assert_int_equal(sd_grid_create(&c, &train, SD_EULER, SD_GRID_MODEL, 0, &g, NULL), BT_EINVAL);
-    assert_int_equal(sd_grid_create(&c, &train, SD_EULER, SD_GRID_MODEL, 1001, &g, NULL), BT_EINVAL);
+    for (int n = 0; n <= 1001; n += 1001)
+        assert_int_equal(sd_grid_create(&c, &train, SD_EULER, SD_GRID_MODEL, n, &g, NULL),
+                         BT_EINVAL);
     sd_train_release(&train);
     sd_schedule_release(&c);
 }
