@@ -96,6 +96,7 @@ typedef struct run_state {
     size_t n_prompt, n_reused;
     bt_llm_sampler sampler;
     bt_llm_stream stream;
+    size_t n_steps; /* tokens that were run one by one */
     const char *stop_reason;
     double prompt_s, decode_s;
 } run_state;
@@ -137,9 +138,11 @@ static bt_status decode(run_state *t)
     t->stop_reason = "length";
     for (int64_t made = 0; t->o->n_predict < 0 || made < t->o->n_predict; made++) {
         size_t done;
-        if (made > 0)
+        if (made > 0) {
             BT_TRY(bt_llm_step(t->session, &t->ids.data[t->ids.len - 1], 1, false, &done,
                                t->r->cancel, t->r->error));
+            t->n_steps++;
+        }
         int32_t id = pick(t);
         if (!t->o->ignore_eos && bt_llm_is_eog(&t->model->vocab, id)) {
             t->stop_reason = "eos";
@@ -166,7 +169,7 @@ static bt_status report(const run_state *t)
 {
     bt_status st;
     char reason[32];
-    double made = (double)(t->ids.len - t->n_prompt);
+    double made = (double)(t->ids.len - t->n_prompt), steps = (double)t->n_steps;
     double read = (double)(t->n_prompt - t->n_reused);
     snprintf(reason, sizeof reason, "\"%s\"", t->stop_reason);
     BT_TRY(bt_llm_report(t->r, "prompt_tokens", (double)t->n_prompt));
@@ -174,7 +177,7 @@ static bt_status report(const run_state *t)
     BT_TRY(bt_llm_report(t->r, "tokens", made));
     BT_TRY(t->r->report(t->r->host, "stop_reason", reason));
     BT_TRY(bt_llm_report(t->r, "prompt_tps", t->prompt_s > 0 ? read / t->prompt_s : 0));
-    return bt_llm_report(t->r, "decode_tps", t->decode_s > 0 ? made / t->decode_s : 0);
+    return bt_llm_report(t->r, "decode_tps", t->decode_s > 0 ? steps / t->decode_s : 0);
 fail:
     return st;
 }

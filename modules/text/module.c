@@ -224,6 +224,7 @@ static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estima
     int rows = (int)(ids.len < chunk ? ids.len : chunk);
     BT_TRY(bt_llm_plan_create(m, job->session.kv, rows, all, &p, err));
 
+    out->weights = 0;
     for (size_t i = 0; i < bt_store_count(m->store); i++)
         out->weights += bt_store_at(m->store, i)->bytes;
     out->arena = bt_plan_arena(p.plan);

@@ -118,12 +118,8 @@ bt_status bt_llm_stream_token(bt_llm_stream *s, int32_t id)
     return flush(s, id, s->stopped ? 0 : held(s));
 }
 
+/* A character that the last token left unfinished is no text. */
 bt_status bt_llm_stream_end(bt_llm_stream *s)
 {
-    if (!s->stopped) {
-        bt_utf8_end(&s->utf8, &s->text);
-        if (s->text.failed)
-            return bt_fail(s->run->error, BT_ENOMEM, "no memory for the text");
-    }
     return s->text.len > s->sent ? flush(s, -1, 0) : BT_OK;
 }

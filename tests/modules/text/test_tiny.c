@@ -78,6 +78,28 @@ static void test_golden(void **state)
     }
 }
 
+/* Biases, rotary halves and linear scaling: make_tiny_qwen2.py, beside this. */
+static void test_qwen2(void **state)
+{
+    (void)state;
+    host h;
+    size_t n, n_logits, done;
+    bt_store *g = golden_open(BT_SOURCE_DIR "/tests/modules/text/tiny_qwen2.safetensors");
+    int64_t *want = golden_ints(g, "ids", &n);
+    float *logits = golden_floats(g, "logits", &n_logits);
+    int32_t ids[64];
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)want[i];
+    host_init(&h, NULL, 1, BT_PREC_F32);
+    host_open(&h, BT_SOURCE_DIR "/tests/modules/text/tiny-qwen2.gguf");
+    assert_int_equal(bt_llm_step(&h.job->session, ids, n, true, &done, NULL, &h.error), BT_OK);
+    assert_int_equal(done, n);
+    assert_true(golden_max_abs(h.job->session.logits, logits, n_logits) < 2e-4);
+    host_close(&h);
+    free(want), free(logits);
+    bt_store_close(g);
+}
+
 /* ---- hostile copies ---- */
 
 static char *file, scratch[] = "/tmp/bt_tiny_XXXXXX";
@@ -316,7 +338,8 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_golden),   cmocka_unit_test(test_qwen2),
+        cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_runs),     cmocka_unit_test(test_estimate),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
