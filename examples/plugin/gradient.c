@@ -130,13 +130,14 @@ static bt_status draw(const bt_module_job *job, const bt_run *r, float white, ui
     st = bt_plan_create(g, &p, r->error);
     if (st != BT_OK) return st;
     bt_trace_attach(p, r->trace, "gradient");
-    float *in = bt_plan_data(p, x);
-    for (int64_t i = 0; i < h * w; i++) {
+    float *in = bt_plan_data(p, x); /* NULL: no memory */
+    if (!in) st = bt_fail(r->error, BT_ENOMEM, "out of memory");
+    for (int64_t i = 0; in && i < h * w; i++) {
         const int64_t at = o->direction ? i / w : i % w, last = (o->direction ? h : w) - 1;
         const float v = last ? (float)at / (float)last : 0.0f;
         in[3 * i] = in[3 * i + 1] = in[3 * i + 2] = o->invert ? 1.0f - v : v;
     }
-    st = bt_plan_run(p, r->cancel, r->error);
+    if (in) st = bt_plan_run(p, r->cancel, r->error);
     const float *out = bt_plan_data(p, y);
     for (int64_t i = 0; st == BT_OK && i < h * w * 3; i++)
         rgb[i] = (uint8_t)lrintf(out[i]);

@@ -92,15 +92,15 @@ static const bt_image *host_image_in(void *host, const char *name)
 
 /* ---- facts --------------------------------------------------------------- */
 
-/* A JSON value as plain text: strings lose their quotes. NULL: not JSON, or no
- * memory. */
-static char *plain_text(const char *json)
+/* A JSON value as plain text: strings lose their quotes. */
+static bt_status plain_text(const char *json, char **text)
 {
     cJSON *v = cJSON_Parse(json);
-    char *s = NULL;
-    if (v) s = bt_strdup(cJSON_IsString(v) ? cJSON_GetStringValue(v) : json);
+    *text = NULL;
+    if (!v) return BT_EINVAL;
+    *text = bt_strdup(cJSON_IsString(v) ? cJSON_GetStringValue(v) : json);
     cJSON_Delete(v);
-    return s;
+    return *text ? BT_OK : BT_ENOMEM;
 }
 
 /* Adds a fact, or replaces the one of that name. */
@@ -125,8 +125,9 @@ static bt_status set_fact(bt_job *j, bt_fact f)
 static bt_status host_report(void *host, const char *name, const char *json)
 {
     bt_job *j = host;
-    bt_fact f = { .text = plain_text(json) };
-    if (!f.text) return bt_fail(&j->error, BT_EINVAL, "a module reported no JSON as %s", name);
+    bt_fact f = { 0 };
+    const bt_status st = plain_text(json, &f.text);
+    if (st != BT_OK) return bt_fail(&j->error, st, "a module's report of %s is no JSON", name);
     bt_value *v = bt_job_value(j, name);
     if (v) {
         bt_release(v->used);

@@ -29,8 +29,9 @@ static bt_status check_module(const bt_module *m, const char *file, bt_error *er
         return bt_fail(err, BT_EUNSUPPORTED, "%s: an incomplete module", file);
     for (size_t i = 0; i < bt_options_count(m->options); i++) {
         bt_error why = { 0 };
-        if (bt_option_check(&m->options[i], m->options_size, &why) != BT_OK)
-            return bt_fail(err, BT_EUNSUPPORTED, "%s: %s", file, why.text);
+        st = bt_option_check(&m->options[i], m->options_size, &why);
+        if (st != BT_OK)
+            return bt_fail(err, st == BT_ENOMEM ? st : BT_EUNSUPPORTED, "%s: %s", file, why.text);
     }
     return BT_OK;
 }
