@@ -28,7 +28,8 @@ static bt_node *dds(bt_graph *g, const bt_voice *v, bt_node *x, const char *pref
         const bt_weight *w = bt_w(g, "%s.convs_sep.%d.weight", prefix, i);
         int k = w ? (int)bt_weight_dim(w, 2) : 1;
         int pad = (k - 1) / 2 * dilation;
-        bt_conv p = { .dilation = dilation, .left = pad, .right = pad, .groups = (int)bt_shape_of(x).c };
+        bt_conv p = { .dilation = dilation, .left = pad, .right = pad };
+        p.groups = (int)bt_shape_of(x).c;
         bt_node *y = bt_nn_conv1d(g, x, p, "%s.convs_sep.%d", prefix, i);
         y = gelu_norm(g, y, prefix, 1, i);
         y = bt_nn_linear(g, y, "%s.convs_1x1.%d", prefix, i);

@@ -29,8 +29,9 @@ bt_node *bt_vits_condition(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *
 
 static bt_node *norm(bt_graph *g, bt_node *x, int n, int layer)
 {
-    const bt_weight *gamma = bt_w(g, "enc_p.encoder.norm_layers_%d.%d.gamma", n, layer);
-    return bt_layer_norm(g, x, gamma, bt_w(g, "enc_p.encoder.norm_layers_%d.%d.beta", n, layer), EPS);
+    const char *fmt = "enc_p.encoder.norm_layers_%d.%d.%s";
+    const bt_weight *gamma = bt_w(g, fmt, n, layer, "gamma");
+    return bt_layer_norm(g, x, gamma, bt_w(g, fmt, n, layer, "beta"), EPS);
 }
 
 static bt_node *attention(bt_graph *g, const bt_voice *v, bt_node *x, int layer)

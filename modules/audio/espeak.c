@@ -41,7 +41,8 @@ struct bt_espeak {
  * own (a Ctrl-C at the terminal is for us). */
 static int spawn(const char *program, const char *voice, int fd, pid_t *pid)
 {
-    char *argv[] = { (char *)program, "-q", "-b", "1", "--ipa", "--sep=_", "-v", (char *)voice, NULL };
+    char *argv[] = { (char *)program, "-q", "-b",          "1", "--ipa",
+                     "--sep=_",       "-v", (char *)voice, NULL };
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
     sigset_t none, pipe;

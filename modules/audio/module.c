@@ -147,9 +147,9 @@ static bt_status end_sentence(sink *k)
     float peak = 0;
     for (size_t i = 0; i < k->n; i++)
         peak = fmaxf(peak, fabsf(k->held[i]));
-    bt_status st = k->n ? give_scaled(k, k->held, k->n, peak > 1e-8f ? k->volume / peak : 0) : BT_OK;
+    size_t n = k->n;
     k->n = 0;
-    return st;
+    return give_scaled(k, k->held, n, peak > 1e-8f ? k->volume / peak : 0);
 }
 
 static bt_status silence(sink *k, double seconds)
@@ -310,9 +310,8 @@ static bt_status speak_describe(void *model, bt_buf *json)
     double params = 0;
     for (size_t i = 0; i < bt_store_count(v->store); i++)
         params += (double)bt_tensor_count(bt_store_at(v->store, i));
-    bt_buf_printf(json, "{\"architecture\":\"vits\",\"parameters\":%.0f,\"sample_rate\":%d,", params,
-                  v->sample_rate);
-    bt_buf_puts(json, "\"language\":");
+    bt_buf_printf(json, "{\"architecture\":\"vits\",\"parameters\":%.0f,\"sample_rate\":%d,"
+                  "\"language\":", params, v->sample_rate);
     bt_buf_json(json, v->espeak_voice, strlen(v->espeak_voice));
     bt_buf_printf(json,
                   ",\"phonemes\":%d,\"hidden\":%d,\"layers\":%d,\"decoder\":\"%s\",\"hop\":%d,"
@@ -350,7 +349,8 @@ static void speak_job_close(bt_module_job *job)
 
 /* Without asking for phonemes: about two ids per letter and frame, in
  * sentences of some 100 letters. */
-static bt_status speak_estimate(bt_module_job *job, const void *opts, bt_estimate *out, bt_error *err)
+static bt_status speak_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
+                                bt_error *err)
 {
     const speak_options *o = opts;
     const bt_voice *v = job->voice;

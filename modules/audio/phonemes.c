@@ -15,7 +15,10 @@ enum {
     LONGEST = 2000, /* ...or anywhere */
 };
 
-static bt_status no_memory(bt_error *err) { return bt_fail(err, BT_ENOMEM, "no memory for phonemes"); }
+static bt_status no_memory(bt_error *err)
+{
+    return bt_fail(err, BT_ENOMEM, "no memory for phonemes");
+}
 
 void bt_utterances_free(bt_utterances *u)
 {
@@ -113,7 +116,8 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
     while (st == BT_OK && at < nfd.len) {
         int heard;
         bt_utterance *u = begin(out);
-        if (!u || out->phonemes.failed || !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &heard))
+        if (!u || out->phonemes.failed ||
+            !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &heard))
             st = BT_ENOMEM;
         else if (heard == 0)
             bt_release(out->v[--out->n].ids);

@@ -31,7 +31,10 @@ typedef struct work {
     int64_t t, f;
 } work;
 
-static bt_status no_memory(bt_error *err) { return bt_fail(err, BT_ENOMEM, "no memory for speech"); }
+static bt_status no_memory(bt_error *err)
+{
+    return bt_fail(err, BT_ENOMEM, "no memory for speech");
+}
 
 static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
 {

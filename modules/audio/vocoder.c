@@ -59,7 +59,8 @@ bt_node *bt_vits_vocoder(bt_graph *g, const bt_voice *v, bt_node *z, bt_node *sp
         x = bt_scale(g, sum, 1.0f / (float)v->n_kernels);
     }
     pad = filter(g, "dec.conv_post.weight") / 2;
-    x = bt_nn_conv1d(g, leaky(g, x, LAST_SLOPE), (bt_conv){ .left = pad, .right = pad }, "dec.conv_post");
+    x = bt_nn_conv1d(g, leaky(g, x, LAST_SLOPE), (bt_conv){ .left = pad, .right = pad },
+                     "dec.conv_post");
     if (x && bt_shape_of(x).c != 1)
         return bt_graph_fail(g, "dec.conv_post has more than one channel");
     return bt_act_of(g, x, BT_ACT_TANH, 0);

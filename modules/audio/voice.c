@@ -23,7 +23,10 @@ static bt_status bad(const bt_voice *v, bt_error *err, const char *what)
     return bt_fail(err, BT_EFORMAT, "%s: the voice's JSON: %s", bt_store_path(v->store), what);
 }
 
-static bt_status no_memory(bt_error *err) { return bt_fail(err, BT_ENOMEM, "no memory for the voice"); }
+static bt_status no_memory(bt_error *err)
+{
+    return bt_fail(err, BT_ENOMEM, "no memory for the voice");
+}
 
 /* ---- phonemes ---------------------------------------------------------- */
 

@@ -50,8 +50,8 @@ int main(int argc, char **argv)
         best = i && t < best ? t : best;
     }
     double seconds = (double)n / plans.voice->sample_rate;
-    fprintf(stderr, "%s, %d threads, %s: %.2f s of audio in %.3f s, %.4f per second\n", h.kernels.isa,
-            h.compute.threads, names[precision], seconds, best, best / seconds);
+    fprintf(stderr, "%s, %d threads, %s: %.2f s of audio in %.3f s, %.4f per second\n",
+            h.kernels.isa, h.compute.threads, names[precision], seconds, best, best / seconds);
     if (argc > 5 && bt_trace_create(&s.trace) == BT_OK) {
         bt_vits_speak(&plans, ids, 201, &s, NULL, &h.error);
         print_parts(s.trace);

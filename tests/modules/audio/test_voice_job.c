@@ -218,8 +218,8 @@ static void long_sentences_are_streamed(void **state)
     (void)state;
     host h;
     open_tiny(&h);
-    host_set(&h, "text", "the quick brown fox jumps over the lazy dog and then it goes home to sleep "
-                         "for the quick brown fox is tired of jumping over lazy dogs for ever and ever");
+    host_set(&h, "text", "the quick brown fox jumps over the lazy dog and then it goes home to "
+                         "sleep for the quick brown fox is tired of jumping over lazy dogs");
     host_run(&h);
     assert_true(h.calls > 1);
     host_close(&h);

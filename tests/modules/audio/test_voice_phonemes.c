@@ -155,14 +155,16 @@ static void ids_match_piper(void **state)
         same += ok;
         if (!ok) {
             char *want = joined(cJSON_GetObjectItem(s, "phonemes"));
-            print_message("\"%s\": %s instead of %s%s\n", line, u.phonemes.data ? u.phonemes.data : "",
-                          want, is_known(line) ? " (known)" : "");
+            print_message("\"%s\": %s instead of %s%s\n", line,
+                          u.phonemes.data ? u.phonemes.data : "", want,
+                          is_known(line) ? " (known)" : "");
             assert_true(is_known(line));
             bt_release(want);
         }
         bt_utterances_free(&u);
     }
-    print_message("%d of %d sentences have identical ids (%.1f %%)\n", same, total, 100.0 * same / total);
+    print_message("%d of %d sentences have identical ids (%.1f %%)\n", same, total,
+                  100.0 * same / total);
     assert_true(total >= 200 && same >= 0.95 * total);
     bt_espeak_close(e);
     cJSON_Delete(json);
@@ -185,7 +187,8 @@ static void other_languages_are_cut_alike(void **state)
         bt_espeak *e;
         bt_utterances u = { 0 };
         const char *line = cJSON_GetObjectItem(s, "text")->valuestring;
-        if (bt_espeak_open("espeak-ng", cJSON_GetObjectItem(s, "voice")->valuestring, &e, &h.error) != BT_OK ||
+        const char *voice = cJSON_GetObjectItem(s, "voice")->valuestring;
+        if (bt_espeak_open("espeak-ng", voice, &e, &h.error) != BT_OK ||
             bt_utter_text(h.model, e, line, NULL, &u, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         char *want = joined(cJSON_GetObjectItem(s, "phonemes"));
