@@ -122,7 +122,9 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     bt_job_set_callbacks(c->job, &all);
     c->progress.tty = isatty(STDERR_FILENO);
-    c->progress.on = !c->quiet && !(cb && cb->token && isatty(STDOUT_FILENO));
+    /* Where the text itself appears on a terminal, it is the progress. */
+    const bool shown = cb && cb->token && !c->json && !cli_get(c, "output");
+    c->progress.on = !c->quiet && !(shown && isatty(STDOUT_FILENO));
     int rc = EXIT_DONE;
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
         if (c->given[i].option) rc = cli_job_set(c, c->given[i].name, c->given[i].value);

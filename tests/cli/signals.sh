@@ -38,4 +38,6 @@ wait $pid
 [ $? = 130 ] || complain "chat"
 kill $keeper
 says out "wordword"
+
+python3 "$(dirname "$0")/terminal.py" "$build" echo.safetensors || complain "on a terminal"
 finish
