@@ -19,10 +19,10 @@ typedef struct model {
     sd_vae_config vae;
 } model;
 
-static void open_model(model *m, const char *path, const char *golden)
+static void open_model(model *m, const char *path, const char *golden, const char *isa)
 {
     bt_error err = { 0 };
-    bt_kernels_init(&m->kernels, bt_cpu_flags());
+    bt_kernels_init(&m->kernels, bt_cpu_flags() & (uint32_t)bt_cpu_cap(isa));
     m->compute = (bt_compute){ &m->kernels, 2, BT_PREC_F32 };
     m->golden = golden_open(golden);
     if (bt_store_open(path, &m->store, &err) || sd_clip_read(m->store, &m->clip, &err) ||
@@ -172,12 +172,16 @@ static void test_vae(model *m)
 static void test_tiny(void **state)
 {
     (void)state;
-    model m;
-    open_model(&m, BT_SOURCE_DIR "/tests/golden/tiny-sd", "tiny_sd_parts");
-    test_clip(&m);
-    test_unet(&m);
-    test_vae(&m);
-    close_model(&m);
+    static const char *const isas[] = { "scalar", "avx2", "auto" };
+    for (int i = 0; i < 3; i++) {
+        model m;
+        open_model(&m, BT_SOURCE_DIR "/tests/golden/tiny-sd", "tiny_sd_parts", isas[i]);
+        print_message("%s\n", m.kernels.isa);
+        test_clip(&m);
+        test_unet(&m);
+        test_vae(&m);
+        close_model(&m);
+    }
 }
 
 static void test_icons(void **state)
@@ -187,7 +191,7 @@ static void test_icons(void **state)
     const char *path = icons_path();
     if (!path)
         skip();
-    open_model(&m, path, "image_parts");
+    open_model(&m, path, "image_parts", "auto");
     test_clip(&m);
     test_unet(&m);
     test_vae(&m);
