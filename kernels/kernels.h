@@ -36,6 +36,7 @@ enum {
     BT_NR = 16,     /* weight rows (output columns) in a packed panel */
     BT_QA = 32,     /* activations in a block of the int8 compute type */
     BT_KEYS = 64,   /* keys in a block of attention */
+    BT_MAX_HEAD = 1024, /* channels of an attention head; autoencoders have 512 */
     BT_MAX_MR = 16, /* upper bounds of gemm_mr, gemm_np */
     BT_MAX_NP = 4,
 };
@@ -67,7 +68,7 @@ typedef struct bt_qa {
  * causal >= 0 only keys j <= causal + i. Keys are taken in blocks of BT_KEYS
  * at absolute multiples, in order, with a running maximum (online softmax), so
  * that row i's bytes depend on its own query and the keys it sees alone.
- * Every row sees at least one key. 1 <= d <= 256, any d.
+ * Every row sees at least one key. 1 <= d <= BT_MAX_HEAD, any d.
  * scratch: bt_kernels.attention_scratch(nq, d) bytes, 64-aligned. */
 typedef struct bt_attn {
     float *out;

@@ -200,6 +200,43 @@ static void test_concat(void **state)
     free(x), free(z);
 }
 
+/* One head over 512 channels, as autoencoders have. */
+static void test_wide_head(void **state)
+{
+    (void)state;
+    enum { N = 70, D = 512 };
+    for (int k = 0; k < N_ISA; k++) {
+        if (!have(isas[k]))
+            continue;
+        fixture f;
+        bt_error err = { 0 };
+        fixture_open(&f, isas[k], 2, BT_PREC_F32);
+        bt_node *x = bt_input(f.g, (bt_shape){ 1, 7, 10, D });
+        bt_node *y = bt_output(f.g, bt_attention(f.g, x, x, x, 1, 1, 0, 0));
+        assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_OK);
+        float *in = malloc(N * D * sizeof *in);
+        double *want = calloc(N * D, sizeof *want), p[N];
+        fill_noise(in, N * D, 5);
+        for (int i = 0; i < N; i++) {
+            double total = 0;
+            for (int j = 0; j < N; j++) {
+                double dot = 0;
+                for (int c = 0; c < D; c++)
+                    dot += (double)in[i * D + c] * (double)in[j * D + c];
+                total += p[j] = exp(dot / sqrt(D));
+            }
+            for (int j = 0; j < N; j++)
+                for (int c = 0; c < D; c++)
+                    want[i * D + c] += p[j] / total * (double)in[j * D + c];
+        }
+        memcpy(bt_plan_data(f.p, x), in, N * D * sizeof *in);
+        assert_int_equal(bt_plan_run(f.p, NULL, &err), BT_OK);
+        assert_true(relative_error(bt_plan_data(f.p, y), want, N * D) < 2e-6);
+        fixture_close(&f);
+        free(in), free(want);
+    }
+}
+
 static bt_node *too_many_groups(fixture *f, bt_node *x) { return group_norm(f, x, 3); }
 static bt_node *no_groups(fixture *f, bt_node *x) { return group_norm(f, x, 0); }
 
@@ -237,7 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_group_norm), cmocka_unit_test(test_group_norm_alone_or_not),
         cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_concat),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_wide_head),  cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

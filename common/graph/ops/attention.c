@@ -84,7 +84,7 @@ bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_hea
     if (!q || !k || !v)
         return NULL;
     bt_shape sq = q->shape, sk = k->shape, sv = v->shape;
-    if (n_head < 1 || n_kv < 1 || n_head % n_kv || sq.c % n_head || sq.c / n_head > 256)
+    if (n_head < 1 || n_kv < 1 || n_head % n_kv || sq.c % n_head || sq.c / n_head > BT_MAX_HEAD)
         return bt_graph_fail(g, "attention: %lld channels in %d heads over %d", (long long)sq.c,
                              n_head, n_kv);
     int64_t d = sq.c / n_head;
