@@ -12,6 +12,7 @@ enum {
     CHUNK = 256, /* input channels at a time: one expanded panel stays in L1 */
     TILE_ROWS = 128,
     TILE_PANELS = 4,
+    Q8_ROWS = 16, /* rows that the int8 kernels like to take together */
     CONVERT_ROWS = 16,
 };
 
@@ -64,7 +65,7 @@ static grid grid_of(const bt_node *n, const bt_kernels *k)
         g.groups = mm->stride < n->shape.w ? mm->stride : (int)n->shape.w;
         g.rows = n->shape.n * group_len(n, 0);
     }
-    int64_t mr = k->gemm_mr, most = TILE_ROWS / mr * mr;
+    int64_t mr = mm->compute == BT_MM_Q8 ? Q8_ROWS : k->gemm_mr, most = TILE_ROWS / mr * mr;
     g.row_tiles = (g.rows + most - 1) / most;
     g.tile_rows = ((g.rows + g.row_tiles - 1) / g.row_tiles + mr - 1) / mr * mr;
     g.row_tiles = (g.rows + g.tile_rows - 1) / g.tile_rows;
@@ -261,17 +262,11 @@ static void sums_float(const work *w)
 static void sums_q8(const work *w)
 {
     const bt_packed *pk = w->packed;
-    const int ldc = TILE_PANELS * BT_NR, mr = w->k->gemm_mr;
-    size_t step = pk->taps * pk->panel_bytes;
-    for (int p = 0; p < w->np; p += w->k->gemm_np) {
-        int np = w->np - p < w->k->gemm_np ? w->np - p : w->k->gemm_np;
-        for (int t = 0; t < w->taps; t++)
-            for (int i = 0; i < w->m; i += mr)
-                w->k->gemm_q8[pk->type](w->m - i < mr ? w->m - i : mr, np, pk->k / BT_QA,
-                                        (const bt_qa *const *)&w->s.rows[t * w->stride + i],
-                                        bt_panel(pk, w->p0 + p, w->tap[t]), step,
-                                        w->s.c + (size_t)i * ldc + p * BT_NR, ldc, t == 0);
-    }
+    for (int t = 0; t < w->taps; t++)
+        w->k->gemm_q8[pk->type](w->m, w->np, pk->k / BT_QA,
+                                (const bt_qa *const *)&w->s.rows[t * w->stride],
+                                bt_panel(pk, w->p0, w->tap[t]), pk->taps * pk->panel_bytes, w->s.c,
+                                TILE_PANELS * BT_NR, t == 0);
 }
 
 static void sums(const work *w)
@@ -357,9 +352,16 @@ const bt_op bt_op_matmul = {
     .prepare = mm_prepare,
 };
 
+/* Processors with AMX issue VDPBF16PS every second cycle: there f32 is faster
+ * (docs/performance.md), and bf16 is for the tiles. */
+static bool bf16_is_fast(const bt_kernels *k)
+{
+    return k->cpu & BT_CPU_AVX512BF16 && !(k->cpu & BT_CPU_AMX);
+}
+
 /* int8 wherever the weight is quantized, or when asked for; bf16 for float
- * weights on processors that multiply it, or when asked for; f32 where neither
- * fits or when asked for. */
+ * weights on processors that are fast at it, or when asked for; f32 where
+ * neither fits or when asked for. */
 static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels,
                    bt_precision p)
 {
@@ -373,8 +375,7 @@ static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t c
     if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
         mm->compute = BT_MM_Q8;
         mm->type = q;
-    } else if (k->gemm_bf16 && channels % 2 == 0 &&
-               (p == BT_PREC_BF16 || k->cpu & BT_CPU_AVX512BF16)) {
+    } else if (k->gemm_bf16 && channels % 2 == 0 && (p == BT_PREC_BF16 || bf16_is_fast(k))) {
         mm->compute = BT_MM_BF16;
         mm->type = t == BT_F32 ? BT_BF16 : t;
     }
