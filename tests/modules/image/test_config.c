@@ -189,8 +189,8 @@ static void test_infotext(void **state)
     t = sd_infotext(&i);
     assert_string_equal(t, "a red apple, on a table\nNegative prompt: green\nSteps: 20, Sampler: "
                         "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, "
-                        "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, Eta DDIM: 1, "
-                        "Version: bottega " BT_VERSION);
+                        "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, "
+                        "Eta DDIM: 1, Version: bottega " BT_VERSION);
     bt_release(t);
 }
 

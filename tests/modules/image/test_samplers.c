@@ -16,7 +16,7 @@ static sd_schedule_config read_config(const cJSON *json)
         temp_model((const char *const[]){ "scheduler/scheduler_config.json", text, NULL });
     bt_error err = { 0 };
     bt_store *s;
-    sd_schedule_config c;
+    sd_schedule_config c = { 0 };
 
     if (bt_store_open(path, &s, &err) != BT_OK || sd_schedule_read(s, &c, &err) != BT_OK)
         fail_msg("%s", err.text);
