@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 export BOTTEGA_DATA=${BOTTEGA_DATA:-$HOME/.local/share/bottega}
 
 expect 0 "$bottega" text -p "The capital of France is" -n 8 --temp 0 --json
-json out 'd["jobs"][0]["text"]' | grep -q Paris || complain "no Paris: $(cat out)"
+[[ $(json out 'd["jobs"][0]["text"]') = *Paris* ]] || complain "no Paris: $(cat out)"
 printf 'The quick brown fox jumps over the lazy dog.' >fox
 expect 0 "$bottega" perplexity -f fox --json
 [ "$(json out 'sorted(d), 1 < d["ppl"] < 200, d["tokens"]')" = "(['nll', 'ppl', 'tokens'], True, 10)" ] ||
@@ -26,4 +26,14 @@ cmp -s alone.png apple_2.png || complain "picture 2 of a batch is not the one of
 expect 0 "$bottega" speak "Hello from the workshop." -o hello.wav --seed 1
 [ "$(stat -c %s hello.wav)" -gt 20000 ] || complain "hello.wav is short"
 expect 0 "$bottega" speak -o hello.flac "Hello."
+
+# The same bytes for any number of threads.
+for t in 1 2 3; do
+    expect 0 "$bottega" text -p "Once upon a time" -n 12 --seed 3 -t $t -o text$t.txt
+    expect 0 "$bottega" image -p "a green tree" --seed 3 --steps 2 -t $t -o image$t.png
+    expect 0 "$bottega" speak "One, two, three." --seed 3 -t $t -o speech$t.wav
+done
+for f in text1.txt image1.png speech1.wav; do
+    for t in 2 3; do cmp $f ${f/1/$t} || complain "$t threads change $f"; done
+done
 finish
