@@ -20,8 +20,8 @@
  * a command line, a JSON job, a help page or a dialog needs to know of it.
  * Field types: BOOL, CHOICE: int (the choice's index); INT: int64_t; UINT64:
  * uint64_t; FLOAT: double; STRING: const char * (never NULL; may hold any
- * text) . A default of "" on a number means "unset": INT64_MIN or NAN, and the
- * module fills in the model's own value. */
+ * text). A default of "" on a number or choice means "unset": INT64_MIN,
+ * UINT64_MAX, NAN or -1, and the module fills in the model's own value. */
 typedef struct bt_option {
     const char *name, *short_name, *aliases;
     bt_option_type type;
