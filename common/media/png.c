@@ -221,37 +221,43 @@ static void decode(codec *c, bt_image *out)
     get_text(c);
 }
 
-bt_status bt_png_read(const char *path, bt_image *out, char **text, bt_error *err)
+bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out,
+                        char **text, bt_error *err)
 {
-    codec c = { .path = path, .verb = "cannot read", .err = err };
-    const size_t struct_size = out->struct_size;
-    *out = (bt_image){ .struct_size = struct_size };
+    codec c = { .path = name, .verb = "cannot read", .err = err, .map = { data, n } };
+    bt_image img = { .struct_size = out->struct_size };
     if (text) *text = NULL;
-    c.st = bt_map_open(path, &c.map, err);
-    if (c.st != BT_OK) return c.st;
-    if (c.map.size < 8 || png_sig_cmp(c.map.data, 0, 8) != 0) {
-        c.st = bt_fail(err, BT_EFORMAT, "cannot read %s: not a PNG file", path);
+    if (n < 8 || png_sig_cmp(data, 0, 8) != 0) {
+        c.st = bt_fail(err, BT_EFORMAT, "cannot read %s: not a PNG file", name);
     } else {
         c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
         c.info = c.png ? png_create_info_struct(c.png) : NULL;
         if (!c.info)
-            c.st = bt_fail(err, BT_ENOMEM, "out of memory for %s", path);
+            c.st = bt_fail(err, BT_ENOMEM, "out of memory for %s", name);
         else
-            decode(&c, out);
+            decode(&c, &img);
         png_destroy_read_struct(&c.png, &c.info, NULL);
     }
     bt_release(c.rows);
-    bt_map_close(&c.map);
-    if (c.st != BT_OK) {
-        bt_release(c.pixels);
-        bt_release(c.text);
-        *out = (bt_image){ .struct_size = struct_size };
-        return c.st;
-    }
-    out->pixels = c.pixels;
-    if (text)
+    const bool ok = c.st == BT_OK;
+    *out = ok ? img : (bt_image){ .struct_size = img.struct_size };
+    out->pixels = ok ? c.pixels : NULL;
+    if (!ok) bt_release(c.pixels);
+    if (ok && text)
         *text = c.text;
     else
         bt_release(c.text);
-    return BT_OK;
+    return c.st;
+}
+
+bt_status bt_png_read(const char *path, bt_image *out, char **text, bt_error *err)
+{
+    bt_map map;
+    *out = (bt_image){ .struct_size = out->struct_size };
+    if (text) *text = NULL;
+    bt_status st = bt_map_open(path, &map, err);
+    if (st != BT_OK) return st;
+    st = bt_png_decode(path, map.data, map.size, out, text, err);
+    bt_map_close(&map);
+    return st;
 }
