@@ -221,6 +221,20 @@ static void decode(codec *c, bt_image *out)
     get_text(c);
 }
 
+/* Whether every chunk lies inside the file: libpng reserves memory for a chunk's
+ * stated size before it reads. A file may go on behind its IEND. */
+static bool chunks_fit(const uint8_t *data, size_t n)
+{
+    for (size_t pos = 8; n - pos >= 12;) {
+        const uint8_t *p = data + pos;
+        const uint32_t size = (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+        if (size > n - pos - 12) return false;
+        if (memcmp(p + 4, "IEND", 4) == 0) return true;
+        pos += 12 + (size_t)size;
+    }
+    return false;
+}
+
 bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out,
                         char **text, bt_error *err)
 {
@@ -229,6 +243,8 @@ bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_imag
     if (text) *text = NULL;
     if (n < 8 || png_sig_cmp(data, 0, 8) != 0) {
         c.st = bt_fail(err, BT_EFORMAT, "cannot read %s: not a PNG file", name);
+    } else if (!chunks_fit(data, n)) {
+        c.st = bt_fail(err, BT_EFORMAT, "cannot read %s: the file ends too early", name);
     } else {
         c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
         c.info = c.png ? png_create_info_struct(c.png) : NULL;
