@@ -266,8 +266,10 @@ bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text,
     bt_utf8_clean(&clean, text, strlen(text));
     if (clean.failed)
         st = no_memory(err);
+    else if (clean.len == 0)
+        st = BT_OK;
     else if (v->is_text)
-        st = clean.len ? bt_utter_phonemes(v, clean.data, out, err) : BT_OK;
+        st = bt_utter_phonemes(v, clean.data, out, err);
     else
         st = phonemize(e, clean.data, clean.len, cancel, &s, err);
     for (size_t i = 0; i < s.n; i++) {

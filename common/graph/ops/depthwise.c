@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "graph/builder.h"
 #include "graph/ops.h"
 
 enum {
@@ -73,7 +74,8 @@ static const float *taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64
         bt_release(t);
     }
     if (!made) {
-        bt_graph_fail(g, "no memory for the filters of %s", bt_weight_tensor(w)->name);
+        if (g->error.status == BT_OK)
+            bt_fail(&g->error, BT_ENOMEM, "no memory for %s", name);
         return NULL;
     }
     return bt_weight_f32(g, made);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * Every allocation of opening a voice, speaking, and asking espeak-ng fails
+ * once (in builds with BT_FAULTS; elsewhere only the unbroken run is made).
+ */
+#include "audio/phonemes.h"
+#include "voice_host.h"
+
+static host h;
+
+/* Opens, speaks twice (new options, kept plans), closes; the first failure. */
+static bt_status speak(void)
+{
+    h.model = NULL;
+    h.job = NULL;
+    bt_status st = host_try_open(&h, BT_SOURCE_DIR "/tests/golden/tiny-vits-high.onnx");
+    if (st != BT_OK)
+        return st;
+    st = bt_module_vits.job_open(h.model, &h.job, &h.error);
+    for (int i = 0; st == BT_OK && i < 2; i++) {
+        host_set(&h, "normalize", i ? "1" : "0");
+        st = host_try_run(&h);
+    }
+    bt_module_vits.job_close(h.job);
+    bt_module_vits.close(h.model);
+    h.model = NULL;
+    h.job = NULL;
+    return st;
+}
+
+static bt_voice *joe;
+
+static bt_status ask(void)
+{
+    bt_espeak *e;
+    bt_utterances u = { 0 };
+    bt_status st = bt_espeak_open("espeak-ng", "en-us", &e, &h.error);
+    if (st != BT_OK)
+        return st;
+    st = bt_utter_text(joe, e, "One, two. [[x]] Three\xFF", NULL, &u, &h.error);
+    bt_utterances_free(&u);
+    bt_espeak_close(e);
+    return st;
+}
+
+static void all_fail_once(bt_status (*life)(void))
+{
+    assert_int_equal(life(), BT_OK);
+#ifdef BT_FAULTS
+    long n = 1;
+    for (;; n += 1 + n / 64) {
+        memset(&h.error, 0, sizeof h.error);
+        bt_fault_after(n);
+        bt_status st = life();
+        if (bt_fault_after(0) > 0) { /* needs fewer allocations */
+            assert_int_equal(st, BT_OK);
+            break;
+        }
+        if (st != BT_ENOMEM || !h.error.text[0])
+            fail_msg("allocation %ld: status %d, \"%s\"", n, st, h.error.text);
+    }
+    print_message("%ld allocations\n", n);
+#endif
+}
+
+static void speaking_survives(void **state)
+{
+    (void)state;
+    host_setup(&h, NULL, 1, BT_PREC_F32);
+    host_set(&h, "text", "hello\nagain");
+    all_fail_once(speak);
+    host_close(&h);
+}
+
+static void asking_survives(void **state)
+{
+    (void)state;
+    host_open(&h, JOE, NULL, 1, BT_PREC_F32);
+    joe = h.model;
+    all_fail_once(ask);
+    host_close(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(speaking_survives),
+        cmocka_unit_test(asking_survives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
