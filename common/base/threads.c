@@ -131,6 +131,14 @@ static inline void relax(void)
 #endif
 }
 
+void bt_spin(int turn)
+{
+    if (turn < SPINS)
+        relax();
+    else
+        sched_yield();
+}
+
 void bt_barrier_wait(bt_barrier *b)
 {
     const int round = atomic_load_explicit(&b->round, memory_order_acquire);
@@ -139,10 +147,6 @@ void bt_barrier_wait(bt_barrier *b)
         atomic_fetch_add_explicit(&b->round, 1, memory_order_release);
         return;
     }
-    for (int i = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; i++) {
-        if (i < SPINS)
-            relax();
-        else
-            sched_yield();
-    }
+    for (int i = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; i++)
+        bt_spin(i);
 }

@@ -16,6 +16,10 @@ double bt_cgroup_quota(const char *proc, const char *sys);
 /* Seconds of a monotonic clock. */
 double bt_now(void);
 
+/* Turn 0, 1, 2.. of a loop that waits for another thread: spins at first, then
+ * gives the processor away. Such waits must be short. */
+void bt_spin(int turn);
+
 typedef struct bt_barrier {
     atomic_int waiting;
     atomic_int round;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Runs a plan: one parallel region per run. Every step's work is cut into
- * tiles that threads claim; a light barrier stands between phases.
+ * tiles that threads claim; a phase begins when the one before is done.
  */
 #include "graph/plan.h"
 
@@ -48,7 +48,7 @@ void bt_plan_free(bt_plan *p)
     bt_release(p->steps);
     bt_release(p->arena);
     bt_release(p->scratch);
-    bt_release((void *)p->claims);
+    bt_release(p->phases);
     bt_release(p);
 }
 
@@ -76,13 +76,13 @@ static bt_status plan_memory(bt_plan *p)
         return BT_OK;
     p->arena = bt_alloc(p->arena_bytes);
     p->scratch = bt_alloc(p->scratch_bytes * p->compute->threads);
-    p->claims = bt_calloc(p->n_phases + 1, sizeof *p->claims);
-    if (!p->arena || !p->scratch || !p->claims) {
+    p->phases = bt_calloc(p->n_phases + 1, sizeof *p->phases);
+    if (!p->arena || !p->scratch || !p->phases) {
         bt_release(p->arena);
         bt_release(p->scratch);
-        bt_release((void *)p->claims);
+        bt_release(p->phases);
         p->arena = p->scratch = NULL;
-        p->claims = NULL;
+        p->phases = NULL;
         return BT_ENOMEM;
     }
     bt_plan_bind(p);
@@ -121,23 +121,38 @@ static bt_status prepare(bt_plan *p, bt_error *err)
 typedef struct team {
     bt_plan *p;
     const atomic_bool *cancel;
-    bt_barrier barrier;
 } team;
 
-/* Claims tiles of one phase until none are left. After a cancel the rest of
- * the plan is walked through without work, so that all barriers are met. */
-static void run_phase(team *t, const bt_node *n, const bt_exec *x, int phase, atomic_llong *claim)
+static bool cancelled(const team *t)
 {
-    int64_t tiles = n->op->tiles(n, x, phase);
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(claim, 1, memory_order_relaxed);
-        if (i >= tiles || (t->cancel && atomic_load_explicit(t->cancel, memory_order_relaxed)))
-            return;
+    return t->cancel && atomic_load_explicit(t->cancel, memory_order_relaxed);
+}
+
+/* Claims tiles of one phase until none are left, then waits for those that
+ * others still work on. Nobody waits for a thread as such: one that the system
+ * has put aside finds the phases done when it comes back. After a cancel the
+ * rest of the plan is walked through without work. */
+static void run_phase(const team *t, const bt_node *n, const bt_exec *x, int phase, bt_phase *ph)
+{
+    const int64_t tiles = n->op->tiles(n, x, phase);
+    int64_t mine = 0;
+    while (!cancelled(t)) {
+        int64_t i = atomic_fetch_add_explicit(&ph->claimed, 1, memory_order_relaxed);
+        if (i >= tiles)
+            break;
         n->op->run(n, x, phase, i);
+        mine++;
+    }
+    if (mine)
+        atomic_fetch_add_explicit(&ph->done, mine, memory_order_acq_rel);
+    for (int i = 0; atomic_load_explicit(&ph->done, memory_order_acquire) < tiles; i++) {
+        if (cancelled(t))
+            return;
+        bt_spin(i);
     }
 }
 
-static void run_thread(team *t, int thread, int n_threads)
+static void run_thread(const team *t, int thread)
 {
     bt_plan *p = t->p;
     bt_exec x = {
@@ -146,15 +161,13 @@ static void run_thread(team *t, int thread, int n_threads)
         .scratch = p->scratch + p->scratch_bytes * thread,
     };
     bt_trace *trace = thread == 0 ? p->trace : NULL;
-    int claim = 0;
+    bt_phase *ph = p->phases;
     for (int i = 0; i < p->n_steps; i++) {
         const bt_node *n = p->steps[i];
         double begin = trace ? bt_now() : 0;
         x.shared = p->arena + n->shared_offset;
         for (int phase = 0; phase < bt_op_phases(n->op); phase++) {
-            run_phase(t, n, &x, phase, &p->claims[claim++]);
-            if (n_threads > 1)
-                bt_barrier_wait(&t->barrier);
+            run_phase(t, n, &x, phase, ph++);
         }
         if (trace)
             bt_trace_step(trace, p->trace_name, n, begin, bt_now());
@@ -166,18 +179,16 @@ bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err)
     bt_status st = prepare(p, err);
     if (st != BT_OK)
         return st;
-    for (int i = 0; i < p->n_phases; i++)
-        atomic_store_explicit(&p->claims[i], 0, memory_order_relaxed);
-    team t = { .p = p, .cancel = cancel };
+    for (int i = 0; i < p->n_phases; i++) {
+        atomic_store_explicit(&p->phases[i].claimed, 0, memory_order_relaxed);
+        atomic_store_explicit(&p->phases[i].done, 0, memory_order_relaxed);
+    }
+    const team t = { .p = p, .cancel = cancel };
     if (p->compute->threads == 1) {
-        run_thread(&t, 0, 1);
+        run_thread(&t, 0);
     } else {
 #pragma omp parallel num_threads(p->compute->threads)
-        {
-#pragma omp single
-            bt_barrier_init(&t.barrier, omp_get_num_threads());
-            run_thread(&t, omp_get_thread_num(), omp_get_num_threads());
-        }
+        run_thread(&t, omp_get_thread_num());
     }
     if (cancel && atomic_load(cancel))
         return bt_fail(err, BT_ECANCELLED, "cancelled");

@@ -7,6 +7,11 @@
 #include "base/threads.h"
 #include "graph/builder.h"
 
+/* How far the tiles of one phase of one step are. */
+typedef struct bt_phase {
+    atomic_llong claimed, done;
+} bt_phase;
+
 struct bt_plan {
     bt_graph *g; /* owns the nodes */
     const bt_compute *compute;
@@ -18,7 +23,7 @@ struct bt_plan {
     size_t arena_bytes;
     uint8_t *scratch; /* scratch_bytes for every thread */
     size_t scratch_bytes;
-    atomic_llong *claims; /* next tile of every phase */
+    bt_phase *phases; /* n_phases */
     int64_t params[BT_PARAM_COUNT];
     bt_trace *trace;
     const char *trace_name;
