@@ -120,6 +120,7 @@ typedef struct bt_llm_sampler {
     bt_llm_sampling p;
     uint64_t state; /* of bt_uniform: the seed */
     int n_vocab;
+    float *x;            /* [n_vocab]: logits after the penalty */
     bt_llm_candidate *c; /* [n_vocab] */
 } bt_llm_sampler;
 

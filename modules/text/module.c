@@ -37,7 +37,7 @@ static const bt_option options[] = {
       "end before this string; or a JSON array of strings" },
     { "ignore_eos", NULL, NULL, BT_OPT_BOOL, OFF(ignore_eos), "0", 0, 1, NULL, NULL,
       "never let the model end the text itself" },
-    { "ctx_size", "c", NULL, BT_OPT_INT, OFF(ctx_size), "0", 0, 1 << 24, NULL, "tokens",
+    { "ctx_size", "c", NULL, BT_OPT_INT, OFF(ctx_size), "0", 0, 1e6, NULL, "tokens",
       "context; 0: the model's own" },
     { "special", NULL, NULL, BT_OPT_BOOL, OFF(special), "1", 0, 1, NULL, NULL,
       "read special tokens in the prompt as such" },
