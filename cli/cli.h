@@ -38,8 +38,8 @@ typedef struct cli cli;
 
 typedef struct cli_command {
     const char *name, *usage, *summary;
-    bt_kind kind;          /* of its model; 0: any, or none */
-    bool options;          /* the options of the kind's modules are flags */
+    bt_kind kind; /* of its model; 0: any, or none */
+    bool options; /* the options of the kind's modules are flags */
     unsigned groups;
     const cli_flag *flags; /* its own; ends with a zeroed entry */
     int (*run)(cli *c);
@@ -82,7 +82,7 @@ int cli_exit_of(bt_status st); /* of a failure whose cause is a model or an inpu
 
 /* ---- flags.c ---- */
 extern const cli_flag cli_common[];
-int cli_parse(cli *c, int argc, char **argv); /* EXIT_DONE, or the exit status */
+int cli_parse(cli *c, int argc, char **argv);        /* EXIT_DONE, or the exit status */
 const char *cli_get(const cli *c, const char *name); /* the last value given, or NULL */
 bool cli_has(const cli *c, const char *name);
 bool cli_option_given(const cli *c, const char *name);
@@ -101,13 +101,13 @@ char *cli_data_dir(void); /* where models are put; free */
 /* ---- io.c ---- */
 void *cli_alloc(size_t n); /* never NULL: ends the program */
 char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-char *cli_json(const char *s);                /* quoted; free */
-void cli_join(char **list, const char *item); /* appends, with a comma between */
-char *cli_read(const char *path);             /* "-": stdin; NULL after a message */
+char *cli_json(const char *s);                      /* quoted; free */
+void cli_join(char **list, const char *item);       /* appends, with a comma between */
+char *cli_read(const char *path);                   /* "-": stdin; NULL after a message */
 char **cli_read_lines(const char *path, size_t *n); /* without blanks and #comments */
 /* The words of the command line, -f FILE, or stdin; *text: free. */
 int cli_input(cli *c, char **text);
-bool cli_name_ok(const char *pattern);              /* at most one %d, %3d, %03d; %% */
+bool cli_name_ok(const char *pattern);                 /* at most one %d, %3d, %03d; %% */
 char *cli_name(const char *pattern, int i, bool many); /* "_%03d" is put in if `many` need it */
 bool cli_exists(const char *path);
 int cli_write(const char *path, const char *data); /* whole or not at all */
@@ -128,9 +128,9 @@ int cli_model_open(cli *c);
 /* A job with the options given and these callbacks' samples and token. */
 int cli_job_open(cli *c, const bt_callbacks *cb);
 int cli_job_set(cli *c, const char *name, const char *value);
-int cli_run(cli *c);      /* runs the job, reports failures, keeps its report */
-int cli_dry_run(cli *c);  /* prints what the run would need */
-int cli_finish(cli *c);   /* the profile; and the JSON object of --json */
+int cli_run(cli *c);     /* runs the job, reports failures, keeps its report */
+int cli_dry_run(cli *c); /* prints what the run would need */
+int cli_finish(cli *c);  /* the profile; and the JSON object of --json */
 void cli_close(cli *c);
 
 #endif

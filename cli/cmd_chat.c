@@ -14,7 +14,8 @@ static int on_token(void *user, int32_t id, const char *text, size_t len)
 {
     const cli *c = user;
     (void)id;
-    if (c->json) return cli_stop;
+    if (c->json)
+        return cli_stop;
     fwrite(text, 1, len, stdout);
     return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
 }
@@ -47,11 +48,14 @@ static char *ask(bool tty)
             line[strcspn(line, "\r\n")] = 0;
             return line;
         }
-        if (errno != EINTR) break;
+        if (errno != EINTR)
+            break;
         clearerr(stdin);
         interrupts++;
-        if (interrupts < 2 && tty) puts("\n(Ctrl-C again, Ctrl-D or /exit leaves)");
-        if (!tty) break;
+        if (interrupts < 2 && tty)
+            puts("\n(Ctrl-C again, Ctrl-D or /exit leaves)");
+        if (!tty)
+            break;
     }
     free(line);
     return NULL;
@@ -61,21 +65,27 @@ static char *ask(bool tty)
 static int reply(cli *c, const char *line)
 {
     int rc = cli_job_set(c, "prompt", line);
-    if (rc != EXIT_DONE) return rc;
+    if (rc != EXIT_DONE)
+        return rc;
     const bool tty = isatty(STDIN_FILENO);
     rc = cli_run(c);
-    if (rc == EXIT_CANCELLED && tty) rc = EXIT_DONE;
-    if (rc == EXIT_DONE && !c->json) puts("");
+    if (rc == EXIT_CANCELLED && tty)
+        rc = EXIT_DONE;
+    if (rc == EXIT_DONE && !c->json)
+        puts("");
     return rc == EXIT_DONE ? cli_flush() : rc;
 }
 
 static int run(cli *c)
 {
     const bool tty = isatty(STDIN_FILENO);
-    if (c->n_args > 0) return cli_fail(EXIT_USAGE, "chat reads from the terminal; see --system");
+    if (c->n_args > 0)
+        return cli_fail(EXIT_USAGE, "chat reads from the terminal; see --system");
     int rc = cli_model_open(c);
-    if (rc == EXIT_DONE) rc = start(c);
-    if (rc == EXIT_DONE && cli_has(c, "dry-run")) return cli_dry_run(c);
+    if (rc == EXIT_DONE)
+        rc = start(c);
+    if (rc == EXIT_DONE && cli_has(c, "dry-run"))
+        return cli_dry_run(c);
     if (rc == EXIT_DONE && tty)
         cli_note(c, "%s: /exit leaves, /reset starts anew, Ctrl-C stops a reply", c->model_path);
     char *line;
@@ -86,9 +96,11 @@ static int run(cli *c)
         else if (!leave && *line)
             rc = reply(c, line);
         free(line);
-        if (leave) break;
+        if (leave)
+            break;
     }
-    if (rc == EXIT_DONE && !tty && cli_stop) return cli_fail(EXIT_CANCELLED, "cancelled");
+    if (rc == EXIT_DONE && !tty && cli_stop)
+        return cli_fail(EXIT_CANCELLED, "cancelled");
     return rc == EXIT_DONE ? cli_finish(c) : rc;
 }
 

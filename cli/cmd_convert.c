@@ -6,10 +6,9 @@
 
 #include "cli.h"
 
-static const cli_flag flags[] = {
-    { "type", NULL, "outtype", "TYPE", NULL, "f32, f16, bf16, q8_0, q4_0, ... (default q8_0)", 0 },
-    { 0 }
-};
+static const cli_flag flags[] = { { "type", NULL, "outtype", "TYPE", NULL,
+                                    "f32, f16, bf16, q8_0, q4_0, ... (default q8_0)", 0 },
+                                  { 0 } };
 
 typedef struct totals {
     cli *c;
@@ -26,10 +25,10 @@ static int on_tensor(void *user, const char *name, const char *from, const char 
     t->out += bytes_out;
     if (t->c->json) {
         char *quoted = cli_json(name);
-        char *item = cli_text("{\"name\":%s,\"from\":\"%s\",\"to\":\"%s\",\"bytes_in\":%llu,"
-                              "\"bytes_out\":%llu}",
-                              quoted, from, to, (unsigned long long)bytes_in,
-                              (unsigned long long)bytes_out);
+        char *item =
+            cli_text("{\"name\":%s,\"from\":\"%s\",\"to\":\"%s\",\"bytes_in\":%llu,"
+                     "\"bytes_out\":%llu}",
+                     quoted, from, to, (unsigned long long)bytes_in, (unsigned long long)bytes_out);
         cli_join(&t->list, item);
         free(item);
         free(quoted);
@@ -60,15 +59,18 @@ static int run(cli *c)
 {
     const char *type = cli_get(c, "type") ? cli_get(c, "type") : "q8_0";
     totals t = { .c = c };
-    if (c->n_args != 2) return cli_fail(EXIT_USAGE, "convert needs an input and an output");
+    if (c->n_args != 2)
+        return cli_fail(EXIT_USAGE, "convert needs an input and an output");
     const bt_status st = bt_convert(c->engine, c->args[0], c->args[1], type, on_tensor, &t);
     if (ferror(stdout)) {
         free(t.list);
         return cli_flush();
     }
-    if (st == BT_OK) print_totals(c, &t, type);
+    if (st == BT_OK)
+        print_totals(c, &t, type);
     free(t.list);
-    if (st == BT_OK) return EXIT_DONE;
+    if (st == BT_OK)
+        return EXIT_DONE;
     return cli_fail(st == BT_EINVAL ? EXIT_USAGE : cli_exit_of(st), "%s",
                     bt_engine_message(c->engine));
 }

@@ -30,7 +30,8 @@ static char *find_program(const char *name)
         char *full = cli_text("%.*s/%s", n, p, name);
         char *quoted = access(full, X_OK) == 0 ? cli_json(full) : NULL;
         free(full);
-        if (quoted) return quoted;
+        if (quoted)
+            return quoted;
         p += n + (p[n] == ':');
     }
     return cli_text("null");
@@ -39,7 +40,8 @@ static char *find_program(const char *name)
 static int run(cli *c)
 {
     char *engine, *models = NULL;
-    if (c->n_args > 0) return cli_fail(EXIT_USAGE, "doctor takes no arguments");
+    if (c->n_args > 0)
+        return cli_fail(EXIT_USAGE, "doctor takes no arguments");
     if (bt_engine_describe(c->engine, &engine) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_each_model(add_model, &models);

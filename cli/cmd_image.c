@@ -9,8 +9,8 @@
 static const cli_flag flags[] = {
     { "output", "o", NULL, "FILE", NULL,
       "PNG file; a %03d in it is the picture's number (default out.png)", 0 },
-    { "prompts-file", NULL, NULL, "FILE", NULL,
-      "one prompt per line; the model is loaded once", 0 },
+    { "prompts-file", NULL, NULL, "FILE", NULL, "one prompt per line; the model is loaded once",
+      0 },
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "init", "i", "init-img,init-image", "FILE", NULL, "PNG to start from", 0 },
     { "mask", NULL, NULL, "FILE", NULL, "PNG that is white where the picture may change", 0 },
@@ -28,7 +28,8 @@ static int set_picture(cli *c, const char *name)
 {
     const char *path = cli_get(c, name);
     bt_image img = { .struct_size = sizeof img };
-    if (!path) return EXIT_DONE;
+    if (!path)
+        return EXIT_DONE;
     if (bt_image_load(c->engine, path, &img, NULL) != BT_OK)
         return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
     const bt_status st = bt_job_set_image(c->job, name, &img);
@@ -40,8 +41,10 @@ static int save(cli *c, size_t i, const char *path)
 {
     bt_image img = { .struct_size = sizeof img };
     bt_status st = bt_job_image(c->job, i, &img);
-    if (st == BT_OK) st = bt_image_save(c->engine, path, &img, bt_job_text(c->job, i));
-    if (st != BT_OK) return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
+    if (st == BT_OK)
+        st = bt_image_save(c->engine, path, &img, bt_job_text(c->job, i));
+    if (st != BT_OK)
+        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_note(c, "%s: %d x %d", path, img.width, img.height);
     char *quoted = cli_json(path);
     cli_join(&c->files, quoted);
@@ -81,11 +84,14 @@ static int make_all(cli *c, char **prompts, size_t n)
     int rc = EXIT_DONE;
     for (size_t i = 0; i < n && rc == EXIT_DONE; i++) {
         const int first = 1 + (int)i * each;
-        if (cli_has(c, "skip-existing") && all_there(pattern, first, each, many)) continue;
+        if (cli_has(c, "skip-existing") && all_there(pattern, first, each, many))
+            continue;
         if (n > 1)
             snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, n);
-        if (prompts) rc = cli_job_set(c, "prompt", prompts[i]);
-        if (rc == EXIT_DONE) rc = make(c, pattern, first, many);
+        if (prompts)
+            rc = cli_job_set(c, "prompt", prompts[i]);
+        if (rc == EXIT_DONE)
+            rc = make(c, pattern, first, many);
     }
     return rc;
 }
@@ -107,18 +113,25 @@ static int run(cli *c)
     size_t n = 1;
     char **prompts = NULL;
     int rc = check(c);
-    if (rc != EXIT_DONE) return rc;
+    if (rc != EXIT_DONE)
+        return rc;
     const char *file = cli_get(c, "prompts-file");
-    if (file && !(prompts = cli_read_lines(file, &n))) return EXIT_INPUT;
+    if (file && !(prompts = cli_read_lines(file, &n)))
+        return EXIT_INPUT;
     if (!file && c->n_args > 0) {
         prompts = cli_alloc(sizeof *prompts);
         rc = cli_input(c, &prompts[0]);
     }
-    if (rc == EXIT_DONE) rc = cli_model_open(c);
-    if (rc == EXIT_DONE) rc = cli_job_open(c, NULL);
-    if (rc == EXIT_DONE) rc = set_picture(c, "init");
-    if (rc == EXIT_DONE) rc = set_picture(c, "mask");
-    if (rc == EXIT_DONE && prompts && n > 0) rc = cli_job_set(c, "prompt", prompts[0]);
+    if (rc == EXIT_DONE)
+        rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = cli_job_open(c, NULL);
+    if (rc == EXIT_DONE)
+        rc = set_picture(c, "init");
+    if (rc == EXIT_DONE)
+        rc = set_picture(c, "mask");
+    if (rc == EXIT_DONE && prompts && n > 0)
+        rc = cli_job_set(c, "prompt", prompts[0]);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         rc = cli_dry_run(c);
     else if (rc == EXIT_DONE && (rc = make_all(c, prompts, n)) == EXIT_DONE)

@@ -8,9 +8,11 @@
 static int run(cli *c)
 {
     char *file = NULL, *model = NULL;
-    if (c->n_args != 1) return cli_fail(EXIT_USAGE, "info needs one file or folder");
+    if (c->n_args != 1)
+        return cli_fail(EXIT_USAGE, "info needs one file or folder");
     char *path = cli_find_model(c->args[0], 0);
-    if (!path) return EXIT_INPUT;
+    if (!path)
+        return EXIT_INPUT;
     const bt_status st = bt_file_describe(c->engine, path, &file);
     int rc = EXIT_DONE;
     if (st != BT_OK)
@@ -20,10 +22,10 @@ static int run(cli *c)
     else if (bt_model_open(c->engine, path, &c->model) == BT_OK)
         bt_model_describe(c->model, &model);
     if (file) {
-        char *kind = c->model ? cli_text("\"%s\"", bt_kind_name(bt_model_kind(c->model)))
-                              : cli_text("null");
-        char *json = cli_text("{\"kind\":%s,\"model\":%s,\"file\":%s}", kind,
-                              model ? model : "null", file);
+        char *kind =
+            c->model ? cli_text("\"%s\"", bt_kind_name(bt_model_kind(c->model))) : cli_text("null");
+        char *json =
+            cli_text("{\"kind\":%s,\"model\":%s,\"file\":%s}", kind, model ? model : "null", file);
         if (c->json)
             puts(json);
         else

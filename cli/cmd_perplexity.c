@@ -6,8 +6,7 @@
 #include "cli.h"
 
 static const cli_flag flags[] = {
-    { "file", "f", NULL, "FILE", NULL, "the text; -: standard input", 0 },
-    { 0 }
+    { "file", "f", NULL, "FILE", NULL, "the text; -: standard input", 0 }, { 0 }
 };
 
 static int print(const cli *c)
@@ -25,17 +24,23 @@ static int run(cli *c)
 {
     char *text;
     int rc = cli_input(c, &text);
-    if (rc == EXIT_DONE) rc = cli_model_open(c);
-    if (rc == EXIT_DONE) rc = cli_job_open(c, NULL);
-    if (rc == EXIT_DONE) rc = cli_job_set(c, "task", "score");
-    if (rc == EXIT_DONE) rc = cli_job_set(c, "special", "false");
-    if (rc == EXIT_DONE) rc = cli_job_set(c, "prompt", text);
+    if (rc == EXIT_DONE)
+        rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = cli_job_open(c, NULL);
+    if (rc == EXIT_DONE)
+        rc = cli_job_set(c, "task", "score");
+    if (rc == EXIT_DONE)
+        rc = cli_job_set(c, "special", "false");
+    if (rc == EXIT_DONE)
+        rc = cli_job_set(c, "prompt", text);
     if (rc == EXIT_DONE && cli_has(c, "dry-run")) {
         rc = cli_dry_run(c);
     } else if (rc == EXIT_DONE && (rc = cli_run(c)) == EXIT_DONE) {
         rc = print(c);
         c->json = false; /* printed */
-        if (rc == EXIT_DONE) rc = cli_finish(c);
+        if (rc == EXIT_DONE)
+            rc = cli_finish(c);
     }
     free(text);
     return rc;

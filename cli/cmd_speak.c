@@ -56,9 +56,12 @@ static int save(cli *c, const char *path)
 static int say(cli *c, const char *text, const char *path)
 {
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;
-    if (rc == EXIT_DONE && cli_has(c, "dry-run")) return cli_dry_run(c);
-    if (rc == EXIT_DONE) rc = cli_run(c);
-    if (cli_has(c, "raw")) return rc == EXIT_DONE ? cli_flush() : rc;
+    if (rc == EXIT_DONE && cli_has(c, "dry-run"))
+        return cli_dry_run(c);
+    if (rc == EXIT_DONE)
+        rc = cli_run(c);
+    if (cli_has(c, "raw"))
+        return rc == EXIT_DONE ? cli_flush() : rc;
     return rc == EXIT_DONE ? save(c, path) : rc;
 }
 
@@ -67,7 +70,8 @@ static int say_lines(cli *c, const char *pattern)
     size_t n;
     int rc = EXIT_DONE;
     char **lines = cli_read_lines(cli_get(c, "prompts-file"), &n);
-    if (!lines) return EXIT_INPUT;
+    if (!lines)
+        return EXIT_INPUT;
     for (size_t i = 0; i < n; i++) {
         char *path = cli_name(pattern, (int)i + 1, true);
         snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, n);
@@ -100,13 +104,19 @@ static int run(cli *c)
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     char *text = NULL;
     int rc = check(c, out);
-    if (rc != EXIT_DONE) return rc;
-    if (!cli_get(c, "prompts-file") && (!given || c->n_args > 0)) rc = cli_input(c, &text);
-    if (rc == EXIT_DONE) rc = cli_model_open(c);
-    if (rc == EXIT_DONE) rc = cli_job_open(c, cli_has(c, "raw") ? &cb : NULL);
+    if (rc != EXIT_DONE)
+        return rc;
+    if (!cli_get(c, "prompts-file") && (!given || c->n_args > 0))
+        rc = cli_input(c, &text);
+    if (rc == EXIT_DONE)
+        rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = cli_job_open(c, cli_has(c, "raw") ? &cb : NULL);
     char *path = cli_name(out, 1, false);
-    if (rc == EXIT_DONE) rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path);
-    if (rc == EXIT_DONE && !cli_has(c, "dry-run")) rc = cli_finish(c);
+    if (rc == EXIT_DONE)
+        rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path);
+    if (rc == EXIT_DONE && !cli_has(c, "dry-run"))
+        rc = cli_finish(c);
     free(path);
     free(text);
     return rc;

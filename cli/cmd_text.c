@@ -16,7 +16,8 @@ static int on_token(void *user, int32_t id, const char *text, size_t len)
 {
     const cli *c = user;
     (void)id;
-    if (c->json || cli_get(c, "output")) return cli_stop;
+    if (c->json || cli_get(c, "output"))
+        return cli_stop;
     fwrite(text, 1, len, stdout);
     return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
 }
@@ -29,12 +30,15 @@ static int deliver(cli *c)
     if (out) {
         const int rc = cli_write(out, text);
         char *quoted = cli_json(out);
-        if (rc == EXIT_DONE) cli_join(&c->files, quoted);
-        if (rc == EXIT_DONE) cli_note(c, "%s: %zu bytes", out, n);
+        if (rc == EXIT_DONE)
+            cli_join(&c->files, quoted);
+        if (rc == EXIT_DONE)
+            cli_note(c, "%s: %zu bytes", out, n);
         free(quoted);
         return rc;
     }
-    if (!c->json && (n == 0 || text[n - 1] != '\n')) putchar('\n');
+    if (!c->json && (n == 0 || text[n - 1] != '\n'))
+        putchar('\n');
     return cli_flush();
 }
 
@@ -43,15 +47,20 @@ static int run(cli *c)
     const bt_callbacks cb = { .token = on_token };
     char *prompt = NULL;
     int rc = cli_option_given(c, "prompt") ? EXIT_DONE : cli_input(c, &prompt);
-    if (rc == EXIT_DONE) rc = cli_model_open(c);
-    if (rc == EXIT_DONE) rc = cli_job_open(c, &cb);
-    if (rc == EXIT_DONE && prompt) rc = cli_job_set(c, "prompt", prompt);
+    if (rc == EXIT_DONE)
+        rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = cli_job_open(c, &cb);
+    if (rc == EXIT_DONE && prompt)
+        rc = cli_job_set(c, "prompt", prompt);
     if (rc == EXIT_DONE && cli_has(c, "dry-run")) {
         rc = cli_dry_run(c);
     } else if (rc == EXIT_DONE) {
         rc = cli_run(c);
-        if (rc == EXIT_DONE) rc = deliver(c);
-        if (rc == EXIT_DONE) rc = cli_finish(c);
+        if (rc == EXIT_DONE)
+            rc = deliver(c);
+        if (rc == EXIT_DONE)
+            rc = cli_finish(c);
     }
     free(prompt);
     return rc;

@@ -15,10 +15,12 @@ static const cli_flag flags[] = {
 /* The ids, and the pieces as JSON strings, comma-separated each. */
 static int print(cli *c, const int32_t *ids, size_t n)
 {
-    if (c->json) printf("{\"count\":%zu,\"tokens\":[", n);
+    if (c->json)
+        printf("{\"count\":%zu,\"tokens\":[", n);
     for (size_t i = 0; c->json && i < n; i++)
         printf("%s%d", i ? "," : "", ids[i]);
-    if (c->json) printf("],\"pieces\":[");
+    if (c->json)
+        printf("],\"pieces\":[");
     for (size_t i = 0; i < n; i++) {
         char *piece = NULL;
         if (bt_detokenize(c->model, &ids[i], 1, &piece, NULL) != BT_OK)
@@ -31,7 +33,8 @@ static int print(cli *c, const int32_t *ids, size_t n)
         free(quoted);
         bt_free(piece);
     }
-    if (c->json) puts("]}");
+    if (c->json)
+        puts("]}");
     return EXIT_DONE;
 }
 
@@ -41,7 +44,8 @@ static int run(cli *c)
     size_t n;
     char *text;
     int rc = cli_input(c, &text);
-    if (rc == EXIT_DONE) rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = cli_model_open(c);
     if (rc == EXIT_DONE) {
         const bt_status st =
             bt_tokenize(c->model, text, strlen(text), cli_has(c, "special"), &ids, &n);

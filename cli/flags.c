@@ -32,15 +32,13 @@ typedef struct found {
     bool option, is_switch, negated;
 } found;
 
-static char fold(char c)
-{
-    return c == '_' ? '-' : c;
-}
+static char fold(char c) { return c == '_' ? '-' : c; }
 
 bool cli_same(const char *a, size_t n, const char *b)
 {
     for (size_t i = 0; i < n; i++)
-        if (!b[i] || fold(a[i]) != fold(b[i])) return false;
+        if (!b[i] || fold(a[i]) != fold(b[i]))
+            return false;
     return b[n] == 0;
 }
 
@@ -51,7 +49,8 @@ static bool in_list(const char *word, size_t n, const char *list)
         size_t same = 0;
         while (k == n && same < n && fold(p[same]) == fold(word[same]))
             same++;
-        if (k == n && same == n) return true;
+        if (k == n && same == n)
+            return true;
         p += k + (p[k] == ',');
     }
     return false;
@@ -60,7 +59,8 @@ static bool in_list(const char *word, size_t n, const char *list)
 static bool matches(const char *word, size_t n, bool is_short, const char *name,
                     const char *short_name, const char *aliases)
 {
-    if (is_short) return short_name && strlen(short_name) == n && !strncmp(short_name, word, n);
+    if (is_short)
+        return short_name && strlen(short_name) == n && !strncmp(short_name, word, n);
     return cli_same(word, n, name) || in_list(word, n, aliases);
 }
 
@@ -68,8 +68,10 @@ static bool find_in(const cli_flag *flags, unsigned groups, const char *word, si
                     bool is_short, found *f)
 {
     for (; flags && flags->name; flags++) {
-        if (flags->group && !(flags->group & groups)) continue;
-        if (!matches(word, n, is_short, flags->name, flags->short_name, flags->aliases)) continue;
+        if (flags->group && !(flags->group & groups))
+            continue;
+        if (!matches(word, n, is_short, flags->name, flags->short_name, flags->aliases))
+            continue;
         *f = (found){ flags->name, flags->choices, false, !flags->value, false };
         return true;
     }
@@ -80,7 +82,8 @@ static bool find_option(cli *c, const char *word, size_t n, bool is_short, found
 {
     bt_option_info o = { .struct_size = sizeof o };
     for (size_t i = 0; bt_option_at(c->engine, c->command->kind, i, &o) == BT_OK; i++) {
-        if (!matches(word, n, is_short, o.name, o.short_name, o.aliases)) continue;
+        if (!matches(word, n, is_short, o.name, o.short_name, o.aliases))
+            continue;
         *f = (found){ o.name, NULL, true, o.type == BT_OPT_BOOL, false };
         return true;
     }
@@ -91,16 +94,21 @@ static bool find_option(cli *c, const char *word, size_t n, bool is_short, found
 static bool find_flag(cli *c, const char *word, size_t n, bool is_short, found *f)
 {
     const cli_command *cmd = c->command;
-    if (find_in(cmd->flags, cmd->groups, word, n, is_short, f)) return true;
-    if (find_in(cli_common, cmd->groups, word, n, is_short, f)) return true;
+    if (find_in(cmd->flags, cmd->groups, word, n, is_short, f))
+        return true;
+    if (find_in(cli_common, cmd->groups, word, n, is_short, f))
+        return true;
     return cmd->options && find_option(c, word, n, is_short, f);
 }
 
 static bool find_word(cli *c, const char *word, size_t n, bool is_short, found *f)
 {
-    if (find_flag(c, word, n, is_short, f)) return true;
-    if (is_short || n < 4 || strncmp(word, "no-", 3) != 0) return false;
-    if (!find_flag(c, word + 3, n - 3, false, f) || !f->is_switch) return false;
+    if (find_flag(c, word, n, is_short, f))
+        return true;
+    if (is_short || n < 4 || strncmp(word, "no-", 3) != 0)
+        return false;
+    if (!find_flag(c, word + 3, n - 3, false, f) || !f->is_switch)
+        return false;
     f->negated = true;
     return true;
 }
@@ -108,7 +116,8 @@ static bool find_word(cli *c, const char *word, size_t n, bool is_short, found *
 static void keep(cli *c, const found *f, const char *value)
 {
     cli_given *all = realloc(c->given, (c->n_given + 1) * sizeof *all);
-    if (!all) exit(cli_fail(EXIT_FAILED, "out of memory"));
+    if (!all)
+        exit(cli_fail(EXIT_FAILED, "out of memory"));
     c->given = all;
     c->given[c->n_given++] = (cli_given){ f->name, value, f->option };
 }
@@ -128,9 +137,12 @@ static int parse_flag(cli *c, int argc, char **argv, int *i)
                         c->command->name);
     if (f.is_switch && value && !f.option)
         return cli_fail(EXIT_USAGE, "--%s takes no value", f.name);
-    if (f.is_switch && !value) value = f.negated ? "false" : "true";
-    if (!value && *i + 1 >= argc) return cli_fail(EXIT_USAGE, "%s needs a value", arg);
-    if (!value) value = argv[++*i];
+    if (f.is_switch && !value)
+        value = f.negated ? "false" : "true";
+    if (!value && *i + 1 >= argc)
+        return cli_fail(EXIT_USAGE, "%s needs a value", arg);
+    if (!value)
+        value = argv[++*i];
     if (f.choices && !in_list(value, strlen(value), f.choices))
         return cli_fail(EXIT_USAGE, "%s: \"%s\" is none of %s", f.name, value, f.choices);
     keep(c, &f, value);
@@ -155,7 +167,8 @@ static int load_modules(cli *c, int argc, char **argv)
 int cli_parse(cli *c, int argc, char **argv)
 {
     /* This engine only knows the options; the one that works comes after. */
-    if (bt_engine_create(NULL, &c->engine) != BT_OK) return cli_fail(EXIT_FAILED, "out of memory");
+    if (bt_engine_create(NULL, &c->engine) != BT_OK)
+        return cli_fail(EXIT_FAILED, "out of memory");
     int rc = load_modules(c, argc, argv);
     bool flags = true;
     c->args = cli_alloc(((size_t)argc + 1) * sizeof *c->args);
@@ -175,7 +188,8 @@ int cli_parse(cli *c, int argc, char **argv)
 const char *cli_get(const cli *c, const char *name)
 {
     for (size_t i = c->n_given; i-- > 0;)
-        if (!c->given[i].option && strcmp(c->given[i].name, name) == 0) return c->given[i].value;
+        if (!c->given[i].option && strcmp(c->given[i].name, name) == 0)
+            return c->given[i].value;
     return NULL;
 }
 
@@ -187,6 +201,7 @@ bool cli_has(const cli *c, const char *name)
 bool cli_option_given(const cli *c, const char *name)
 {
     for (size_t i = 0; i < c->n_given; i++)
-        if (c->given[i].option && strcmp(c->given[i].name, name) == 0) return true;
+        if (c->given[i].option && strcmp(c->given[i].name, name) == 0)
+            return true;
     return false;
 }

@@ -15,7 +15,8 @@ static void print_entry(const char *short_name, const char *name, const char *va
     char dashed[64];
     snprintf(dashed, sizeof dashed, "%s", name);
     for (char *p = dashed; *p; p++)
-        if (*p == '_') *p = '-';
+        if (*p == '_')
+            *p = '-';
     snprintf(left, sizeof left, "  %s%s%s--%s%s%s", short_name ? "-" : "",
              short_name ? short_name : "    ", short_name ? ", " : "", dashed, value ? " " : "",
              value ? value : "");
@@ -42,8 +43,10 @@ static void print_flags(const cli_flag *f, unsigned groups)
 {
     for (; f && f->name; f++) {
         char tail[160] = "";
-        if (f->group && !(f->group & groups)) continue;
-        if (f->choices) snprintf(tail, sizeof tail, " (%s)", f->choices);
+        if (f->group && !(f->group & groups))
+            continue;
+        if (f->choices)
+            snprintf(tail, sizeof tail, " (%s)", f->choices);
         print_entry(f->short_name, f->name, f->value, f->help, tail);
     }
 }
@@ -65,8 +68,10 @@ static void facts_of(const bt_option_info *o, char *out, size_t size)
 {
     char range[640] = "", def[160] = "";
     const bool number = o->type >= BT_OPT_INT && o->type <= BT_OPT_FLOAT;
-    if (number && o->min < o->max) snprintf(range, sizeof range, "%.6g..%.6g", o->min, o->max);
-    if (o->type == BT_OPT_CHOICE) snprintf(range, sizeof range, "%s", o->choices);
+    if (number && o->min < o->max)
+        snprintf(range, sizeof range, "%.6g..%.6g", o->min, o->max);
+    if (o->type == BT_OPT_CHOICE)
+        snprintf(range, sizeof range, "%s", o->choices);
     if (*o->default_value && o->type != BT_OPT_BOOL)
         snprintf(def, sizeof def, "default %s", o->default_value);
     const char *part[] = { o->unit ? o->unit : "", range, def };
@@ -75,7 +80,8 @@ static void facts_of(const bt_option_info *o, char *out, size_t size)
     for (int i = 0; i < 3; i++)
         if (*part[i] && n < size)
             n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : " (", part[i]);
-    if (n && n < size) snprintf(out + n, size - n, ")");
+    if (n && n < size)
+        snprintf(out + n, size - n, ")");
 }
 
 static bool shadowed(const cli_command *cmd, const char *name)
@@ -84,7 +90,8 @@ static bool shadowed(const cli_command *cmd, const char *name)
         if ((!f->group || (f->group & cmd->groups)) && cli_same(f->name, strlen(f->name), name))
             return true;
     for (const cli_flag *f = cmd->flags; f && f->name; f++)
-        if (cli_same(f->name, strlen(f->name), name)) return true;
+        if (cli_same(f->name, strlen(f->name), name))
+            return true;
     return false;
 }
 
@@ -94,7 +101,8 @@ static void print_options(cli *c)
     printf("\nOptions of the %s modules:\n", bt_kind_name(c->command->kind));
     for (size_t i = 0; bt_option_at(c->engine, c->command->kind, i, &o) == BT_OK; i++) {
         char tail[960];
-        if (shadowed(c->command, o.name)) continue;
+        if (shadowed(c->command, o.name))
+            continue;
         facts_of(&o, tail, sizeof tail);
         print_entry(o.short_name, o.name, value_of(&o), o.help, tail);
     }
@@ -108,7 +116,8 @@ int cli_help(cli *c)
         printf("\nFlags of this command:\n");
         print_flags(cmd->flags, cmd->groups);
     }
-    if (cmd->options) print_options(c);
+    if (cmd->options)
+        print_options(c);
     printf("\nFlags of every command:\n");
     print_flags(cli_common, cmd->groups);
     printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 bad model or input, "
@@ -118,8 +127,9 @@ int cli_help(cli *c)
 
 int cli_overview(FILE *f)
 {
-    fprintf(f, "bottega %s: pictures, speech and text from quantized weights, offline.\n\n"
-               "Usage: bottega COMMAND [flags]\n\n",
+    fprintf(f,
+            "bottega %s: pictures, speech and text from quantized weights, offline.\n\n"
+            "Usage: bottega COMMAND [flags]\n\n",
             bt_version());
     for (size_t i = 0; cli_commands[i]; i++)
         fprintf(f, "  %-12s%s\n", cli_commands[i]->name, cli_commands[i]->summary);

@@ -15,7 +15,8 @@ enum { MAX_INPUT = 256 << 20, MAX_INDEX_WIDTH = 9 };
 void *cli_alloc(size_t n)
 {
     void *p = calloc(1, n ? n : 1);
-    if (!p) exit(cli_fail(EXIT_FAILED, "out of memory"));
+    if (!p)
+        exit(cli_fail(EXIT_FAILED, "out of memory"));
     return p;
 }
 
@@ -24,7 +25,8 @@ char *cli_text(const char *fmt, ...)
     va_list ap;
     char *s;
     va_start(ap, fmt);
-    if (vasprintf(&s, fmt, ap) < 0) exit(cli_fail(EXIT_FAILED, "out of memory"));
+    if (vasprintf(&s, fmt, ap) < 0)
+        exit(cli_fail(EXIT_FAILED, "out of memory"));
     va_end(ap);
     return s;
 }
@@ -34,7 +36,8 @@ static size_t utf8_len(const unsigned char *s)
 {
     const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
     return s[0] > 0xf4 ? 0 : n;
 }
 
@@ -75,15 +78,18 @@ static char *read_all(FILE *f, const char *name)
     char *s = cli_alloc(cap + 1);
     for (;;) {
         n += fread(s + n, 1, cap - n, f);
-        if (n < cap || n >= MAX_INPUT) break;
+        if (n < cap || n >= MAX_INPUT)
+            break;
         cap *= 2;
         char *more = realloc(s, cap + 1);
-        if (!more) exit(cli_fail(EXIT_FAILED, "out of memory for %s", name));
+        if (!more)
+            exit(cli_fail(EXIT_FAILED, "out of memory for %s", name));
         s = more;
     }
     s[n] = 0;
     const bool bad = ferror(f) || n >= MAX_INPUT || strlen(s) != n;
-    if (!bad) return s;
+    if (!bad)
+        return s;
     if (ferror(f))
         cli_fail(EXIT_INPUT, "%s: %s", name, strerror(errno));
     else
@@ -94,7 +100,8 @@ static char *read_all(FILE *f, const char *name)
 
 char *cli_read(const char *path)
 {
-    if (strcmp(path, "-") == 0) return read_all(stdin, "standard input");
+    if (strcmp(path, "-") == 0)
+        return read_all(stdin, "standard input");
     FILE *f = fopen(path, "re");
     if (!f) {
         cli_fail(EXIT_INPUT, "%s: %s", path, strerror(errno));
@@ -109,14 +116,16 @@ char **cli_read_lines(const char *path, size_t *n)
 {
     char *text = cli_read(path);
     *n = 0;
-    if (!text) return NULL;
+    if (!text)
+        return NULL;
     size_t count = 1;
     for (const char *p = text; *p; p++)
         count += *p == '\n';
     char **lines = cli_alloc((count + 1) * sizeof *lines);
     char *save = NULL;
     for (char *p = strtok_r(text, "\r\n", &save); p; p = strtok_r(NULL, "\r\n", &save))
-        if (p[strspn(p, " \t")] && *p != '#') lines[(*n)++] = cli_text("%s", p);
+        if (p[strspn(p, " \t")] && *p != '#')
+            lines[(*n)++] = cli_text("%s", p);
     free(text);
     return lines;
 }
@@ -136,7 +145,8 @@ int cli_input(cli *c, char **text)
 {
     const char *file = cli_get(c, "file");
     *text = NULL;
-    if (c->n_args > 0 && file) return cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
+    if (c->n_args > 0 && file)
+        return cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
     if (c->n_args > 1 || (c->n_args == 1 && strcmp(c->args[0], "-") != 0))
         *text = join_args(c);
     else if (file)
@@ -154,7 +164,8 @@ int cli_input(cli *c, char **text)
 static size_t placeholder(const char *p)
 {
     const size_t digits = strspn(p + 1, "0123456789");
-    if (digits > 2 || p[1 + digits] != 'd' || atoi(p + 1) > MAX_INDEX_WIDTH) return 0;
+    if (digits > 2 || p[1 + digits] != 'd' || atoi(p + 1) > MAX_INDEX_WIDTH)
+        return 0;
     return digits + 2;
 }
 
@@ -163,7 +174,8 @@ static int count_placeholders(const char *pattern)
     int n = 0;
     for (const char *p = pattern; (p = strchr(p, '%'));) {
         const size_t len = p[1] == '%' ? 2 : placeholder(p);
-        if (len == 0) return -1;
+        if (len == 0)
+            return -1;
         n += p[1] != '%';
         p += len;
     }
@@ -190,8 +202,10 @@ char *cli_name(const char *pattern, int i, bool many)
     const char *at = insert ? suffix_of(pattern) : NULL;
     char *out = cli_alloc(strlen(pattern) + 32), *o = out;
     for (const char *p = pattern;; p++) {
-        if (p == at) o += sprintf(o, "_%03d", i);
-        if (!*p) break;
+        if (p == at)
+            o += sprintf(o, "_%03d", i);
+        if (!*p)
+            break;
         if (*p != '%') {
             *o++ = *p;
         } else if (p[1] == '%') {
@@ -206,10 +220,7 @@ char *cli_name(const char *pattern, int i, bool many)
     return out;
 }
 
-bool cli_exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
+bool cli_exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* ---- writing ------------------------------------------------------------- */
 
@@ -222,10 +233,13 @@ int cli_write(const char *path, const char *data)
     char *tmp = direct ? cli_text("%s", path) : cli_text("%s.%ld.tmp", path, (long)getpid());
     FILE *f = fopen(tmp, direct ? "we" : "wxe");
     bool ok = f && fwrite(data, 1, n, f) == n;
-    if (f && fclose(f) != 0) ok = false;
-    if (ok && !direct) ok = rename(tmp, path) == 0;
+    if (f && fclose(f) != 0)
+        ok = false;
+    if (ok && !direct)
+        ok = rename(tmp, path) == 0;
     const int e = errno;
-    if (!ok && f && !direct) unlink(tmp);
+    if (!ok && f && !direct)
+        unlink(tmp);
     free(tmp);
     return ok ? EXIT_DONE : cli_fail(EXIT_FAILED, "cannot write %s: %s", path, strerror(e));
 }
@@ -238,7 +252,8 @@ int cli_print(const char *text)
 
 int cli_flush(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_DONE;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_DONE;
     const int e = errno;
     clearerr(stdout);
     return cli_fail(EXIT_FAILED, "cannot write standard output: %s", strerror(e ? e : EIO));

@@ -44,7 +44,8 @@ int cli_exit_of(bt_status st)
 static const cli_command *find_command(const char *name)
 {
     for (size_t i = 0; cli_commands[i]; i++)
-        if (strcmp(cli_commands[i]->name, name) == 0) return cli_commands[i];
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
     return NULL;
 }
 
@@ -74,7 +75,8 @@ int main(int argc, char **argv)
         return cli_flush();
     }
     const cli_command *cmd = find_command(name);
-    if (cmd) return run_command(cmd, argc - 2, argv + 2);
+    if (cmd)
+        return run_command(cmd, argc - 2, argv + 2);
     if (!*name) {
         cli_overview(stderr);
         return EXIT_USAGE;

@@ -25,8 +25,10 @@ char *cli_data_dir(void)
 {
     const char *own = getenv("BOTTEGA_DATA"), *xdg = getenv("XDG_DATA_HOME");
     const char *home = getenv("HOME");
-    if (own && *own) return cli_text("%s", own);
-    if (xdg && *xdg) return cli_text("%s/bottega", xdg);
+    if (own && *own)
+        return cli_text("%s", own);
+    if (xdg && *xdg)
+        return cli_text("%s/bottega", xdg);
     return cli_text("%s/.local/share/bottega", home ? home : "");
 }
 
@@ -35,11 +37,13 @@ static char *share_dir(void)
 {
     char exe[PATH_MAX];
     const ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0) return NULL;
+    if (n <= 0)
+        return NULL;
     exe[n] = 0;
     for (int i = 0; i < 2; i++) {
         char *slash = strrchr(exe, '/');
-        if (!slash) return NULL;
+        if (!slash)
+            return NULL;
         *slash = 0;
     }
     return cli_text("%s/share/bottega", exe);
@@ -86,10 +90,13 @@ static char *search(const char *name)
 
 char *cli_find_model(const char *given, bt_kind kind)
 {
-    if (given && (strchr(given, '/') || cli_exists(given))) return cli_text("%s", given);
-    if (!kind) kind = BT_KIND_TEXT;
+    if (given && (strchr(given, '/') || cli_exists(given)))
+        return cli_text("%s", given);
+    if (!kind)
+        kind = BT_KIND_TEXT;
     char *found = search(given ? given : default_name(kind));
-    if (found) return found;
+    if (found)
+        return found;
     if (given) {
         cli_fail(EXIT_INPUT, "%s: no such file, and no installed model has that name", given);
         return NULL;
@@ -117,13 +124,15 @@ int cli_each_model(void (*each)(void *user, const char *path), void *user)
     for (int i = 0; i < n; i++) {
         DIR *d = opendir(dirs[i]);
         for (struct dirent *e; d && (e = readdir(d));) {
-            if (!is_model(e->d_name)) continue;
+            if (!is_model(e->d_name))
+                continue;
             char *path = cli_text("%s/%s", dirs[i], e->d_name);
             each(user, path);
             count++;
             free(path);
         }
-        if (d) closedir(d);
+        if (d)
+            closedir(d);
         free(dirs[i]);
     }
     return count;

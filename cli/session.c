@@ -41,7 +41,8 @@ static bool parse_size(const char *s, uint64_t *out)
     const char *u = *end ? strchr(units, *end | 0x20) : NULL;
     for (const char *p = units; u && p <= u; p++)
         scale *= 1024;
-    if (end == s || v < 0 || v * scale > 1e18 || (*end && (!u || end[1]))) return false;
+    if (end == s || v < 0 || v * scale > 1e18 || (*end && (!u || end[1])))
+        return false;
     *out = (uint64_t)(v * scale);
     return true;
 }
@@ -50,7 +51,8 @@ static int read_options(cli *c, bt_engine_options *o)
 {
     const char *threads = cli_get(c, "threads"), *memory = cli_get(c, "memory");
     char *end = NULL;
-    if (threads) o->threads = (int)strtol(threads, &end, 10);
+    if (threads)
+        o->threads = (int)strtol(threads, &end, 10);
     if (threads && (*end || end == threads || o->threads < 0 || o->threads > 1024))
         return cli_fail(EXIT_USAGE, "threads: \"%s\" is not a number from 0 to 1024", threads);
     if (memory && !parse_size(memory, &o->memory))
@@ -66,9 +68,11 @@ int cli_engine_open(cli *c)
     bt_engine_options o = { .struct_size = sizeof o };
     bt_engine *first = c->engine;
     int rc = read_options(c, &o);
-    if (rc != EXIT_DONE) return rc;
+    if (rc != EXIT_DONE)
+        return rc;
     const bt_status st = bt_engine_create(&o, &c->engine);
-    if (st != BT_OK) rc = cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
+    if (st != BT_OK)
+        rc = cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
         if (strcmp(c->given[i].name, "module") == 0 && !c->given[i].option &&
             bt_engine_load_module(c->engine, c->given[i].value) != BT_OK)
@@ -87,7 +91,8 @@ static double now(void)
 int cli_model_open(cli *c)
 {
     c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
-    if (!c->model_path) return EXIT_INPUT;
+    if (!c->model_path)
+        return EXIT_INPUT;
     const double start = now();
     const bt_status st = bt_model_open(c->engine, c->model_path, &c->model);
     c->load_seconds = now() - start;
@@ -107,7 +112,8 @@ int cli_model_open(cli *c)
 
 int cli_job_set(cli *c, const char *name, const char *value)
 {
-    if (bt_job_set(c->job, name, value) == BT_OK) return EXIT_DONE;
+    if (bt_job_set(c->job, name, value) == BT_OK)
+        return EXIT_DONE;
     return cli_fail(EXIT_USAGE, "%s", bt_job_message(c->job));
 }
 
@@ -127,8 +133,10 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     c->progress.on = !c->quiet && !(shown && isatty(STDOUT_FILENO));
     int rc = EXIT_DONE;
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
-        if (c->given[i].option) rc = cli_job_set(c, c->given[i].name, c->given[i].value);
-    if (rc == EXIT_DONE && cli_get(c, "profile")) rc = cli_job_set(c, "profile", "true");
+        if (c->given[i].option)
+            rc = cli_job_set(c, c->given[i].name, c->given[i].value);
+    if (rc == EXIT_DONE && cli_get(c, "profile"))
+        rc = cli_job_set(c, "profile", "true");
     return rc;
 }
 
@@ -137,28 +145,32 @@ int cli_run(cli *c)
     char *report = NULL;
     bt_status st = BT_ECANCELLED;
     atomic_store(&running, c->job);
-    if (!cli_stop) st = bt_job_run(c->job);
+    if (!cli_stop)
+        st = bt_job_run(c->job);
     atomic_store(&running, NULL);
     cli_progress_end(c);
-    if (st == BT_ECANCELLED && ferror(stdout)) return cli_flush();
-    if (st == BT_ECANCELLED) return cli_fail(EXIT_CANCELLED, "cancelled");
-    if (st != BT_OK) return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
-    if (bt_job_report(c->job, &report) != BT_OK) return cli_fail(EXIT_FAILED, "out of memory");
-    if (c->json) cli_join(&c->reports, report);
+    if (st == BT_ECANCELLED && ferror(stdout))
+        return cli_flush();
+    if (st == BT_ECANCELLED)
+        return cli_fail(EXIT_CANCELLED, "cancelled");
+    if (st != BT_OK)
+        return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+    if (bt_job_report(c->job, &report) != BT_OK)
+        return cli_fail(EXIT_FAILED, "out of memory");
+    if (c->json)
+        cli_join(&c->reports, report);
     bt_free(report);
     return EXIT_DONE;
 }
 
-static double mib(uint64_t bytes)
-{
-    return (double)bytes / (1 << 20);
-}
+static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 
 int cli_dry_run(cli *c)
 {
     bt_estimate e = { .struct_size = sizeof e };
     const bt_status st = bt_job_estimate(c->job, &e);
-    if (st != BT_OK) return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+    if (st != BT_OK)
+        return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
     if (c->json)
         printf("{\"weights\":%llu,\"arena\":%llu,\"caches\":%llu,\"flops\":%.6g}\n",
                (unsigned long long)e.weights, (unsigned long long)e.arena,
@@ -177,10 +189,12 @@ int cli_finish(cli *c)
     int rc = EXIT_DONE;
     if (profile && bt_job_trace(c->job, &trace) == BT_OK) {
         rc = cli_write(profile, trace);
-        if (rc == EXIT_DONE) cli_note(c, "%s: profile", profile);
+        if (rc == EXIT_DONE)
+            cli_note(c, "%s: profile", profile);
     }
     bt_free(trace);
-    if (rc != EXIT_DONE || !c->json) return rc;
+    if (rc != EXIT_DONE || !c->json)
+        return rc;
     printf("{\"command\":\"%s\",\"files\":[%s],\"load_seconds\":%.6f,\"jobs\":[%s]}\n",
            c->command->name, c->files ? c->files : "", c->load_seconds,
            c->reports ? c->reports : "");

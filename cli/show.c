@@ -30,7 +30,8 @@ static void print_line(cli_progress *p, const char *stage, int done, int total)
 {
     const int tenth = total > 0 ? (int)((long long)done * 10 / total) : 0;
     const bool same = strncmp(p->stage, stage, sizeof p->stage - 1) == 0;
-    if (same && tenth == p->tenth) return;
+    if (same && tenth == p->tenth)
+        return;
     p->tenth = tenth;
     snprintf(p->stage, sizeof p->stage, "%s", stage);
     if (total > 0)
@@ -54,7 +55,8 @@ int cli_on_progress(void *user, const char *stage, int done, int total)
 
 void cli_progress_end(cli *c)
 {
-    if (c->progress.open) fputs("\r\033[K", stderr);
+    if (c->progress.open)
+        fputs("\r\033[K", stderr);
     c->progress.open = false;
     c->progress.stage[0] = 0;
 }
@@ -62,7 +64,8 @@ void cli_progress_end(cli *c)
 void cli_note(cli *c, const char *fmt, ...)
 {
     va_list ap;
-    if (c->quiet) return;
+    if (c->quiet)
+        return;
     cli_progress_end(c);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
@@ -72,15 +75,13 @@ void cli_note(cli *c, const char *fmt, ...)
 
 /* ---- JSON ---------------------------------------------------------------- */
 
-static const char *blank(const char *p)
-{
-    return p + strspn(p, " \t\r\n");
-}
+static const char *blank(const char *p) { return p + strspn(p, " \t\r\n"); }
 
 static const char *skip_string(const char *p)
 {
     for (p++; *p && *p != '"'; p++)
-        if (*p == '\\' && p[1]) p++;
+        if (*p == '\\' && p[1])
+            p++;
     return p + (*p == '"');
 }
 
@@ -112,13 +113,16 @@ static const char *skip_value(const char *p)
 static const char *next_member(const char *p, bool object, const char **key, const char **value)
 {
     p = blank(p);
-    if (*p == ',') p = blank(p + 1);
-    if (!*p || *p == '}' || *p == ']') return NULL;
+    if (*p == ',')
+        p = blank(p + 1);
+    if (!*p || *p == '}' || *p == ']')
+        return NULL;
     *key = NULL;
     if (object) {
         *key = p;
         p = blank(skip_string(p));
-        if (*p == ':') p++;
+        if (*p == ':')
+            p++;
     }
     *value = blank(p);
     const char *end = skip_value(*value);
@@ -159,8 +163,10 @@ static void show_table(const char *array, int indent, FILE *f)
         const char *q = value + 1;
         for (int i = 0; i < MAX_COLUMNS && (q = next_member(q, true, &k, &v)); i++) {
             const int n = cell_width(v), head = cell_width(k);
-            if (n > width[i]) width[i] = n;
-            if (head > width[i]) width[i] = head;
+            if (n > width[i])
+                width[i] = n;
+            if (head > width[i])
+                width[i] = head;
         }
     }
     bool header = true;
@@ -204,5 +210,6 @@ static void show_object(const char *object, int indent, int depth, FILE *f)
 void cli_show_json(const char *json, FILE *f)
 {
     json = blank(json);
-    if (*json == '{') show_object(json, 0, 0, f);
+    if (*json == '{')
+        show_object(json, 0, 0, f);
 }

@@ -23,8 +23,10 @@ int main(int argc, char **argv)
     pthread_t thread;
     bt_status st = BT_EINVAL;
 
-    if (argc != 2) return 2;
-    if (bt_engine_create(NULL, &e) != BT_OK) return 1;
+    if (argc != 2)
+        return 2;
+    if (bt_engine_create(NULL, &e) != BT_OK)
+        return 1;
     if (bt_model_open(e, argv[1], &m) == BT_OK && bt_job_create(m, &j) == BT_OK &&
         bt_job_set(j, "prompt", "Once upon a time") == BT_OK &&
         bt_job_set(j, "n_predict", "5000") == BT_OK &&
@@ -34,7 +36,8 @@ int main(int argc, char **argv)
         pthread_join(thread, NULL);
     }
     printf("%s\n", bt_status_text(st));
-    if (st != BT_ECANCELLED) fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
+    if (st != BT_ECANCELLED)
+        fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
     bt_job_free(j);
     bt_model_free(m);
     bt_engine_free(e);

@@ -22,8 +22,10 @@ int main(int argc, char **argv)
     const bt_callbacks cb = { .struct_size = sizeof cb, .token = on_token };
     int ok = 0;
 
-    if (argc != 2) return 2;
-    if (bt_engine_create(NULL, &e) != BT_OK) return 1;
+    if (argc != 2)
+        return 2;
+    if (bt_engine_create(NULL, &e) != BT_OK)
+        return 1;
     if (bt_model_open(e, argv[1], &m) == BT_OK && bt_job_create(m, &j) == BT_OK) {
         bt_job_set_callbacks(j, &cb);
         ok = bt_job_set(j, "chat", "true") == BT_OK && bt_job_set(j, "temp", "0") == BT_OK &&
@@ -34,7 +36,8 @@ int main(int argc, char **argv)
             printf("\n");
         }
     }
-    if (!ok) fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
+    if (!ok)
+        fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
     bt_job_free(j);
     bt_model_free(m);
     bt_engine_free(e);

@@ -32,15 +32,19 @@ int main(int argc, char **argv)
     const bt_callbacks cb = { .struct_size = sizeof cb, .progress = on_progress };
     int ok = 0;
 
-    if (argc != 3) return 2;
-    if (bt_engine_create(NULL, &e) != BT_OK) return 1;
+    if (argc != 3)
+        return 2;
+    if (bt_engine_create(NULL, &e) != BT_OK)
+        return 1;
     if (bt_model_open(e, argv[1], &m) == BT_OK && bt_job_create(m, &j) == BT_OK) {
         bt_job_set_callbacks(j, &cb);
         ok = bt_job_set(j, "prompt", argv[2]) == BT_OK && bt_job_set(j, "seed", "7") == BT_OK &&
              bt_job_run(j) == BT_OK && bt_job_image(j, 0, &img) == BT_OK;
-        if (ok) use_pixels(&img);
+        if (ok)
+            use_pixels(&img);
     }
-    if (!ok) fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
+    if (!ok)
+        fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
     bt_job_free(j);
     bt_model_free(m);
     bt_engine_free(e);

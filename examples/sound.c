@@ -29,8 +29,10 @@ int main(int argc, char **argv)
     const bt_callbacks cb = { .struct_size = sizeof cb, .user = &p, .samples = on_samples };
     int ok = 0;
 
-    if (argc != 3) return 2;
-    if (bt_engine_create(NULL, &e) != BT_OK) return 1;
+    if (argc != 3)
+        return 2;
+    if (bt_engine_create(NULL, &e) != BT_OK)
+        return 1;
     if (bt_model_open(e, argv[1], &m) == BT_OK && bt_job_create(m, &j) == BT_OK) {
         bt_job_set_callbacks(j, &cb);
         ok = bt_job_set(j, "text", argv[2]) == BT_OK && bt_job_run(j) == BT_OK && p.rate > 0;

@@ -41,16 +41,16 @@ extern "C" {
 #define BT_VERSION "0.1.0"
 
 /* X(name, number, text) */
-#define BT_STATUS_MAP(X)                                                       \
-    X(OK, 0, "success")                                                        \
-    X(EINVAL, 1, "invalid argument")                                           \
-    X(ENOMEM, 2, "out of memory")                                              \
-    X(EIO, 3, "input or output failed")                                        \
-    X(EFORMAT, 4, "malformed file")                                            \
-    X(EUNSUPPORTED, 5, "not supported")                                        \
-    X(ENOTFOUND, 6, "not found")                                               \
-    X(EBUDGET, 7, "would exceed the memory budget")                            \
-    X(ECANCELLED, 8, "cancelled")                                              \
+#define BT_STATUS_MAP(X)                                                                           \
+    X(OK, 0, "success")                                                                            \
+    X(EINVAL, 1, "invalid argument")                                                               \
+    X(ENOMEM, 2, "out of memory")                                                                  \
+    X(EIO, 3, "input or output failed")                                                            \
+    X(EFORMAT, 4, "malformed file")                                                                \
+    X(EUNSUPPORTED, 5, "not supported")                                                            \
+    X(ENOTFOUND, 6, "not found")                                                                   \
+    X(EBUDGET, 7, "would exceed the memory budget")                                                \
+    X(ECANCELLED, 8, "cancelled")                                                                  \
     X(EMISSING, 9, "a needed program is missing")
 
 typedef enum bt_status {
@@ -98,14 +98,19 @@ BT_API bt_status bt_engine_load_module(bt_engine *e, const char *path);
 /* ---- options as data ------------------------------------------------- */
 
 typedef enum bt_option_type {
-    BT_OPT_BOOL = 1, BT_OPT_INT, BT_OPT_UINT64, BT_OPT_FLOAT, BT_OPT_STRING, BT_OPT_CHOICE
+    BT_OPT_BOOL = 1,
+    BT_OPT_INT,
+    BT_OPT_UINT64,
+    BT_OPT_FLOAT,
+    BT_OPT_STRING,
+    BT_OPT_CHOICE
 } bt_option_type;
 
 typedef struct bt_option_info {
     size_t struct_size;
-    const char *name;          /* "cfg_scale"; on a command line --cfg-scale */
-    const char *short_name;    /* "p" for -p, or NULL */
-    const char *aliases;       /* further spellings, comma-separated, or NULL */
+    const char *name;       /* "cfg_scale"; on a command line --cfg-scale */
+    const char *short_name; /* "p" for -p, or NULL */
+    const char *aliases;    /* further spellings, comma-separated, or NULL */
     bt_option_type type;
     const char *default_value; /* as text; "" = chosen by the model */
     double min, max;           /* numbers only, inclusive */
@@ -142,8 +147,7 @@ BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const
  * `special`: parse special tokens in the text. *ids, *text: bt_free. */
 BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids,
                              size_t *n);
-BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text,
-                               size_t *len);
+BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len);
 
 /* ---- pictures and sound in memory ------------------------------------ */
 
@@ -156,7 +160,7 @@ typedef struct bt_image {
 typedef struct bt_audio {
     size_t struct_size;
     int sample_rate, channels;
-    size_t n; /* samples per channel */
+    size_t n;             /* samples per channel */
     const float *samples; /* interleaved, nominally -1..1 */
 } bt_audio;
 
@@ -176,7 +180,7 @@ typedef struct bt_callbacks {
     size_t struct_size;
     void *user;
     int (*progress)(void *user, const char *stage, int done, int total);
-    int (*samples)(void *user, const bt_audio *chunk);         /* in order, each sample once */
+    int (*samples)(void *user, const bt_audio *chunk); /* in order, each sample once */
     int (*token)(void *user, int32_t id, const char *text, size_t len); /* whole UTF-8 characters */
 } bt_callbacks;
 

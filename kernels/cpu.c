@@ -9,15 +9,12 @@
 #include <cpuid.h>
 
 enum {
-    XCR0_YMM = 0x6,            /* SSE, AVX state */
-    XCR0_ZMM = 0xe6,           /* + opmask, upper halves, zmm16-31 */
-    XCR0_TILE = 0x60000,       /* AMX configuration and data */
+    XCR0_YMM = 0x6,      /* SSE, AVX state */
+    XCR0_ZMM = 0xe6,     /* + opmask, upper halves, zmm16-31 */
+    XCR0_TILE = 0x60000, /* AMX configuration and data */
 };
 
-static int has(uint32_t reg, int bit)
-{
-    return reg >> bit & 1;
-}
+static int has(uint32_t reg, int bit) { return reg >> bit & 1; }
 
 static uint32_t xcr0(void)
 {
@@ -55,10 +52,7 @@ uint32_t bt_cpu_flags(void)
 
 #else
 
-uint32_t bt_cpu_flags(void)
-{
-    return 0;
-}
+uint32_t bt_cpu_flags(void) { return 0; }
 
 #endif
 

@@ -23,7 +23,7 @@ enum {
     BT_CPU_AVX512VNNI = 1 << 2, /* VNNI */
     BT_CPU_AVX512BF16 = 1 << 3,
     BT_CPU_AVXVNNI = 1 << 4,
-    BT_CPU_AMX = 1 << 5,        /* tile, int8, bf16: reported, not used yet */
+    BT_CPU_AMX = 1 << 5, /* tile, int8, bf16: reported, not used yet */
 };
 
 /* What CPUID and XGETBV allow on this machine. */
@@ -33,11 +33,11 @@ uint32_t bt_cpu_flags(void);
 int64_t bt_cpu_cap(const char *isa);
 
 enum {
-    BT_NR = 16,     /* weight rows (output columns) in a packed panel */
-    BT_QA = 32,     /* activations in a block of the int8 compute type */
-    BT_KEYS = 64,   /* keys in a block of attention */
+    BT_NR = 16,         /* weight rows (output columns) in a packed panel */
+    BT_QA = 32,         /* activations in a block of the int8 compute type */
+    BT_KEYS = 64,       /* keys in a block of attention */
     BT_MAX_HEAD = 1024, /* channels of an attention head; autoencoders have 512 */
-    BT_MAX_MR = 16, /* upper bounds of gemm_mr, gemm_np */
+    BT_MAX_MR = 16,     /* upper bounds of gemm_mr, gemm_np */
     BT_MAX_NP = 4,
 };
 
@@ -118,8 +118,8 @@ typedef struct bt_kernels {
      * does this). Any m and np: each panel is read and unpacked once per up to
      * 16 rows. Indexed by type (Q8_0, Q4_0, Q4_1); NULL = not there. */
     void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a,
-                                    const void *panels, size_t panel_bytes, float *c,
-                                    size_t ldc, int first);
+                                    const void *panels, size_t panel_bytes, float *c, size_t ldc,
+                                    int first);
 
     /* bf16 compute: b[p] is [kc/2][16][2] bf16, a rows bf16, kc even; products
      * accumulate in f32 pair by pair. expand_bf16 makes such panels. NULL =
@@ -142,8 +142,8 @@ typedef struct bt_kernels {
     void (*act)(int n, float *y, const float *x, bt_act act, float alpha);
     void (*add)(int n, float *y, const float *a, const float *b);
     void (*mul)(int n, float *y, const float *a, const float *b);
-    void (*scale)(int n, float *y, const float *x, float s);      /* y = s * x */
-    void (*axpy)(int n, float *y, const float *x, float s);       /* y += s * x */
+    void (*scale)(int n, float *y, const float *x, float s); /* y = s * x */
+    void (*axpy)(int n, float *y, const float *x, float s);  /* y += s * x */
     /* y = act_a(a) * act_b(b) */
     void (*gate)(int n, float *y, const float *a, bt_act act_a, const float *b, bt_act act_b);
 
@@ -157,8 +157,7 @@ typedef struct bt_kernels {
     /* sum[c] += x[c], sq[c] += x[c]^2 over rows, in double. */
     void (*channel_sums)(int rows, int c, const float *x, size_t ldx, double *sum, double *sq);
     /* y = act(x * mul[c] + add[c]) for one row */
-    void (*affine)(int n, float *y, const float *x, const float *mul, const float *add,
-                   bt_act act);
+    void (*affine)(int n, float *y, const float *x, const float *mul, const float *add, bt_act act);
     void (*softmax)(int n, float *y, const float *x);
     /* Rotary embedding of one head row of d: pairs (i, i + d/2) if neox else
      * (2i, 2i + 1), angle i has cos[i], sin[i], i < d/2. In place. */

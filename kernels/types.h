@@ -10,34 +10,34 @@
 #include <stdint.h>
 
 /* X(NAME, gguf number, "name", values per block, bytes per block) */
-#define BT_DTYPE_MAP(X)                                                        \
-    X(F32, 0, "f32", 1, 4)                                                     \
-    X(F16, 1, "f16", 1, 2)                                                     \
-    X(Q4_0, 2, "q4_0", 32, 18)                                                 \
-    X(Q4_1, 3, "q4_1", 32, 20)                                                 \
-    X(Q5_0, 6, "q5_0", 32, 22)                                                 \
-    X(Q5_1, 7, "q5_1", 32, 24)                                                 \
-    X(Q8_0, 8, "q8_0", 32, 34)                                                 \
-    X(Q2_K, 10, "q2_k", 256, 84)                                               \
-    X(Q3_K, 11, "q3_k", 256, 110)                                              \
-    X(Q4_K, 12, "q4_k", 256, 144)                                              \
-    X(Q5_K, 13, "q5_k", 256, 176)                                              \
-    X(Q6_K, 14, "q6_k", 256, 210)                                              \
-    X(IQ4_NL, 20, "iq4_nl", 32, 18)                                            \
-    X(IQ4_XS, 23, "iq4_xs", 256, 136)                                          \
-    X(I8, 24, "i8", 1, 1)                                                      \
-    X(I16, 25, "i16", 1, 2)                                                    \
-    X(I32, 26, "i32", 1, 4)                                                    \
-    X(I64, 27, "i64", 1, 8)                                                    \
-    X(F64, 28, "f64", 1, 8)                                                    \
-    X(BF16, 30, "bf16", 1, 2)                                                  \
+#define BT_DTYPE_MAP(X)                                                                            \
+    X(F32, 0, "f32", 1, 4)                                                                         \
+    X(F16, 1, "f16", 1, 2)                                                                         \
+    X(Q4_0, 2, "q4_0", 32, 18)                                                                     \
+    X(Q4_1, 3, "q4_1", 32, 20)                                                                     \
+    X(Q5_0, 6, "q5_0", 32, 22)                                                                     \
+    X(Q5_1, 7, "q5_1", 32, 24)                                                                     \
+    X(Q8_0, 8, "q8_0", 32, 34)                                                                     \
+    X(Q2_K, 10, "q2_k", 256, 84)                                                                   \
+    X(Q3_K, 11, "q3_k", 256, 110)                                                                  \
+    X(Q4_K, 12, "q4_k", 256, 144)                                                                  \
+    X(Q5_K, 13, "q5_k", 256, 176)                                                                  \
+    X(Q6_K, 14, "q6_k", 256, 210)                                                                  \
+    X(IQ4_NL, 20, "iq4_nl", 32, 18)                                                                \
+    X(IQ4_XS, 23, "iq4_xs", 256, 136)                                                              \
+    X(I8, 24, "i8", 1, 1)                                                                          \
+    X(I16, 25, "i16", 1, 2)                                                                        \
+    X(I32, 26, "i32", 1, 4)                                                                        \
+    X(I64, 27, "i64", 1, 8)                                                                        \
+    X(F64, 28, "f64", 1, 8)                                                                        \
+    X(BF16, 30, "bf16", 1, 2)                                                                      \
     X(U8, 64, "u8", 1, 1) /* safetensors and ONNX only; not a GGUF type */
 
 typedef enum bt_dtype {
 #define BT_DTYPE_ENUM(name, number, text, block, bytes) BT_##name = number,
     BT_DTYPE_MAP(BT_DTYPE_ENUM)
 #undef BT_DTYPE_ENUM
-    BT_DTYPE_COUNT = 65
+        BT_DTYPE_COUNT = 65
 } bt_dtype;
 
 typedef struct bt_dtype_info {

@@ -8,7 +8,4 @@ extern const bt_module BT_PLUGIN_DESCRIPTOR;
 
 BT_API const bt_module *bt_module_entry(void);
 
-const bt_module *bt_module_entry(void)
-{
-    return &BT_PLUGIN_DESCRIPTOR;
-}
+const bt_module *bt_module_entry(void) { return &BT_PLUGIN_DESCRIPTOR; }

@@ -24,14 +24,16 @@ bt_store *golden_open(const char *name)
         snprintf(path, sizeof path, "%s", name);
     else
         snprintf(path, sizeof path, "%s/tests/golden/%s.safetensors", BT_SOURCE_DIR, name);
-    if (bt_store_open(path, &s, &err) != BT_OK) fail_msg("%s", err.text);
+    if (bt_store_open(path, &s, &err) != BT_OK)
+        fail_msg("%s", err.text);
     return s;
 }
 
 static const bt_tensor *need(const bt_store *s, const char *name, size_t *n)
 {
     const bt_tensor *t = bt_store_find(s, name);
-    if (!t) fail_msg("%s has no tensor %s", bt_store_path(s), name);
+    if (!t)
+        fail_msg("%s has no tensor %s", bt_store_path(s), name);
     *n = (size_t)bt_tensor_count(t);
     return t;
 }
@@ -42,8 +44,10 @@ float *golden_floats(const bt_store *s, const char *tensor, size_t *n)
     const bt_tensor *t = need(s, tensor, &count);
     float *v = malloc(count * sizeof *v + 1);
     assert_non_null(v);
-    if (count) assert_int_equal(bt_dequantize_row(t->dtype, t->data, v, count), 0);
-    if (n) *n = count;
+    if (count)
+        assert_int_equal(bt_dequantize_row(t->dtype, t->data, v, count), 0);
+    if (n)
+        *n = count;
     return v;
 }
 
@@ -65,7 +69,8 @@ int64_t *golden_ints(const bt_store *s, const char *tensor, size_t *n)
         const size_t shift = 64 - 8 * size;
         v[i] = is_unsigned ? (int64_t)u : (int64_t)(u << shift) >> shift;
     }
-    if (n) *n = count;
+    if (n)
+        *n = count;
     return v;
 }
 
@@ -75,12 +80,14 @@ char *golden_text(const char *name, size_t *n)
     size_t len = 0;
     bt_error err = { 0 };
     snprintf(path, sizeof path, "%s/tests/golden/%s", BT_SOURCE_DIR, name);
-    if (bt_file_read(path, 64u << 20, &text, &len, &err) != BT_OK) fail_msg("%s", err.text);
+    if (bt_file_read(path, 64u << 20, &text, &len, &err) != BT_OK)
+        fail_msg("%s", err.text);
     copy = malloc(len + 1);
     assert_non_null(copy);
     memcpy(copy, text, len + 1);
     bt_release(text);
-    if (n) *n = len;
+    if (n)
+        *n = len;
     return copy;
 }
 
@@ -92,7 +99,8 @@ const char *golden_data(const char *name, char *path, size_t size)
     else
         snprintf(path, size, "%s/.local/share/bottega/%s", home ? home : "", name);
     FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing; scripts/check installs it", path);
+    if (!f)
+        fail_msg("%s is missing; scripts/check installs it", path);
     fclose(f);
     return path;
 }
@@ -102,7 +110,8 @@ double golden_max_abs(const float *x, const float *ref, size_t n)
     double worst = 0;
     for (size_t i = 0; i < n; i++) {
         const double d = fabs((double)x[i] - ref[i]);
-        if (!(d <= worst)) worst = isnan(d) ? INFINITY : d;
+        if (!(d <= worst))
+            worst = isnan(d) ? INFINITY : d;
     }
     return worst;
 }
@@ -123,7 +132,8 @@ double golden_rel_l2(const float *x, const float *ref, size_t n)
 {
     double noise, signal;
     energies(x, ref, n, 1, &noise, &signal);
-    if (noise == 0) return 0;
+    if (noise == 0)
+        return 0;
     return isnan(noise) ? INFINITY : sqrt(noise / signal);
 }
 
@@ -131,14 +141,12 @@ static double snr_db(const float *x, const float *ref, size_t n, double gain)
 {
     double noise, signal;
     energies(x, ref, n, gain, &noise, &signal);
-    if (noise == 0) return EQUAL_DB;
+    if (noise == 0)
+        return EQUAL_DB;
     return isnan(noise) ? -EQUAL_DB : 10 * log10(signal / noise);
 }
 
-double golden_snr_db(const float *x, const float *ref, size_t n)
-{
-    return snr_db(x, ref, n, 1);
-}
+double golden_snr_db(const float *x, const float *ref, size_t n) { return snr_db(x, ref, n, 1); }
 
 double golden_snr_gain_db(const float *x, const float *ref, size_t n)
 {

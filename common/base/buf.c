@@ -13,12 +13,14 @@
 static bool reserve(bt_buf *b, size_t n)
 {
     size_t need;
-    if (b->failed) return false;
+    if (b->failed)
+        return false;
     if (!bt_add_ok(b->len, n, &need) || !bt_add_ok(need, 1, &need)) {
         b->failed = true;
         return false;
     }
-    if (need <= b->cap) return true;
+    if (need <= b->cap)
+        return true;
     const size_t cap = need < 64 ? 64 : need + need / 2;
     char *p = bt_realloc_array(b->data, b->len, cap, 1);
     if (!p) {
@@ -32,16 +34,15 @@ static bool reserve(bt_buf *b, size_t n)
 
 void bt_buf_add(bt_buf *b, const void *data, size_t n)
 {
-    if (!reserve(b, n)) return;
-    if (n) memcpy(b->data + b->len, data, n);
+    if (!reserve(b, n))
+        return;
+    if (n)
+        memcpy(b->data + b->len, data, n);
     b->len += n;
     b->data[b->len] = 0;
 }
 
-void bt_buf_puts(bt_buf *b, const char *s)
-{
-    bt_buf_add(b, s, strlen(s));
-}
+void bt_buf_puts(bt_buf *b, const char *s) { bt_buf_add(b, s, strlen(s)); }
 
 void bt_buf_printf(bt_buf *b, const char *fmt, ...)
 {
@@ -63,11 +64,14 @@ void bt_buf_printf(bt_buf *b, const char *fmt, ...)
 static size_t utf8_len(const unsigned char *s, size_t n)
 {
     const unsigned c = s[0];
-    if (c < 0x80) return 1;
+    if (c < 0x80)
+        return 1;
     const size_t len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (c < 0xc2 || c > 0xf4 || n < len) return 0;
+    if (c < 0xc2 || c > 0xf4 || n < len)
+        return 0;
     for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
     const bool overlong = (c == 0xe0 && s[1] < 0xa0) || (c == 0xf0 && s[1] < 0x90);
     const bool beyond = (c == 0xed && s[1] > 0x9f) || (c == 0xf4 && s[1] > 0x8f);
     return overlong || beyond ? 0 : len;
@@ -113,7 +117,8 @@ char *bt_buf_take(bt_buf *b)
 {
     bt_buf_add(b, "", 0);
     char *s = b->failed ? NULL : b->data;
-    if (b->failed) bt_release(b->data);
+    if (b->failed)
+        bt_release(b->data);
     *b = (bt_buf){ 0 };
     return s;
 }

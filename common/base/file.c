@@ -33,7 +33,8 @@ bt_status bt_map_open(const char *path, bt_map *out, bt_error *err)
     size_t size;
     *out = (bt_map){ 0 };
     bt_status st = open_regular(path, &fd, &size, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     if (size > 0) {
         void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED)
@@ -47,7 +48,8 @@ bt_status bt_map_open(const char *path, bt_map *out, bt_error *err)
 
 void bt_map_close(bt_map *m)
 {
-    if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
+    if (m->data)
+        munmap((void *)(uintptr_t)m->data, m->size);
     *m = (bt_map){ 0 };
 }
 
@@ -56,7 +58,8 @@ void bt_map_drop(const void *p, size_t n)
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t from = ((uintptr_t)p + page - 1) / page * page;
     const uintptr_t to = ((uintptr_t)p + n) / page * page;
-    if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_error *err)
@@ -65,7 +68,8 @@ bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_
     size_t size, got = 0;
     *data = NULL;
     bt_status st = open_regular(path, &fd, &size, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     char *p = NULL;
     if (size > max)
         st = bt_fail(err, BT_EFORMAT, "%s is too large (%zu bytes, at most %zu)", path, size, max);
@@ -73,10 +77,12 @@ bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_
         st = bt_fail(err, BT_ENOMEM, "out of memory for %s", path);
     while (st == BT_OK && got < size) {
         const ssize_t r = read(fd, p + got, size - got);
-        if (r == 0) break;
+        if (r == 0)
+            break;
         if (r < 0 && errno != EINTR)
             st = bt_fail(err, BT_EIO, "cannot read %s: %s", path, strerror(errno));
-        if (r > 0) got += (size_t)r;
+        if (r > 0)
+            got += (size_t)r;
     }
     close(fd);
     if (st != BT_OK) {
@@ -85,7 +91,8 @@ bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_
     }
     p[got] = 0;
     *data = p;
-    if (n) *n = got;
+    if (n)
+        *n = got;
     return BT_OK;
 }
 
@@ -117,12 +124,14 @@ static int create_beside(const char *path, char **tmp)
             return -1;
         }
         const int fd = open(*tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0) return fd;
+        if (fd >= 0)
+            return fd;
         const int e = errno;
         bt_release(*tmp);
         *tmp = NULL;
         errno = e;
-        if (e != EEXIST) return -1;
+        if (e != EEXIST)
+            return -1;
     }
     return -1;
 }
@@ -133,16 +142,20 @@ bt_status bt_out_open(const char *path, bt_out *out, bt_error *err)
     int fd;
     *out = (bt_out){ 0 };
     out->path = resolve(path);
-    if (!out->path) return bt_fail(err, BT_ENOMEM, "out of memory for %s", path);
+    if (!out->path)
+        return bt_fail(err, BT_ENOMEM, "out of memory for %s", path);
     /* Pipes and devices cannot be renamed onto: they are written in place. */
     if (stat(out->path, &sb) == 0 && !S_ISREG(sb.st_mode))
         fd = open(out->path, O_WRONLY | O_CLOEXEC);
     else
         fd = create_beside(out->path, &out->tmp);
-    if (fd >= 0) out->f = fdopen(fd, "wb");
-    if (out->f) return BT_OK;
+    if (fd >= 0)
+        out->f = fdopen(fd, "wb");
+    if (out->f)
+        return BT_OK;
     const int e = errno;
-    if (fd >= 0) close(fd);
+    if (fd >= 0)
+        close(fd);
     bt_out_abort(out);
     return bt_fail(err, e == ENOMEM ? BT_ENOMEM : BT_EIO, "cannot create %s: %s", path,
                    strerror(e));
@@ -152,7 +165,8 @@ bt_status bt_out_commit(bt_out *out, bt_error *err)
 {
     errno = 0;
     bool ok = fflush(out->f) == 0 && !ferror(out->f);
-    if (ok && out->tmp) ok = fsync(fileno(out->f)) == 0;
+    if (ok && out->tmp)
+        ok = fsync(fileno(out->f)) == 0;
     int e = errno;
     if (fclose(out->f) != 0 && ok) {
         ok = false;
@@ -176,8 +190,10 @@ bt_status bt_out_commit(bt_out *out, bt_error *err)
 
 void bt_out_abort(bt_out *out)
 {
-    if (out->f) fclose(out->f);
-    if (out->tmp) unlink(out->tmp);
+    if (out->f)
+        fclose(out->f);
+    if (out->tmp)
+        unlink(out->tmp);
     bt_release(out->tmp);
     bt_release(out->path);
     *out = (bt_out){ 0 };

@@ -10,7 +10,7 @@
 
 #define MT_N 624
 #define MT_M 397
-#define PI 3.14159265358979323846
+#define PI   3.14159265358979323846
 
 void bt_torch_seed(bt_torch_rng *r, uint64_t seed)
 {
@@ -34,7 +34,8 @@ static void twist(bt_torch_rng *r)
 
 uint32_t bt_torch_u32(bt_torch_rng *r)
 {
-    if (r->next == MT_N) twist(r);
+    if (r->next == MT_N)
+        twist(r);
     uint32_t y = r->state[r->next++];
     y ^= y >> 11;
     y ^= (y << 7) & 0x9d2c5680u;

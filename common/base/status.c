@@ -10,7 +10,8 @@
 const char *bt_status_text(bt_status s)
 {
     switch (s) {
-#define ROW(name, number, text) case BT_##name: return text;
+#define ROW(name, number, text)                                                                    \
+    case BT_##name: return text;
         BT_STATUS_MAP(ROW)
 #undef ROW
     }
@@ -19,8 +20,9 @@ const char *bt_status_text(bt_status s)
 
 int bt_status_from_name(const char *name)
 {
-#define ROW(id, number, text) \
-    if (name && strcmp(name, #id) == 0) return number;
+#define ROW(id, number, text)                                                                      \
+    if (name && strcmp(name, #id) == 0)                                                            \
+        return number;
     BT_STATUS_MAP(ROW)
 #undef ROW
     return -1;
@@ -38,7 +40,8 @@ const char *bt_kind_name(bt_kind k)
 
 bt_status bt_fail(bt_error *err, bt_status st, const char *fmt, ...)
 {
-    if (!err) return st;
+    if (!err)
+        return st;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
@@ -47,13 +50,15 @@ bt_status bt_fail(bt_error *err, bt_status st, const char *fmt, ...)
     size_t n = strlen(err->text);
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)err->text[i];
-        if (c < 0x20 || c == 0x7f) err->text[i] = '?';
+        if (c < 0x20 || c == 0x7f)
+            err->text[i] = '?';
     }
     /* A text that was cut must not end inside a character. */
     if (n == sizeof err->text - 1) {
         while (n > 0 && ((unsigned char)err->text[n - 1] & 0xc0) == 0x80)
             n--;
-        if (n > 0 && (unsigned char)err->text[n - 1] >= 0xc0) n--;
+        if (n > 0 && (unsigned char)err->text[n - 1] >= 0xc0)
+            n--;
         err->text[n] = 0;
     }
     return st;

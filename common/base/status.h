@@ -23,10 +23,11 @@ bt_status bt_fail(bt_error *err, bt_status st, const char *fmt, ...) BT_PRINTF(3
 
 /* Forwards a failure to the function's clean-up: needs `bt_status st` and a
  * label `done` (or `fail`) in scope. */
-#define BT_TRY(expr)                                                           \
-    do {                                                                       \
-        st = (expr);                                                           \
-        if (st != BT_OK) goto fail;                                            \
+#define BT_TRY(expr)                                                                               \
+    do {                                                                                           \
+        st = (expr);                                                                               \
+        if (st != BT_OK)                                                                           \
+            goto fail;                                                                             \
     } while (0)
 
 #endif

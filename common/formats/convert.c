@@ -42,10 +42,7 @@ static bool starts_with(const char *s, const char *with)
     return strncmp(s, with, strlen(with)) == 0;
 }
 
-static bool is_voice(const job *j)
-{
-    return strcmp(j->architecture, "bottega-vits") == 0;
-}
+static bool is_voice(const job *j) { return strcmp(j->architecture, "bottega-vits") == 0; }
 
 /* Weights that keep their type: errors in them reach everything that follows
  * (first and last layers, the time's embedding), change the length of what is
@@ -55,16 +52,19 @@ static bool is_sensitive(const job *j, const char *name)
 {
     static const char *const voice[] = { "enc_p.", "dp.", "emb_g.", "flow.", "dec.conv_post." };
     static const char *const picture[] = {
-        "position_embedding", "time_embedding.", "class_embedding", "add_embedding",
-        "unet/conv_in.", "unet/conv_out.", "coder.conv_in.", "coder.conv_out.", "quant_conv.",
+        "position_embedding", "time_embedding.", "class_embedding",
+        "add_embedding",      "unet/conv_in.",   "unet/conv_out.",
+        "coder.conv_in.",     "coder.conv_out.", "quant_conv.",
     };
     if (is_voice(j)) {
         for (size_t i = 0; i < sizeof voice / sizeof *voice; i++)
-            if (starts_with(name, voice[i])) return true;
+            if (starts_with(name, voice[i]))
+                return true;
         return false;
     }
     for (size_t i = 0; i < sizeof picture / sizeof *picture; i++)
-        if (strstr(name, picture[i])) return true;
+        if (strstr(name, picture[i]))
+            return true;
     return strstr(name, "norm") || strstr(name, "position_embd");
 }
 
@@ -81,8 +81,10 @@ static bool is_left_out(const job *j, const char *name)
 static bool is_torch_conv(const job *j, const bt_tensor *t)
 {
     const size_t n = strlen(t->name);
-    if (t->channels_last || n < 7 || strcmp(t->name + n - 7, ".weight") != 0) return false;
-    if (is_voice(j)) return t->n_dims == 3;
+    if (t->channels_last || n < 7 || strcmp(t->name + n - 7, ".weight") != 0)
+        return false;
+    if (is_voice(j))
+        return t->n_dims == 3;
     return t->n_dims == 4 && strcmp(j->architecture, "bottega-diffusion") == 0;
 }
 
@@ -101,7 +103,8 @@ static void plan_tensor(const job *j, const bt_tensor *t, planned *p)
     const bool conv = is_torch_conv(j, t), block = bt_dtypes[j->type].block > 1;
     const bt_dtype keep = t->dtype == BT_F64 ? BT_F32 : t->dtype;
     *p = (planned){ .from = t, .to = *t };
-    if (is_integer(t->dtype)) return;
+    if (is_integer(t->dtype))
+        return;
     if (j->type == BT_F32) {
         p->to.dtype = BT_F32;
     } else if (t->n_dims < 2 || is_sensitive(j, t->name)) {
@@ -127,14 +130,18 @@ static bt_status plan_all(job *j)
 {
     const size_t n = bt_store_count(j->in);
     j->plan = bt_calloc(n ? n : 1, sizeof *j->plan);
-    if (!j->plan) return bt_fail(j->err, BT_ENOMEM, "out of memory");
+    if (!j->plan)
+        return bt_fail(j->err, BT_ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
         const bt_tensor *t = bt_store_at(j->in, i);
-        if (!is_left_out(j, t->name)) plan_tensor(j, t, &j->plan[j->n++]);
+        if (!is_left_out(j, t->name))
+            plan_tensor(j, t, &j->plan[j->n++]);
     }
     if (j->n == 0)
-        return bt_fail(j->err, BT_EUNSUPPORTED, "%s holds no weights of a kind that can be "
-                       "converted", bt_store_path(j->in));
+        return bt_fail(j->err, BT_EUNSUPPORTED,
+                       "%s holds no weights of a kind that can be "
+                       "converted",
+                       bt_store_path(j->in));
     return BT_OK;
 }
 
@@ -142,8 +149,10 @@ static const char *architecture_of(const bt_store *in)
 {
     const char *format = bt_store_format(in);
     const char *given = bt_store_str(in, "general.architecture", NULL);
-    if (strcmp(format, "gguf") == 0 && given) return given;
-    if (bt_store_find(in, "dec.conv_pre.weight")) return "bottega-vits";
+    if (strcmp(format, "gguf") == 0 && given)
+        return given;
+    if (bt_store_find(in, "dec.conv_pre.weight"))
+        return "bottega-vits";
     return strcmp(format, "diffusers") == 0 ? "bottega-diffusion" : "bottega-tensors";
 }
 
@@ -151,11 +160,12 @@ static const char *architecture_of(const bt_store *in)
 static bool is_restated(const char *key)
 {
     static const char *const keys[] = {
-        "general.architecture", "general.file_type", "general.quantization_version",
-        "general.alignment", "bottega.channels_last",
+        "general.architecture", "general.file_type",     "general.quantization_version",
+        "general.alignment",    "bottega.channels_last",
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(key, keys[i]) == 0) return true;
+        if (strcmp(key, keys[i]) == 0)
+            return true;
     return false;
 }
 
@@ -172,7 +182,8 @@ static void put_metadata(const job *j, bt_gguf_writer *w)
     bt_gguf_put_u32(w, "general.quantization_version", 2);
     for (size_t i = 0; i < bt_store_meta_count(in) && has_meta; i++) {
         const bt_meta *m = bt_store_meta_at(in, i);
-        if (is_restated(m->key)) continue;
+        if (is_restated(m->key))
+            continue;
         if (m->raw)
             bt_gguf_put_raw(w, m->key, m->type, m->raw, m->raw_n);
         else if (m->type == BT_META_STR)
@@ -192,11 +203,14 @@ static bt_status put_header(const job *j, bt_gguf_writer *w, FILE *f)
     bt_status st = BT_OK;
     size_t n = 0;
     const char **names = bt_calloc(j->n, sizeof *names);
-    if (!names) return bt_fail(j->err, BT_ENOMEM, "out of memory");
+    if (!names)
+        return bt_fail(j->err, BT_ENOMEM, "out of memory");
     put_metadata(j, w);
     for (size_t i = 0; i < j->n; i++)
-        if (j->plan[i].to.channels_last) names[n++] = j->plan[i].to.name;
-    if (n) bt_gguf_put_strs(w, "bottega.channels_last", names, n);
+        if (j->plan[i].to.channels_last)
+            names[n++] = j->plan[i].to.name;
+    if (n)
+        bt_gguf_put_strs(w, "bottega.channels_last", names, n);
     bt_release(names);
     for (size_t i = 0; i < j->n && st == BT_OK; i++)
         st = bt_gguf_list(w, &j->plan[i].to, j->err);
@@ -211,8 +225,10 @@ static bool write_values(bt_gguf_writer *w, bt_dtype from, const uint8_t *src, b
     uint8_t bytes[PIECE * sizeof(float)];
     for (size_t i = 0; i < n; i += PIECE) {
         const size_t k = n - i < PIECE ? n - i : PIECE;
-        if (bt_dequantize_row(from, src + bt_row_bytes(from, i), values, k) != 0) return false;
-        if (bt_quantize_row(to, values, bytes, k) != 0) return false;
+        if (bt_dequantize_row(from, src + bt_row_bytes(from, i), values, k) != 0)
+            return false;
+        if (bt_quantize_row(to, values, bytes, k) != 0)
+            return false;
         bt_gguf_data(w, bytes, bt_row_bytes(to, k));
     }
     return true;
@@ -228,7 +244,8 @@ static bt_status write_reordered(const job *j, const planned *p, bt_gguf_writer 
     float *values = bt_alloc(in * taps * sizeof *values), *line = bt_alloc(in * sizeof *line);
     uint8_t *bytes = bt_alloc(row);
     bt_status st = BT_OK;
-    if (!values || !line || !bytes) st = bt_fail(j->err, BT_ENOMEM, "out of memory");
+    if (!values || !line || !bytes)
+        st = bt_fail(j->err, BT_ENOMEM, "out of memory");
     for (int64_t o = 0; o < t->dims[0] && st == BT_OK; o++) {
         const uint8_t *src = t->data + bt_row_bytes(t->dtype, (size_t)o * in * taps);
         if (bt_dequantize_row(t->dtype, src, values, in * taps) != 0)
@@ -254,16 +271,17 @@ static bt_status write_tensor(const job *j, const planned *p, bt_gguf_writer *w)
         st = write_reordered(j, p, w);
     } else if (t->dtype == p->to.dtype) {
         bt_gguf_data(w, t->data, t->bytes);
-    } else if (t->bytes > 0 && !write_values(w, t->dtype, t->data, p->to.dtype,
-                                             (size_t)bt_tensor_count(t))) {
+    } else if (t->bytes > 0 &&
+               !write_values(w, t->dtype, t->data, p->to.dtype, (size_t)bt_tensor_count(t))) {
         st = bt_fail(j->err, BT_EUNSUPPORTED, "tensor '%s': cannot turn %s into %s", t->name,
                      bt_dtypes[t->dtype].name, bt_dtypes[p->to.dtype].name);
     }
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     bt_gguf_pad(w);
     bt_tensor_drop(t);
-    if (j->each && j->each(j->user, t->name, bt_dtypes[t->dtype].name,
-                           bt_dtypes[p->to.dtype].name, t->bytes, p->to.bytes) != 0)
+    if (j->each && j->each(j->user, t->name, bt_dtypes[t->dtype].name, bt_dtypes[p->to.dtype].name,
+                           t->bytes, p->to.bytes) != 0)
         return bt_fail(j->err, BT_ECANCELLED, "cancelled");
     return BT_OK;
 }
@@ -271,7 +289,8 @@ static bt_status write_tensor(const job *j, const planned *p, bt_gguf_writer *w)
 static bool is_target(bt_dtype type)
 {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        if (targets[i].type == type) return true;
+        if (targets[i].type == type)
+            return true;
     return false;
 }
 
@@ -292,7 +311,8 @@ bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype ty
     BT_TRY(put_header(&j, &w, out.f));
     for (size_t i = 0; i < j.n && !ferror(out.f); i++)
         BT_TRY(write_tensor(&j, &j.plan[i], &w));
-    if (!ferror(out.f)) BT_TRY(bt_gguf_end(&w, err));
+    if (!ferror(out.f))
+        BT_TRY(bt_gguf_end(&w, err));
     st = bt_out_commit(&out, err);
 fail:
     bt_out_abort(&out);

@@ -6,8 +6,8 @@
 
 #include "store_build.h"
 
-#define MAX_ITEMS 8   /* of an array */
-#define MAX_TEXT 2000 /* bytes of a string */
+#define MAX_ITEMS 8    /* of an array */
+#define MAX_TEXT  2000 /* bytes of a string */
 
 static void add_text(bt_buf *b, const char *s, size_t n)
 {
@@ -52,10 +52,12 @@ static void add_meta(bt_buf *b, const bt_meta *m)
     } else if (m->type != BT_META_ARRAY) {
         add_item(b, m, 0);
     } else {
-        if (m->n > MAX_ITEMS) bt_buf_printf(b, "{\"length\":%zu,\"first\":", m->n);
+        if (m->n > MAX_ITEMS)
+            bt_buf_printf(b, "{\"length\":%zu,\"first\":", m->n);
         bt_buf_puts(b, "[");
         for (size_t i = 0; i < m->n && i < MAX_ITEMS; i++) {
-            if (i) bt_buf_puts(b, ",");
+            if (i)
+                bt_buf_puts(b, ",");
             add_item(b, m, i);
         }
         bt_buf_puts(b, m->n > MAX_ITEMS ? "]}" : "]");
@@ -68,8 +70,10 @@ static void add_metadata(bt_buf *b, const bt_store *s)
     bt_buf_puts(b, ",\"metadata\":{");
     for (size_t i = 0; i < bt_store_meta_count(s); i++) {
         const bt_meta *m = bt_store_meta_at(s, i);
-        if (strncmp(m->key, "bottega.file.", 13) == 0) continue; /* listed as files */
-        if (!first) bt_buf_puts(b, ",");
+        if (strncmp(m->key, "bottega.file.", 13) == 0)
+            continue; /* listed as files */
+        if (!first)
+            bt_buf_puts(b, ",");
         first = false;
         bt_buf_json(b, m->key, strlen(m->key));
         bt_buf_puts(b, ":");
@@ -107,11 +111,14 @@ static void add_totals(bt_buf *b, const bt_store *s)
         values += (uint64_t)bt_tensor_count(t);
         count[t->dtype]++;
     }
-    bt_buf_printf(b, "],\"totals\":{\"tensors\":%zu,\"parameters\":%" PRIu64 ",\"bytes\":%zu,"
-                  "\"types\":{", bt_store_count(s), values, bytes);
+    bt_buf_printf(b,
+                  "],\"totals\":{\"tensors\":%zu,\"parameters\":%" PRIu64 ",\"bytes\":%zu,"
+                  "\"types\":{",
+                  bt_store_count(s), values, bytes);
     const char *comma = "";
     for (int i = 0; i < BT_DTYPE_COUNT; i++) {
-        if (!count[i]) continue;
+        if (!count[i])
+            continue;
         bt_buf_printf(b, "%s\"%s\":%zu", comma, bt_dtypes[i].name, count[i]);
         comma = ",";
     }
@@ -126,7 +133,8 @@ bt_status bt_store_describe(const bt_store *s, bt_buf *json)
     add_metadata(json, s);
     bt_buf_puts(json, "],\"tensors\":[");
     for (size_t i = 0; i < bt_store_count(s); i++) {
-        if (i) bt_buf_puts(json, ",");
+        if (i)
+            bt_buf_puts(json, ",");
         add_tensor(json, bt_store_at(s, i));
     }
     add_totals(json, s);

@@ -10,7 +10,7 @@
 #include "store_build.h"
 
 #define MAX_SIDE_FILE (64u << 20)
-#define MAX_ENTRIES 4096
+#define MAX_ENTRIES   4096
 
 typedef struct folder {
     bt_store *s;
@@ -65,13 +65,16 @@ static void folder_free(folder *f)
 static bt_status folder_list(folder *f)
 {
     DIR *d = opendir(f->path);
-    if (!d) return bt_fail(f->err, BT_EIO, "cannot list %s", f->path);
+    if (!d)
+        return bt_fail(f->err, BT_EIO, "cannot list %s", f->path);
     bt_status st = BT_OK;
     f->names = bt_calloc(MAX_ENTRIES, sizeof *f->names);
-    if (!f->names) st = no_memory(f->s, f->err);
+    if (!f->names)
+        st = no_memory(f->s, f->err);
     const struct dirent *e;
     while (st == BT_OK && (e = readdir(d))) {
-        if (e->d_name[0] == '.') continue;
+        if (e->d_name[0] == '.')
+            continue;
         if (f->n == MAX_ENTRIES)
             st = bt_fail(f->err, BT_EFORMAT, "%s holds too many files", f->path);
         else if (!(f->names[f->n] = bt_strdup(e->d_name)))
@@ -80,14 +83,16 @@ static bt_status folder_list(folder *f)
             f->n++;
     }
     closedir(d);
-    if (st == BT_OK && f->n) qsort(f->names, f->n, sizeof *f->names, by_name);
+    if (st == BT_OK && f->n)
+        qsort(f->names, f->n, sizeof *f->names, by_name);
     return st;
 }
 
 static bool has(const folder *f, const char *name)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (strcmp(f->names[i], name) == 0) return true;
+        if (strcmp(f->names[i], name) == 0)
+            return true;
     return false;
 }
 
@@ -97,9 +102,12 @@ static bt_status add_side_file(const folder *f, const char *name)
     size_t n = 0;
     char *path = join(f->path, "/", name), *key = join(f->prefix, "", name);
     bt_status st = path && key ? BT_OK : no_memory(f->s, f->err);
-    if (st == BT_OK) st = bt_file_read(path, MAX_SIDE_FILE, &text, &n, f->err);
-    if (st == BT_OK && !(copy = bt_store_own_str(f->s, text, n))) st = no_memory(f->s, f->err);
-    if (st == BT_OK) st = bt_store_add_file(f->s, key, copy, n, f->err);
+    if (st == BT_OK)
+        st = bt_file_read(path, MAX_SIDE_FILE, &text, &n, f->err);
+    if (st == BT_OK && !(copy = bt_store_own_str(f->s, text, n)))
+        st = no_memory(f->s, f->err);
+    if (st == BT_OK)
+        st = bt_store_add_file(f->s, key, copy, n, f->err);
     bt_release(text);
     bt_release(path);
     bt_release(key);
@@ -110,7 +118,8 @@ static bt_status add_weights(const folder *f, const char *name)
 {
     bt_map m;
     char *path = join(f->path, "/", name);
-    if (!path) return no_memory(f->s, f->err);
+    if (!path)
+        return no_memory(f->s, f->err);
     bt_status st;
     if (ends_with(name, ".json"))
         st = bt_safetensors_open_index(f->s, path, f->prefix, f->err);
@@ -126,16 +135,24 @@ static bt_status add_files(const folder *f)
     bool pickle = false;
     for (size_t i = 0; i < f->n && st == BT_OK; i++) {
         const char *name = f->names[i];
-        if (ends_with(name, ".bin") || ends_with(name, ".ckpt")) pickle = true;
-        if (ends_with(name, ".index.json")) continue;
-        if (ends_with(name, ".json") || ends_with(name, ".txt")) st = add_side_file(f, name);
+        if (ends_with(name, ".bin") || ends_with(name, ".ckpt"))
+            pickle = true;
+        if (ends_with(name, ".index.json"))
+            continue;
+        if (ends_with(name, ".json") || ends_with(name, ".txt"))
+            st = add_side_file(f, name);
     }
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     for (size_t i = 0; i < sizeof weight_names / sizeof *weight_names; i++)
-        if (has(f, weight_names[i])) return add_weights(f, weight_names[i]);
-    if (!pickle) return BT_OK;
-    return bt_fail(f->err, BT_EUNSUPPORTED, "%s holds weights as PyTorch pickles only; save them "
-                   "as safetensors", f->path);
+        if (has(f, weight_names[i]))
+            return add_weights(f, weight_names[i]);
+    if (!pickle)
+        return BT_OK;
+    return bt_fail(f->err, BT_EUNSUPPORTED,
+                   "%s holds weights as PyTorch pickles only; save them "
+                   "as safetensors",
+                   f->path);
 }
 
 /* A component: the folder of that name, if there is one. */
@@ -158,13 +175,15 @@ static bt_status add_components(bt_store *s, const char *text, size_t n, bt_erro
     cJSON *json = NULL;
     const cJSON *item;
     bt_status st = bt_json_parse("model_index.json", text, n, &json, err);
-    if (st != BT_OK) return st;
-    cJSON_ArrayForEach(item, json) { /* "unet": ["diffusers", "UNet2DConditionModel"] */
+    if (st != BT_OK)
+        return st;
+    cJSON_ArrayForEach(item, json)
+    { /* "unet": ["diffusers", "UNet2DConditionModel"] */
         const char *name = item->string;
-        if (!cJSON_IsArray(item) || *name == 0 || *name == '_' || *name == '.' ||
-            strchr(name, '/'))
+        if (!cJSON_IsArray(item) || *name == 0 || *name == '_' || *name == '.' || strchr(name, '/'))
             continue;
-        if ((st = add_component(s, name, err)) != BT_OK) break;
+        if ((st = add_component(s, name, err)) != BT_OK)
+            break;
     }
     cJSON_Delete(json);
     return st;
@@ -179,14 +198,17 @@ bt_status bt_diffusers_open(bt_store *s, const char *path, bt_error *err)
         bt_store_set_format(s, "diffusers");
         st = add_side_file(&top, "model_index.json");
         const char *text = bt_store_file(s, "model_index.json", &n);
-        if (st == BT_OK) st = add_components(s, text, n, err);
+        if (st == BT_OK)
+            st = add_components(s, text, n, err);
     } else if (st == BT_OK) {
         bt_store_set_format(s, "safetensors");
         st = add_files(&top);
     }
     folder_free(&top);
     if (st == BT_OK && bt_store_count(s) == 0)
-        st = bt_fail(err, BT_EFORMAT, "%s is a folder without a model (no model_index.json or "
-                     "safetensors files with weights in it)", path);
+        st = bt_fail(err, BT_EFORMAT,
+                     "%s is a folder without a model (no model_index.json or "
+                     "safetensors files with weights in it)",
+                     path);
     return st;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define ALIGN 32
+#define ALIGN    32
 #define MAX_NAME 127
 #define MAX_DIMS 4
 
@@ -55,10 +55,7 @@ void bt_gguf_put_raw(bt_gguf_writer *w, const char *key, bt_meta_type t, const v
     bt_buf_add(&w->entries, p, n);
 }
 
-static uint64_t aligned(uint64_t n)
-{
-    return (n + ALIGN - 1) / ALIGN * ALIGN;
-}
+static uint64_t aligned(uint64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
 bt_status bt_gguf_list(bt_gguf_writer *w, const bt_tensor *t, bt_error *err)
 {
@@ -68,8 +65,8 @@ bt_status bt_gguf_list(bt_gguf_writer *w, const bt_tensor *t, bt_error *err)
         return bt_fail(err, BT_EUNSUPPORTED, "the name of tensor '%s' is too long for GGUF",
                        t->name);
     if (n_dims > MAX_DIMS)
-        return bt_fail(err, BT_EUNSUPPORTED, "tensor '%s' has %d dimensions, GGUF knows 4",
-                       t->name, n_dims);
+        return bt_fail(err, BT_EUNSUPPORTED, "tensor '%s' has %d dimensions, GGUF knows 4", t->name,
+                       n_dims);
     if (t->dtype >= BT_U8)
         return bt_fail(err, BT_EUNSUPPORTED, "tensor '%s' has type %s, which GGUF does not know",
                        t->name, bt_dtypes[t->dtype].name);
@@ -96,8 +93,10 @@ bt_status bt_gguf_begin(bt_gguf_writer *w, FILE *f, bt_error *err)
     if (!failed) {
         const size_t n = head.len + w->entries.len + w->tensors.len;
         fwrite(head.data, 1, head.len, f);
-        if (w->entries.len) fwrite(w->entries.data, 1, w->entries.len, f);
-        if (w->tensors.len) fwrite(w->tensors.data, 1, w->tensors.len, f);
+        if (w->entries.len)
+            fwrite(w->entries.data, 1, w->entries.len, f);
+        if (w->tensors.len)
+            fwrite(w->tensors.data, 1, w->tensors.len, f);
         fwrite(zeros, 1, (size_t)(aligned(n) - n), f);
         w->f = f;
     }
@@ -108,7 +107,8 @@ bt_status bt_gguf_begin(bt_gguf_writer *w, FILE *f, bt_error *err)
 /* Why no status: the stream keeps its error flag for bt_out_commit. */
 void bt_gguf_data(bt_gguf_writer *w, const void *p, size_t n)
 {
-    if (n) fwrite(p, 1, n, w->f);
+    if (n)
+        fwrite(p, 1, n, w->f);
     w->written += n;
 }
 
@@ -120,7 +120,8 @@ void bt_gguf_pad(bt_gguf_writer *w)
 
 bt_status bt_gguf_end(bt_gguf_writer *w, bt_error *err)
 {
-    if (w->written == w->offset) return BT_OK;
+    if (w->written == w->offset)
+        return BT_OK;
     return bt_fail(err, BT_EINVAL, "the tensors written to a GGUF are not those listed");
 }
 

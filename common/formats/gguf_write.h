@@ -12,8 +12,8 @@ typedef struct bt_gguf_writer {
     FILE *f;
     bt_buf entries, tensors; /* failures are sticky; bt_gguf_begin reports them */
     uint64_t n_entries, n_tensors;
-    uint64_t offset;         /* of the next tensor, while listing */
-    uint64_t written;        /* bytes of data so far */
+    uint64_t offset;  /* of the next tensor, while listing */
+    uint64_t written; /* bytes of data so far */
 } bt_gguf_writer;
 
 void bt_gguf_put_str(bt_gguf_writer *w, const char *key, const char *v, size_t n);

@@ -11,7 +11,8 @@ bt_status bt_json_parse(const char *name, const char *text, size_t n, cJSON **ou
         const size_t at = end && end >= text && end <= text + n ? (size_t)(end - text) : 0;
         return bt_fail(err, BT_EFORMAT, "%s: malformed JSON near byte %zu", name, at);
     }
-    if (cJSON_IsObject(*out)) return BT_OK;
+    if (cJSON_IsObject(*out))
+        return BT_OK;
     cJSON_Delete(*out);
     *out = NULL;
     return bt_fail(err, BT_EFORMAT, "%s: no JSON object", name);
@@ -19,9 +20,11 @@ bt_status bt_json_parse(const char *name, const char *text, size_t n, cJSON **ou
 
 bool bt_json_whole(const cJSON *item, int64_t *v)
 {
-    if (!cJSON_IsNumber(item)) return false;
+    if (!cJSON_IsNumber(item))
+        return false;
     const double d = item->valuedouble;
-    if (!(fabs(d) <= 9007199254740992.0) || d != floor(d)) return false;
+    if (!(fabs(d) <= 9007199254740992.0) || d != floor(d))
+        return false;
     *v = (int64_t)d;
     return true;
 }
@@ -34,7 +37,8 @@ bool bt_json_i64(const cJSON *o, const char *key, int64_t *v)
 bool bt_json_f64(const cJSON *o, const char *key, double *v)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
-    if (!cJSON_IsNumber(item)) return false;
+    if (!cJSON_IsNumber(item))
+        return false;
     *v = item->valuedouble;
     return true;
 }
@@ -42,7 +46,8 @@ bool bt_json_f64(const cJSON *o, const char *key, double *v)
 bool bt_json_bool(const cJSON *o, const char *key, bool *v)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
-    if (!cJSON_IsBool(item)) return false;
+    if (!cJSON_IsBool(item))
+        return false;
     *v = cJSON_IsTrue(item);
     return true;
 }

@@ -30,9 +30,15 @@ static number read_number(bt_meta_type t, const uint8_t *p)
     for (size_t k = 0; k < size; k++)
         v.u |= (uint64_t)p[k] << (8 * k);
     switch (t) {
-    case BT_META_U8: case BT_META_U16: case BT_META_U32: case BT_META_U64: case BT_META_BOOL:
-        break;
-    case BT_META_I8: case BT_META_I16: case BT_META_I32: case BT_META_I64:
+    case BT_META_U8:
+    case BT_META_U16:
+    case BT_META_U32:
+    case BT_META_U64:
+    case BT_META_BOOL: break;
+    case BT_META_I8:
+    case BT_META_I16:
+    case BT_META_I32:
+    case BT_META_I64:
         v.kind = SIGNED;
         v.i = (int64_t)(v.u << (64 - 8 * size)) >> (64 - 8 * size);
         break;
@@ -47,8 +53,7 @@ static number read_number(bt_meta_type t, const uint8_t *p)
         memcpy(&v.f, &v.u, 8);
         v.kind = FLOATING;
         break;
-    default:
-        v.kind = NOT_A_NUMBER;
+    default: v.kind = NOT_A_NUMBER;
     }
     return v;
 }
@@ -57,7 +62,8 @@ static number read_number(bt_meta_type t, const uint8_t *p)
 static number element(const bt_meta *m, size_t i)
 {
     const size_t size = m ? bt_meta_size(m->elem) : 0;
-    if (size == 0 || i >= m->n) return (number){ NOT_A_NUMBER, 0, 0, 0 };
+    if (size == 0 || i >= m->n)
+        return (number){ NOT_A_NUMBER, 0, 0, 0 };
     return read_number(m->elem, m->items + i * size);
 }
 
@@ -92,8 +98,10 @@ static bool as_f64(number v, double *out)
 const char *bt_store_str(const bt_store *s, const char *key, size_t *len)
 {
     const bt_meta *m = bt_store_meta(s, key);
-    if (!m || m->type != BT_META_STR) return NULL;
-    if (len) *len = m->str_n;
+    if (!m || m->type != BT_META_STR)
+        return NULL;
+    if (len)
+        *len = m->str_n;
     return m->str;
 }
 
@@ -122,7 +130,8 @@ bool bt_store_f64(const bt_store *s, const char *key, double *v)
 bool bt_store_bool(const bt_store *s, const char *key, bool *v)
 {
     const bt_meta *m = bt_store_meta(s, key);
-    if (!m || m->type != BT_META_BOOL) return false;
+    if (!m || m->type != BT_META_BOOL)
+        return false;
     *v = m->items[0] != 0;
     return true;
 }
@@ -130,26 +139,25 @@ bool bt_store_bool(const bt_store *s, const char *key, bool *v)
 const bt_meta *bt_store_array(const bt_store *s, const char *key, bt_meta_type *type, size_t *n)
 {
     const bt_meta *m = bt_store_meta(s, key);
-    if (!m || m->type != BT_META_ARRAY) return NULL;
-    if (type) *type = m->elem;
-    if (n) *n = m->n;
+    if (!m || m->type != BT_META_ARRAY)
+        return NULL;
+    if (type)
+        *type = m->elem;
+    if (n)
+        *n = m->n;
     return m;
 }
 
 const char *bt_store_array_str(const bt_meta *a, size_t i, size_t *len)
 {
-    if (a->elem != BT_META_STR || i >= a->n) return NULL;
+    if (a->elem != BT_META_STR || i >= a->n)
+        return NULL;
     const uint8_t *p = a->raw + a->offs[i];
-    if (len) *len = (size_t)read_number(BT_META_U64, p).u;
+    if (len)
+        *len = (size_t)read_number(BT_META_U64, p).u;
     return (const char *)p + 8;
 }
 
-bool bt_store_array_i64(const bt_meta *a, size_t i, int64_t *v)
-{
-    return as_i64(element(a, i), v);
-}
+bool bt_store_array_i64(const bt_meta *a, size_t i, int64_t *v) { return as_i64(element(a, i), v); }
 
-bool bt_store_array_f64(const bt_meta *a, size_t i, double *v)
-{
-    return as_f64(element(a, i), v);
-}
+bool bt_store_array_f64(const bt_meta *a, size_t i, double *v) { return as_f64(element(a, i), v); }

@@ -11,8 +11,16 @@ enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5 };
 enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE };
 enum { ATTR_NAME = 1, ATTR_TENSOR = 5 };
 enum {
-    TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_FLOATS = 4, TENSOR_INT32S = 5, TENSOR_INT64S = 7,
-    TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_DOUBLES = 10, TENSOR_EXTERNAL = 13, TENSOR_PLACE = 14
+    TENSOR_DIMS = 1,
+    TENSOR_TYPE = 2,
+    TENSOR_FLOATS = 4,
+    TENSOR_INT32S = 5,
+    TENSOR_INT64S = 7,
+    TENSOR_NAME = 8,
+    TENSOR_RAW = 9,
+    TENSOR_DOUBLES = 10,
+    TENSOR_EXTERNAL = 13,
+    TENSOR_PLACE = 14
 };
 
 typedef struct tensor_message {
@@ -30,9 +38,9 @@ static const struct {
     bt_dtype type;
     uint32_t field;
 } types[] = {
-    { 1, BT_F32, TENSOR_FLOATS },  { 2, BT_U8, TENSOR_INT32S },   { 3, BT_I8, TENSOR_INT32S },
-    { 5, BT_I16, TENSOR_INT32S },  { 6, BT_I32, TENSOR_INT32S },  { 7, BT_I64, TENSOR_INT64S },
-    { 9, BT_U8, TENSOR_INT32S },   { 10, BT_F16, TENSOR_INT32S }, { 11, BT_F64, TENSOR_DOUBLES },
+    { 1, BT_F32, TENSOR_FLOATS },   { 2, BT_U8, TENSOR_INT32S },   { 3, BT_I8, TENSOR_INT32S },
+    { 5, BT_I16, TENSOR_INT32S },   { 6, BT_I32, TENSOR_INT32S },  { 7, BT_I64, TENSOR_INT64S },
+    { 9, BT_U8, TENSOR_INT32S },    { 10, BT_F16, TENSOR_INT32S }, { 11, BT_F64, TENSOR_DOUBLES },
     { 16, BT_BF16, TENSOR_INT32S },
 };
 
@@ -55,30 +63,33 @@ static bool read_tensor_message(bt_span m, tensor_message *t)
         const bool bytes = f.wire == BT_WIRE_BYTES;
         switch (f.number) {
         case TENSOR_DIMS:
-            if (!bt_span_ints(&f, t->dims, &t->n_dims, BT_MAX_DIMS)) return false;
+            if (!bt_span_ints(&f, t->dims, &t->n_dims, BT_MAX_DIMS))
+                return false;
             break;
         case TENSOR_TYPE:
-            if (f.wire != BT_WIRE_VARINT) return false;
+            if (f.wire != BT_WIRE_VARINT)
+                return false;
             t->type = f.value;
             break;
         case TENSOR_NAME:
-            if (!bytes) return false;
+            if (!bytes)
+                return false;
             t->name = f.bytes;
             break;
         case TENSOR_RAW:
-            if (!bytes || t->has_raw) return false;
+            if (!bytes || t->has_raw)
+                return false;
             t->raw = f.bytes;
             t->has_raw = true;
             break;
-        case TENSOR_EXTERNAL:
-            t->external = true;
-            break;
+        case TENSOR_EXTERNAL: t->external = true; break;
         case TENSOR_PLACE:
-            if (f.wire != BT_WIRE_VARINT) return false;
-            if (f.value != 0) t->external = true;
+            if (f.wire != BT_WIRE_VARINT)
+                return false;
+            if (f.value != 0)
+                t->external = true;
             break;
-        default:
-            break;
+        default: break;
         }
     }
     return more == 0;
@@ -92,21 +103,26 @@ static bool decode_values(bt_span m, uint32_t field, size_t size, uint8_t *dst, 
     size_t got = 0;
     const bool varints = field == TENSOR_INT32S || field == TENSOR_INT64S;
     while (bt_span_next(&m, &f) > 0) {
-        if (f.number != field) continue;
+        if (f.number != field)
+            continue;
         bt_span values = f.bytes;
         uint64_t v = f.value;
         if (f.wire != BT_WIRE_BYTES) { /* not packed: one value */
-            if (got == n) return false;
+            if (got == n)
+                return false;
             memcpy(dst + got++ * size, &v, size);
             continue;
         }
         while (values.p < values.end) {
-            if (got == n) return false;
+            if (got == n)
+                return false;
             if (varints) {
-                if (!bt_span_varint(&values, &v)) return false;
+                if (!bt_span_varint(&values, &v))
+                    return false;
                 memcpy(dst + got * size, &v, size);
             } else {
-                if (bt_span_len(values) < size) return false;
+                if (bt_span_len(values) < size)
+                    return false;
                 memcpy(dst + got * size, values.p, size);
                 values.p += size;
             }
@@ -119,19 +135,24 @@ static bool decode_values(bt_span m, uint32_t field, size_t size, uint8_t *dst, 
 static bt_status tensor_data(const bt_onnx *o, const tensor_message *m, uint32_t field,
                              bt_tensor *t)
 {
-    if (t->bytes == 0) return BT_OK;
+    if (t->bytes == 0)
+        return BT_OK;
     if (m->has_raw) {
-        if (bt_span_len(m->raw) != t->bytes) return bad(o, "raw data of a wrong length");
+        if (bt_span_len(m->raw) != t->bytes)
+            return bad(o, "raw data of a wrong length");
         t->data = m->raw.p;
         return BT_OK;
     }
     const size_t n = t->bytes / bt_dtypes[t->dtype].bytes;
     /* A value takes a byte of the file at least: hostile sizes stop here. */
-    if (n > bt_span_len(m->whole)) return bad(o, "a tensor without its data");
+    if (n > bt_span_len(m->whole))
+        return bad(o, "a tensor without its data");
     uint8_t *data = bt_store_own(o->s, t->bytes);
-    if (!data) return no_memory(o);
+    if (!data)
+        return no_memory(o);
     t->data = data;
-    if (decode_values(m->whole, field, bt_dtypes[t->dtype].bytes, data, n)) return BT_OK;
+    if (decode_values(m->whole, field, bt_dtypes[t->dtype].bytes, data, n))
+        return BT_OK;
     return bad(o, "a tensor without its data");
 }
 
@@ -140,24 +161,33 @@ static bt_status add_tensor(const bt_onnx *o, bt_span message, bt_span name)
     tensor_message m;
     bt_tensor t = { 0 };
     size_t k = 0;
-    if (!read_tensor_message(message, &m)) return bad(o, "a bad tensor");
-    if (bt_span_len(m.name) > 0) name = m.name;
+    if (!read_tensor_message(message, &m))
+        return bad(o, "a bad tensor");
+    if (bt_span_len(m.name) > 0)
+        name = m.name;
     const size_t n = bt_span_len(name);
-    if (n == 0 || n >= BT_ONNX_NAME || memchr(name.p, 0, n)) return bad(o, "a bad tensor name");
+    if (n == 0 || n >= BT_ONNX_NAME || memchr(name.p, 0, n))
+        return bad(o, "a bad tensor name");
     if (m.external)
-        return bt_fail(o->err, BT_EUNSUPPORTED, "%s: tensor '%.*s' is kept in another file, "
-                       "which is not supported", o->file, (int)n, (const char *)name.p);
+        return bt_fail(o->err, BT_EUNSUPPORTED,
+                       "%s: tensor '%.*s' is kept in another file, "
+                       "which is not supported",
+                       o->file, (int)n, (const char *)name.p);
     while (k < sizeof types / sizeof *types && types[k].number != m.type)
         k++;
     if (k == sizeof types / sizeof *types)
-        return bt_fail(o->err, BT_EUNSUPPORTED, "%s: tensor '%.*s' has data type %u, which is "
-                       "not supported", o->file, (int)n, (const char *)name.p, (unsigned)m.type);
+        return bt_fail(o->err, BT_EUNSUPPORTED,
+                       "%s: tensor '%.*s' has data type %u, which is "
+                       "not supported",
+                       o->file, (int)n, (const char *)name.p, (unsigned)m.type);
     t.dtype = types[k].type;
     t.n_dims = (int)m.n_dims;
     memcpy(t.dims, m.dims, sizeof t.dims);
-    if (!bt_tensor_measure(&t)) return bad(o, "a tensor of impossible size");
+    if (!bt_tensor_measure(&t))
+        return bad(o, "a tensor of impossible size");
     t.name = bt_store_own_str(o->s, (const char *)name.p, n);
-    if (!t.name) return no_memory(o);
+    if (!t.name)
+        return no_memory(o);
     const bt_status st = tensor_data(o, &m, types[k].field, &t);
     return st == BT_OK ? bt_store_add(o->s, o->file, &t, o->err) : st;
 }
@@ -168,8 +198,10 @@ static bool read_node(bt_span m, bt_onnx_node *n)
     int more;
     *n = (bt_onnx_node){ .message = m };
     while ((more = bt_span_next(&m, &f)) > 0) {
-        if (f.number > NODE_ATTRIBUTE) continue;
-        if (f.wire != BT_WIRE_BYTES) return false;
+        if (f.number > NODE_ATTRIBUTE)
+            continue;
+        if (f.wire != BT_WIRE_BYTES)
+            return false;
         if (f.number == NODE_INPUT && n->n_inputs < BT_ONNX_INPUTS)
             n->inputs[n->n_inputs++] = f.bytes;
         else if (f.number == NODE_OUTPUT && bt_span_len(n->output) == 0)
@@ -186,7 +218,8 @@ bool bt_onnx_attribute(const bt_onnx_node *n, const char *name, bt_span *out)
 {
     bt_field f, g;
     for (bt_span m = n->message; bt_span_next(&m, &f) > 0;) {
-        if (f.number != NODE_ATTRIBUTE) continue;
+        if (f.number != NODE_ATTRIBUTE)
+            continue;
         for (bt_span a = f.bytes; bt_span_next(&a, &g) > 0;)
             if (g.number == ATTR_NAME && g.wire == BT_WIRE_BYTES && bt_span_is(g.bytes, name)) {
                 *out = f.bytes;
@@ -201,7 +234,8 @@ static bt_status add_constant(const bt_onnx *o, const bt_onnx_node *n)
 {
     bt_span attr;
     bt_field f;
-    if (!bt_onnx_attribute(n, "value", &attr)) return BT_OK;
+    if (!bt_onnx_attribute(n, "value", &attr))
+        return BT_OK;
     while (bt_span_next(&attr, &f) > 0)
         if (f.number == ATTR_TENSOR && f.wire == BT_WIRE_BYTES)
             return add_tensor(o, f.bytes, n->output);
@@ -216,14 +250,19 @@ static bt_status read_graph(const bt_onnx *o, bt_span graph, bool names)
     bt_status st = BT_OK;
     while (st == BT_OK && (more = bt_span_next(&graph, &f)) != 0) {
         bt_onnx_node node;
-        if (more < 0) return bad(o, "a cut graph");
-        if (f.number != GRAPH_NODE && f.number != GRAPH_INITIALIZER) continue;
-        if (f.wire != BT_WIRE_BYTES) return bad(o, "a bad graph");
+        if (more < 0)
+            return bad(o, "a cut graph");
+        if (f.number != GRAPH_NODE && f.number != GRAPH_INITIALIZER)
+            continue;
+        if (f.wire != BT_WIRE_BYTES)
+            return bad(o, "a bad graph");
         if (f.number == GRAPH_INITIALIZER) {
-            if (!names) st = add_tensor(o, f.bytes, (bt_span){ 0 });
+            if (!names)
+                st = add_tensor(o, f.bytes, (bt_span){ 0 });
             continue;
         }
-        if (!read_node(f.bytes, &node)) return bad(o, "a bad node");
+        if (!read_node(f.bytes, &node))
+            return bad(o, "a bad node");
         if (names)
             st = bt_onnx_name_weights(o, &node);
         else if (bt_span_is(node.op, "Constant"))
@@ -238,11 +277,14 @@ static bt_status read_property(const bt_onnx *o, bt_span m)
     bt_field f;
     char *text[2] = { NULL, NULL };
     while (bt_span_next(&m, &f) > 0) {
-        if ((f.number != 1 && f.number != 2) || f.wire != BT_WIRE_BYTES) continue;
+        if ((f.number != 1 && f.number != 2) || f.wire != BT_WIRE_BYTES)
+            continue;
         text[f.number - 1] = bt_store_own_str(o->s, (const char *)f.bytes.p, bt_span_len(f.bytes));
-        if (!text[f.number - 1]) return no_memory(o);
+        if (!text[f.number - 1])
+            return no_memory(o);
     }
-    if (!text[0] || !text[1]) return BT_OK;
+    if (!text[0] || !text[1])
+        return BT_OK;
     return bt_store_add_str(o->s, o->file, text[0], text[1], o->err);
 }
 
@@ -255,16 +297,22 @@ bt_status bt_onnx_parse(bt_store *s, const uint8_t *data, size_t n, bt_error *er
     bt_status st = BT_OK;
     while ((more = bt_span_next(&model, &f)) > 0 && st == BT_OK) {
         if (f.number == MODEL_GRAPH && f.wire == BT_WIRE_BYTES) {
-            if (graph.p) return bad(&o, "two graphs");
+            if (graph.p)
+                return bad(&o, "two graphs");
             graph = f.bytes;
         } else if (f.number == MODEL_PROPS && f.wire == BT_WIRE_BYTES) {
             st = read_property(&o, f.bytes);
         }
     }
-    if (st != BT_OK) return st;
-    if (more < 0) return bad(&o, "a field that is longer than the file (is it cut?)");
-    if (!graph.p) return bad(&o, "no graph");
-    if ((st = read_graph(&o, graph, false)) == BT_OK) st = read_graph(&o, graph, true);
-    if (st == BT_OK && bt_store_count(s) == 0) st = bad(&o, "no weights");
+    if (st != BT_OK)
+        return st;
+    if (more < 0)
+        return bad(&o, "a field that is longer than the file (is it cut?)");
+    if (!graph.p)
+        return bad(&o, "no graph");
+    if ((st = read_graph(&o, graph, false)) == BT_OK)
+        st = read_graph(&o, graph, true);
+    if (st == BT_OK && bt_store_count(s) == 0)
+        st = bad(&o, "no weights");
     return st;
 }

@@ -9,7 +9,7 @@
 #include "store_build.h"
 
 #define BT_ONNX_INPUTS 8 /* of a node that are looked at: weights come early */
-#define BT_ONNX_NAME 512
+#define BT_ONNX_NAME   512
 
 typedef struct bt_onnx {
     bt_store *s;

@@ -37,10 +37,13 @@ static bool module_name(bt_span name, char out[BT_ONNX_NAME])
 {
     const size_t n = bt_span_len(name);
     size_t end = 0, k = 0;
-    if (n >= BT_ONNX_NAME) return false;
+    if (n >= BT_ONNX_NAME)
+        return false;
     for (size_t i = 0; i < n; i++) {
-        if (name.p[i] == 0) return false;
-        if (name.p[i] == '/') end = i;
+        if (name.p[i] == 0)
+            return false;
+        if (name.p[i] == '/')
+            end = i;
     }
     for (size_t i = name.p && n && name.p[0] == '/'; i < end; i++)
         out[k++] = name.p[i] == '/' ? '.' : (char)name.p[i];
@@ -73,14 +76,17 @@ static const char *role_of(const bt_onnx_node *n, int i, const char *module, con
     const bool matrix = t->n_dims == 2, row = t->n_dims == 1 && t->dims[0] > 1;
     const bool column = matrix && t->dims[1] == 1;
     bt_span attr;
-    if (!is_float(t)) return NULL;
+    if (!is_float(t))
+        return NULL;
     if (bt_span_is(n->op, "Conv") || bt_span_is(n->op, "ConvTranspose"))
         return i == 1 && t->n_dims >= 3 ? ".weight" : i == 2 ? ".bias" : NULL;
     if (bt_span_is(n->op, "LayerNormalization"))
         return i == 1 ? ".gamma" : i == 2 ? ".beta" : NULL;
-    if (bt_span_is(n->op, "Gather")) return i == 0 && matrix ? ".weight" : NULL;
+    if (bt_span_is(n->op, "Gather"))
+        return i == 0 && matrix ? ".weight" : NULL;
     if (bt_span_is(n->op, "Gemm")) {
-        if (!bt_onnx_attribute(n, "transB", &attr)) *how = TRANSPOSED;
+        if (!bt_onnx_attribute(n, "transB", &attr))
+            *how = TRANSPOSED;
         return i == 1 && matrix ? ".weight" : i == 2 ? ".bias" : NULL;
     }
     if (bt_span_is(n->op, "MatMul")) {
@@ -91,7 +97,8 @@ static const char *role_of(const bt_onnx_node *n, int i, const char *module, con
         return bt_span_is(n->op, "Mul") ? ".gamma" : bt_span_is(n->op, "Add") ? ".beta" : NULL;
     /* The affine step of a flow, run backwards: (x - m) * exp(-logs). Exporters
      * fold the sign, simplifiers the exponential too. */
-    if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Sub")) return ".m";
+    if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Sub"))
+        return ".m";
     if (column && last_part_has(module, "flows") && bt_span_is(n->op, "Mul")) {
         *how = MINUS_LOG;
         return t->dtype == BT_F32 ? ".logs" : NULL;
@@ -108,7 +115,8 @@ static bool transpose(const bt_onnx *o, bt_tensor *t)
     const size_t rows = (size_t)t->dims[0], cols = (size_t)t->dims[1];
     const size_t size = bt_dtypes[t->dtype].bytes;
     uint8_t *data = bt_store_own(o->s, t->bytes);
-    if (!data) return false;
+    if (!data)
+        return false;
     for (size_t c = 0; c < cols; c++)
         for (size_t r = 0; r < rows; r++)
             memcpy(data + (c * rows + r) * size, t->data + (r * cols + c) * size, size);
@@ -122,7 +130,8 @@ static bool restore_logs(const bt_onnx *o, bt_tensor *t, change how)
 {
     const size_t n = t->bytes / sizeof(float);
     float *data = bt_store_own(o->s, t->bytes);
-    if (!data) return false;
+    if (!data)
+        return false;
     memcpy(data, t->data, t->bytes);
     for (size_t i = 0; i < n; i++)
         data[i] = how == NEGATED ? -data[i] : -logf(data[i]);
@@ -135,23 +144,29 @@ static bt_status name_input(const bt_onnx *o, const bt_onnx_node *n, int i, cons
     char name[BT_ONNX_NAME + 16];
     change how;
     const size_t len = bt_span_len(n->inputs[i]);
-    if (len == 0 || len >= BT_ONNX_NAME) return BT_OK;
+    if (len == 0 || len >= BT_ONNX_NAME)
+        return BT_OK;
     memcpy(name, n->inputs[i].p, len);
     name[len] = 0;
     const bt_tensor *t = bt_store_find(o->s, name);
-    if (!t) return BT_OK;
+    if (!t)
+        return BT_OK;
     const char *role = role_of(n, i, module, t, &how);
     const bool parameter = is_parameter_name(t->name);
-    if (!role || (parameter && how != AS_IT_IS)) return BT_OK;
+    if (!role || (parameter && how != AS_IT_IS))
+        return BT_OK;
     const size_t m = strlen(module);
     memcpy(name, module, m);
     strcpy(name + m, role);
-    if (bt_store_find(o->s, name)) return BT_OK;
+    if (bt_store_find(o->s, name))
+        return BT_OK;
     const size_t at = (size_t)(t - bt_store_at(o->s, 0));
     bt_tensor copy = *t;
     copy.name = bt_store_own_str(o->s, name, strlen(name));
-    if (!copy.name) return no_memory(o);
-    if (parameter) return bt_store_add(o->s, o->file, &copy, o->err);
+    if (!copy.name)
+        return no_memory(o);
+    if (parameter)
+        return bt_store_add(o->s, o->file, &copy, o->err);
     if (t->bytes > 0 && ((how == TRANSPOSED && !transpose(o, &copy)) ||
                          ((how == MINUS_LOG || how == NEGATED) && !restore_logs(o, &copy, how))))
         return no_memory(o);
@@ -169,9 +184,11 @@ static bt_status note_attribute(const bt_onnx *o, const bt_onnx_node *n, const c
     bool scalar = false;
     bt_span attr;
     bt_field f;
-    if (!bt_onnx_attribute(n, name, &attr)) return BT_OK;
+    if (!bt_onnx_attribute(n, name, &attr))
+        return BT_OK;
     while (bt_span_next(&attr, &f) > 0) {
-        if (f.number != ATTR_INT && f.number != ATTR_INTS) continue;
+        if (f.number != ATTR_INT && f.number != ATTR_INTS)
+            continue;
         scalar = f.number == ATTR_INT;
         if (!bt_span_ints(&f, v, &count, MAX_INTS))
             return bt_fail(o->err, BT_EFORMAT, "%s: malformed ONNX: a bad attribute", o->file);
@@ -179,13 +196,15 @@ static bt_status note_attribute(const bt_onnx *o, const bt_onnx_node *n, const c
     while (plain < count && v[plain] == normal)
         plain++;
     strcat(strcat(strcpy(key, module), "."), name);
-    if (plain == count || bt_store_meta(o->s, key)) return BT_OK;
+    if (plain == count || bt_store_meta(o->s, key))
+        return BT_OK;
     /* Bytes as GGUF has them: element type, count, values. */
     const size_t head = scalar ? 0 : 12;
     uint8_t *raw = bt_store_own(o->s, head + count * 8);
     bt_meta m = { .type = scalar ? BT_META_I64 : BT_META_ARRAY, .elem = BT_META_I64 };
     m.key = bt_store_own_str(o->s, key, strlen(key));
-    if (!raw || !m.key) return no_memory(o);
+    if (!raw || !m.key)
+        return no_memory(o);
     const uint32_t elem = BT_META_I64;
     const uint64_t n64 = count;
     if (head) {
@@ -208,10 +227,12 @@ bt_status bt_onnx_name_weights(const bt_onnx *o, const bt_onnx_node *n)
     } settings[] = { { "strides", 1 }, { "dilations", 1 }, { "pads", 0 }, { "group", 1 } };
     char module[BT_ONNX_NAME];
     bt_status st = BT_OK;
-    if (!module_name(n->name, module)) return BT_OK;
+    if (!module_name(n->name, module))
+        return BT_OK;
     for (int i = 0; i < n->n_inputs && st == BT_OK; i++)
         st = name_input(o, n, i, module);
-    if (!bt_span_is(n->op, "Conv") && !bt_span_is(n->op, "ConvTranspose")) return st;
+    if (!bt_span_is(n->op, "Conv") && !bt_span_is(n->op, "ConvTranspose"))
+        return st;
     for (size_t i = 0; i < sizeof settings / sizeof *settings && st == BT_OK; i++)
         st = note_attribute(o, n, module, settings[i].name, settings[i].normal);
     return st;

@@ -7,18 +7,22 @@ bool bt_span_varint(bt_span *s, uint64_t *v)
 {
     *v = 0;
     for (int shift = 0; shift < 64; shift += 7) {
-        if (s->p == s->end) return false;
+        if (s->p == s->end)
+            return false;
         const uint8_t byte = *s->p++;
-        if (shift == 63 && byte > 1) return false;
+        if (shift == 63 && byte > 1)
+            return false;
         *v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) return true;
+        if (byte < 0x80)
+            return true;
     }
     return false;
 }
 
 static bool fixed(bt_span *s, size_t size, uint64_t *v)
 {
-    if (bt_span_len(*s) < size) return false;
+    if (bt_span_len(*s) < size)
+        return false;
     *v = 0;
     for (size_t i = 0; i < size; i++)
         *v |= (uint64_t)s->p[i] << (8 * i);
@@ -29,23 +33,22 @@ static bool fixed(bt_span *s, size_t size, uint64_t *v)
 int bt_span_next(bt_span *s, bt_field *f)
 {
     uint64_t tag, len;
-    if (s->p == s->end) return 0;
-    if (!bt_span_varint(s, &tag) || tag >> 3 == 0 || tag >> 32 != 0) return -1;
+    if (s->p == s->end)
+        return 0;
+    if (!bt_span_varint(s, &tag) || tag >> 3 == 0 || tag >> 32 != 0)
+        return -1;
     *f = (bt_field){ .number = (uint32_t)(tag >> 3), .wire = (int)(tag & 7) };
     switch (f->wire) {
-    case BT_WIRE_VARINT:
-        return bt_span_varint(s, &f->value) ? 1 : -1;
-    case BT_WIRE_64:
-        return fixed(s, 8, &f->value) ? 1 : -1;
-    case BT_WIRE_32:
-        return fixed(s, 4, &f->value) ? 1 : -1;
+    case BT_WIRE_VARINT: return bt_span_varint(s, &f->value) ? 1 : -1;
+    case BT_WIRE_64: return fixed(s, 8, &f->value) ? 1 : -1;
+    case BT_WIRE_32: return fixed(s, 4, &f->value) ? 1 : -1;
     case BT_WIRE_BYTES:
-        if (!bt_span_varint(s, &len) || len > bt_span_len(*s)) return -1;
+        if (!bt_span_varint(s, &len) || len > bt_span_len(*s))
+            return -1;
         f->bytes = (bt_span){ s->p, s->p + len };
         s->p += len;
         return 1;
-    default: /* groups went out of use before ONNX came */
-        return -1;
+    default: /* groups went out of use before ONNX came */ return -1;
     }
 }
 
@@ -60,13 +63,16 @@ bool bt_span_ints(const bt_field *f, int64_t *v, size_t *n, size_t max)
     bt_span s = f->bytes;
     uint64_t u = f->value;
     if (f->wire == BT_WIRE_VARINT) {
-        if (*n == max) return false;
+        if (*n == max)
+            return false;
         v[(*n)++] = (int64_t)u;
         return true;
     }
-    if (f->wire != BT_WIRE_BYTES) return false;
+    if (f->wire != BT_WIRE_BYTES)
+        return false;
     while (s.p < s.end) {
-        if (*n == max || !bt_span_varint(&s, &u)) return false;
+        if (*n == max || !bt_span_varint(&s, &u))
+            return false;
         v[(*n)++] = (int64_t)u;
     }
     return true;

@@ -22,10 +22,7 @@ typedef struct bt_field {
     bt_span bytes;  /* BT_WIRE_BYTES */
 } bt_field;
 
-static inline size_t bt_span_len(bt_span s)
-{
-    return (size_t)(s.end - s.p);
-}
+static inline size_t bt_span_len(bt_span s) { return (size_t)(s.end - s.p); }
 
 /* Steps over one field: 1, 0 at the end, -1 if malformed. */
 int bt_span_next(bt_span *s, bt_field *f);

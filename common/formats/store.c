@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 
-#define CHUNK 65536
+#define CHUNK          65536
 #define MAX_VOICE_JSON (16u << 20)
 
 /* Memory of the store: small pieces share a chunk, large ones have their own. */
@@ -53,9 +53,11 @@ static name_slot *find_slot(const name_index *ix, const char *name)
 
 static bool index_find(const name_index *ix, const char *name, size_t *i)
 {
-    if (ix->n == 0 || !name) return false;
+    if (ix->n == 0 || !name)
+        return false;
     const name_slot *s = find_slot(ix, name);
-    if (s->name) *i = s->i;
+    if (s->name)
+        *i = s->i;
     return s->name != NULL;
 }
 
@@ -63,9 +65,11 @@ static bool index_grow(name_index *ix)
 {
     name_index wider = { NULL, ix->cap ? ix->cap * 2 : 64, ix->n };
     wider.slots = bt_calloc(wider.cap, sizeof *wider.slots);
-    if (!wider.slots) return false;
+    if (!wider.slots)
+        return false;
     for (size_t k = 0; k < ix->cap; k++)
-        if (ix->slots[k].name) *find_slot(&wider, ix->slots[k].name) = ix->slots[k];
+        if (ix->slots[k].name)
+            *find_slot(&wider, ix->slots[k].name) = ix->slots[k];
     bt_release(ix->slots);
     *ix = wider;
     return true;
@@ -74,7 +78,8 @@ static bool index_grow(name_index *ix)
 /* The name must not be there. */
 static bool index_add(name_index *ix, const char *name, size_t i)
 {
-    if (2 * (ix->n + 1) > ix->cap && !index_grow(ix)) return false;
+    if (2 * (ix->n + 1) > ix->cap && !index_grow(ix))
+        return false;
     *find_slot(ix, name) = (name_slot){ name, i };
     ix->n++;
     return true;
@@ -85,11 +90,13 @@ static bool table_add(table *t, const void *row, size_t size, const char *name)
     if (t->n == t->cap) {
         const size_t cap = t->cap ? t->cap * 2 : 16;
         void *rows = bt_realloc_array(t->rows, t->n, cap, size);
-        if (!rows) return false;
+        if (!rows)
+            return false;
         t->rows = rows;
         t->cap = cap;
     }
-    if (name && !index_add(&t->names, name, t->n)) return false;
+    if (name && !index_add(&t->names, name, t->n))
+        return false;
     memcpy((uint8_t *)t->rows + t->n++ * size, row, size);
     return true;
 }
@@ -111,7 +118,8 @@ bt_status bt_store_new(const char *path, const char *format, bt_store **out, bt_
 {
     bt_store *s = bt_calloc(1, sizeof *s);
     *out = NULL;
-    if (s) s->path = bt_strdup(path);
+    if (s)
+        s->path = bt_strdup(path);
     if (!s || !s->path) {
         bt_release(s);
         return bt_fail(err, BT_ENOMEM, "out of memory for %s", path);
@@ -121,14 +129,12 @@ bt_status bt_store_new(const char *path, const char *format, bt_store **out, bt_
     return BT_OK;
 }
 
-void bt_store_set_format(bt_store *s, const char *format)
-{
-    s->format = format;
-}
+void bt_store_set_format(bt_store *s, const char *format) { s->format = format; }
 
 void bt_store_close(bt_store *s)
 {
-    if (!s) return;
+    if (!s)
+        return;
     for (size_t i = 0; i < s->maps.n; i++)
         bt_map_close((bt_map *)s->maps.rows + i);
     while (s->chunks) {
@@ -147,12 +153,14 @@ void bt_store_close(bt_store *s)
 void *bt_store_own(bt_store *s, size_t n)
 {
     size_t need, bytes;
-    if (!bt_add_ok(n, 15, &need)) return NULL;
+    if (!bt_add_ok(n, 15, &need))
+        return NULL;
     need &= ~(size_t)15;
     chunk *c = s->chunks;
     if (!c || c->cap - c->used < need) {
         const size_t cap = need > CHUNK / 4 ? need : CHUNK;
-        if (!bt_add_ok(sizeof *c, cap, &bytes) || !(c = bt_alloc(bytes))) return NULL;
+        if (!bt_add_ok(sizeof *c, cap, &bytes) || !(c = bt_alloc(bytes)))
+            return NULL;
         c->used = 0;
         c->cap = cap;
         /* A piece with a chunk of its own goes second: the first stays in use. */
@@ -168,8 +176,10 @@ void *bt_store_own(bt_store *s, size_t n)
 char *bt_store_own_str(bt_store *s, const char *p, size_t n)
 {
     char *q = n < SIZE_MAX ? bt_store_own(s, n + 1) : NULL;
-    if (!q) return NULL;
-    if (n) memcpy(q, p, n);
+    if (!q)
+        return NULL;
+    if (n)
+        memcpy(q, p, n);
     q[n] = 0;
     return q;
 }
@@ -177,8 +187,10 @@ char *bt_store_own_str(bt_store *s, const char *p, size_t n)
 bt_status bt_store_map_file(bt_store *s, const char *path, bt_map *out, bt_error *err)
 {
     const bt_status st = bt_map_open(path, out, err);
-    if (st != BT_OK) return st;
-    if (table_add(&s->maps, out, sizeof *out, NULL)) return BT_OK;
+    if (st != BT_OK)
+        return st;
+    if (table_add(&s->maps, out, sizeof *out, NULL))
+        return BT_OK;
     bt_map_close(out);
     return no_memory(s, err);
 }
@@ -209,7 +221,8 @@ bt_status bt_store_add_str(bt_store *s, const char *file, const char *key, const
     bt_meta m = { .type = BT_META_STR, .elem = BT_META_STR, .n = 1, .str_n = strlen(v) };
     m.key = bt_store_own_str(s, key, strlen(key));
     m.str = bt_store_own_str(s, v, m.str_n);
-    if (!m.key || !m.str) return no_memory(s, err);
+    if (!m.key || !m.str)
+        return no_memory(s, err);
     return bt_store_add_meta(s, file, &m, err);
 }
 
@@ -217,21 +230,20 @@ bt_status bt_store_add_file(bt_store *s, const char *name, const char *text, siz
                             bt_error *err)
 {
     const bt_side_file f = { bt_store_own_str(s, name, strlen(name)), text, len };
-    if (!f.name) return no_memory(s, err);
+    if (!f.name)
+        return no_memory(s, err);
     return add_row(s, &s->files, &f, sizeof f, f.name, s->path, "file", err);
 }
 
 bt_status bt_store_rename(bt_store *s, size_t i, const char *name, bt_error *err)
 {
-    if (!index_add(&s->tensors.names, name, i)) return no_memory(s, err);
+    if (!index_add(&s->tensors.names, name, i))
+        return no_memory(s, err);
     bt_store_edit(s, i)->name = name;
     return BT_OK;
 }
 
-bt_tensor *bt_store_edit(bt_store *s, size_t i)
-{
-    return (bt_tensor *)s->tensors.rows + i;
-}
+bt_tensor *bt_store_edit(bt_store *s, size_t i) { return (bt_tensor *)s->tensors.rows + i; }
 
 bool bt_tensor_measure(bt_tensor *t)
 {
@@ -243,14 +255,16 @@ bool bt_tensor_measure(bt_tensor *t)
      * multiply some of them only. */
     bool empty = false;
     for (int i = 0; i < t->n_dims; i++) {
-        if (t->dims[i] < 0) return false;
+        if (t->dims[i] < 0)
+            return false;
         if (t->dims[i] == 0)
             empty = true;
         else if (!bt_mul_ok(n, (size_t)t->dims[i], &n) || n > INT64_MAX / 16)
             return false;
     }
     const int64_t row = t->n_dims ? t->dims[t->n_dims - 1] : 1;
-    if (row % info->block != 0) return false;
+    if (row % info->block != 0)
+        return false;
     t->bytes = empty ? 0 : n / info->block * info->bytes;
     return true;
 }
@@ -266,9 +280,11 @@ bt_status bt_store_check_overlap(const bt_store *s, size_t first, const char *fi
     size_t n = 0;
     bt_status st = BT_OK;
     const bt_tensor **list = bt_calloc(s->tensors.n - first + 1, sizeof *list);
-    if (!list) return no_memory(s, err);
+    if (!list)
+        return no_memory(s, err);
     for (size_t i = first; i < s->tensors.n; i++)
-        if (bt_store_at(s, i)->bytes > 0) list[n++] = bt_store_at(s, i);
+        if (bt_store_at(s, i)->bytes > 0)
+            list[n++] = bt_store_at(s, i);
     qsort(list, n, sizeof *list, by_data);
     for (size_t i = 1; i < n && st == BT_OK; i++)
         if (list[i]->data < list[i - 1]->data + list[i - 1]->bytes)
@@ -289,7 +305,8 @@ static bool ends_with(const char *s, const char *end)
 static bool looks_like_safetensors(const uint8_t *p, size_t n)
 {
     uint64_t header = 0;
-    if (n < 9) return false;
+    if (n < 9)
+        return false;
     for (int i = 0; i < 8; i++)
         header |= (uint64_t)p[i] << (8 * i);
     return p[8] == '{' && header < UINT64_C(1) << 32;
@@ -303,11 +320,14 @@ static bt_status add_voice_json(bt_store *s, bt_error *err)
     bt_buf name = { 0 };
     bt_buf_printf(&name, "%s.json", s->path);
     char *path = bt_buf_take(&name);
-    if (!path) return no_memory(s, err);
+    if (!path)
+        return no_memory(s, err);
     bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, err);
     bt_release(path);
-    if (st == BT_ENOTFOUND) return BT_OK;
-    if (st != BT_OK) return st;
+    if (st == BT_ENOTFOUND)
+        return BT_OK;
+    if (st != BT_OK)
+        return st;
     char *copy = bt_store_own_str(s, text, n);
     bt_release(text);
     return copy ? bt_store_add_file(s, "voice.json", copy, n, err) : no_memory(s, err);
@@ -317,8 +337,10 @@ static bt_status open_file(bt_store *s, bt_error *err)
 {
     bt_map m;
     const bt_status st = bt_store_map_file(s, s->path, &m, err);
-    if (st != BT_OK) return st;
-    if (m.size == 0) return bt_fail(err, BT_EFORMAT, "%s is empty", s->path);
+    if (st != BT_OK)
+        return st;
+    if (m.size == 0)
+        return bt_fail(err, BT_EFORMAT, "%s is empty", s->path);
     if (m.size >= 4 && memcmp(m.data, "GGUF", 4) == 0) {
         s->format = "gguf";
         return bt_gguf_parse(s, m.data, m.size, err);
@@ -333,8 +355,10 @@ static bt_status open_file(bt_store *s, bt_error *err)
         return parsed == BT_OK ? add_voice_json(s, err) : parsed;
     }
     if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
-        return bt_fail(err, BT_EUNSUPPORTED, "%s is a PyTorch or zip archive; only safetensors, "
-                       "GGUF and ONNX files are read", s->path);
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s is a PyTorch or zip archive; only safetensors, "
+                       "GGUF and ONNX files are read",
+                       s->path);
     return bt_fail(err, BT_EFORMAT, "%s is no GGUF, safetensors or ONNX file", s->path);
 }
 
@@ -353,7 +377,8 @@ bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
     bt_store *s = NULL;
     *out = NULL;
     bt_status st = bt_store_new(path, "", &s, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     if (bt_is_dir(path)) {
         st = bt_diffusers_open(s, path, err);
     } else if (ends_with(path, ".safetensors.index.json")) {
@@ -373,20 +398,11 @@ bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
 
 /* ---- reading ---------------------------------------------------------- */
 
-const char *bt_store_path(const bt_store *s)
-{
-    return s->path;
-}
+const char *bt_store_path(const bt_store *s) { return s->path; }
 
-const char *bt_store_format(const bt_store *s)
-{
-    return s->format;
-}
+const char *bt_store_format(const bt_store *s) { return s->format; }
 
-size_t bt_store_count(const bt_store *s)
-{
-    return s->tensors.n;
-}
+size_t bt_store_count(const bt_store *s) { return s->tensors.n; }
 
 const bt_tensor *bt_store_at(const bt_store *s, size_t i)
 {
@@ -401,7 +417,8 @@ const bt_tensor *bt_store_find(const bt_store *s, const char *name)
 
 void bt_tensor_drop(const bt_tensor *t)
 {
-    if (t->in_file) bt_map_drop(t->data, t->bytes);
+    if (t->in_file)
+        bt_map_drop(t->data, t->bytes);
 }
 
 static const bt_side_file *file_at(const bt_store *s, size_t i)
@@ -412,35 +429,25 @@ static const bt_side_file *file_at(const bt_store *s, size_t i)
 const char *bt_store_file(const bt_store *s, const char *name, size_t *len)
 {
     size_t i;
-    if (!index_find(&s->files.names, name, &i)) return NULL;
-    if (len) *len = file_at(s, i)->len;
+    if (!index_find(&s->files.names, name, &i))
+        return NULL;
+    if (len)
+        *len = file_at(s, i)->len;
     return file_at(s, i)->text;
 }
 
-size_t bt_store_file_count(const bt_store *s)
-{
-    return s->files.n;
-}
+size_t bt_store_file_count(const bt_store *s) { return s->files.n; }
 
-const char *bt_store_file_name(const bt_store *s, size_t i)
-{
-    return file_at(s, i)->name;
-}
+const char *bt_store_file_name(const bt_store *s, size_t i) { return file_at(s, i)->name; }
 
-size_t bt_store_meta_count(const bt_store *s)
-{
-    return s->metas.n;
-}
+size_t bt_store_meta_count(const bt_store *s) { return s->metas.n; }
 
 const bt_meta *bt_store_meta_at(const bt_store *s, size_t i)
 {
     return (const bt_meta *)s->metas.rows + i;
 }
 
-const char *bt_store_meta_key(const bt_store *s, size_t i)
-{
-    return bt_store_meta_at(s, i)->key;
-}
+const char *bt_store_meta_key(const bt_store *s, size_t i) { return bt_store_meta_at(s, i)->key; }
 
 const bt_meta *bt_store_meta(const bt_store *s, const char *key)
 {

@@ -73,9 +73,20 @@ const char *bt_store_file_name(const bt_store *s, size_t i);
 /* Metadata: that of GGUF, the "__metadata__" strings of safetensors, else
  * empty. The getters convert between number types where the value fits. */
 typedef enum bt_meta_type { /* numbers of the GGUF format */
-    BT_META_U8, BT_META_I8, BT_META_U16, BT_META_I16, BT_META_U32, BT_META_I32, BT_META_F32,
-    BT_META_BOOL, BT_META_STR, BT_META_ARRAY, BT_META_U64, BT_META_I64, BT_META_F64,
-    BT_META_COUNT
+                            BT_META_U8,
+                            BT_META_I8,
+                            BT_META_U16,
+                            BT_META_I16,
+                            BT_META_U32,
+                            BT_META_I32,
+                            BT_META_F32,
+                            BT_META_BOOL,
+                            BT_META_STR,
+                            BT_META_ARRAY,
+                            BT_META_U64,
+                            BT_META_I64,
+                            BT_META_F64,
+                            BT_META_COUNT
 } bt_meta_type;
 typedef struct bt_meta bt_meta;
 

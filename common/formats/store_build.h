@@ -13,9 +13,9 @@
 struct bt_meta {
     const char *key;
     bt_meta_type type;
-    bt_meta_type elem;    /* BT_META_ARRAY: the type of its elements, else = type */
-    size_t n;             /* elements; 1 unless an array */
-    const uint8_t *raw;   /* the value as GGUF writes it (after the type number), or NULL */
+    bt_meta_type elem;  /* BT_META_ARRAY: the type of its elements, else = type */
+    size_t n;           /* elements; 1 unless an array */
+    const uint8_t *raw; /* the value as GGUF writes it (after the type number), or NULL */
     size_t raw_n;
     const uint8_t *items; /* numbers: the first element */
     const char *str;      /* BT_META_STR: zero-terminated copy */

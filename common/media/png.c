@@ -27,7 +27,7 @@ typedef struct codec {
     png_infop info;
     bt_map map; /* reading */
     size_t pos;
-    FILE *f;    /* writing */
+    FILE *f; /* writing */
     png_bytep *rows;
     uint8_t *pixels;
     char *text;
@@ -36,7 +36,8 @@ typedef struct codec {
 static void on_error(png_structp png, png_const_charp what)
 {
     codec *c = png_get_error_ptr(png);
-    if (c->st == BT_OK) c->st = bt_fail(c->err, BT_EFORMAT, "%s %s: %s", c->verb, c->path, what);
+    if (c->st == BT_OK)
+        c->st = bt_fail(c->err, BT_EFORMAT, "%s %s: %s", c->verb, c->path, what);
     png_longjmp(png, 1);
 }
 
@@ -55,9 +56,11 @@ static void fail_memory(codec *c)
 static bool make_rows(codec *c, size_t height, size_t row_bytes, const uint8_t *pixels)
 {
     size_t n;
-    if (!bt_mul_ok(height, sizeof *c->rows, &n)) return false;
+    if (!bt_mul_ok(height, sizeof *c->rows, &n))
+        return false;
     c->rows = bt_alloc(n);
-    if (!c->rows) return false;
+    if (!c->rows)
+        return false;
     for (size_t y = 0; y < height; y++)
         c->rows[y] = (png_bytep)(uintptr_t)(pixels + y * row_bytes);
     return true;
@@ -68,21 +71,21 @@ static bool make_rows(codec *c, size_t height, size_t row_bytes, const uint8_t *
 static void to_file(png_structp png, png_bytep data, size_t n)
 {
     codec *c = png_get_io_ptr(png);
-    if (fwrite(data, 1, n, c->f) == n) return;
+    if (fwrite(data, 1, n, c->f) == n)
+        return;
     c->st = bt_fail(c->err, BT_EIO, "cannot write %s", c->path);
     png_error(png, "cannot write");
 }
 
-static void flush_file(png_structp png)
-{
-    (void)png; /* bt_out_commit flushes */
-}
+static void flush_file(png_structp png) { (void)png; /* bt_out_commit flushes */ }
 
 /* Bytes of a UTF-8 character by its first one; 0: no character starts so. */
 static int character_bytes(unsigned char c)
 {
-    if (c < 0x80) return 1;
-    if (c < 0xc2 || c > 0xf4) return 0;
+    if (c < 0x80)
+        return 1;
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
     return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 }
 
@@ -109,7 +112,8 @@ static void put_text(codec *c, const char *text)
 {
     bool ascii;
     c->text = clean_text(text, &ascii);
-    if (!c->text) fail_memory(c);
+    if (!c->text)
+        fail_memory(c);
     png_text t = { .key = (png_charp)(uintptr_t)KEY, .text = c->text };
     t.compression = ascii ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
     if (ascii)
@@ -122,12 +126,14 @@ static void put_text(codec *c, const char *text)
 /* Everything that can longjmp. */
 static void encode(codec *c, const bt_image *img, const char *text)
 {
-    if (setjmp(png_jmpbuf(c->png))) return;
+    if (setjmp(png_jmpbuf(c->png)))
+        return;
     png_set_write_fn(c->png, c, to_file, flush_file);
     const int colour = img->channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
     png_set_IHDR(c->png, c->info, (png_uint_32)img->width, (png_uint_32)img->height, 8, colour,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    if (text && *text) put_text(c, text);
+    if (text && *text)
+        put_text(c, text);
     png_write_info(c->png, c->info);
     png_write_image(c->png, c->rows);
     png_write_end(c->png, NULL);
@@ -141,7 +147,8 @@ bt_status bt_png_write(const char *path, const bt_image *img, const char *text, 
     bt_out out;
     codec c = { .path = path, .verb = "cannot write", .err = err };
     c.st = bt_out_open(path, &out, err);
-    if (c.st != BT_OK) return c.st;
+    if (c.st != BT_OK)
+        return c.st;
     c.f = out.f;
     c.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
@@ -153,7 +160,8 @@ bt_status bt_png_write(const char *path, const bt_image *img, const char *text, 
     png_destroy_write_struct(&c.png, &c.info);
     bt_release(c.rows);
     bt_release(c.text);
-    if (c.st == BT_OK) return bt_out_commit(&out, err);
+    if (c.st == BT_OK)
+        return bt_out_commit(&out, err);
     bt_out_abort(&out);
     return c.st;
 }
@@ -163,7 +171,8 @@ bt_status bt_png_write(const char *path, const bt_image *img, const char *text, 
 static void from_map(png_structp png, png_bytep data, size_t n)
 {
     codec *c = png_get_io_ptr(png);
-    if (n > c->map.size - c->pos) png_error(png, "the file ends too early");
+    if (n > c->map.size - c->pos)
+        png_error(png, "the file ends too early");
     memcpy(data, c->map.data + c->pos, n);
     c->pos += n;
 }
@@ -190,15 +199,18 @@ static void get_text(codec *c)
     int n = 0;
     png_get_text(c->png, c->info, &t, &n);
     for (int i = 0; i < n && !c->text; i++) {
-        if (strcmp(t[i].key, KEY) != 0 || !t[i].text) continue;
+        if (strcmp(t[i].key, KEY) != 0 || !t[i].text)
+            continue;
         c->text = bt_strdup(t[i].text);
-        if (!c->text) fail_memory(c);
+        if (!c->text)
+            fail_memory(c);
     }
 }
 
 static void decode(codec *c, bt_image *out)
 {
-    if (setjmp(png_jmpbuf(c->png))) return;
+    if (setjmp(png_jmpbuf(c->png)))
+        return;
     png_set_read_fn(c->png, c, from_map);
     png_set_user_limits(c->png, MAX_SIDE, MAX_SIDE);
     png_set_chunk_malloc_max(c->png, MAX_CHUNK);
@@ -212,10 +224,13 @@ static void decode(codec *c, bt_image *out)
     if (row != (size_t)out->width * (size_t)out->channels ||
         (out->channels != 1 && out->channels != 3))
         png_error(c->png, "a kind of PNG that is not supported");
-    if ((size_t)out->width * (size_t)out->height > MAX_PIXELS) png_error(c->png, "too large");
+    if ((size_t)out->width * (size_t)out->height > MAX_PIXELS)
+        png_error(c->png, "too large");
     c->pixels = bt_calloc((size_t)out->height, row);
-    if (!c->pixels) fail_memory(c);
-    if (!make_rows(c, (size_t)out->height, row, c->pixels)) fail_memory(c);
+    if (!c->pixels)
+        fail_memory(c);
+    if (!make_rows(c, (size_t)out->height, row, c->pixels))
+        fail_memory(c);
     png_read_image(c->png, c->rows);
     png_read_end(c->png, c->info);
     get_text(c);
@@ -228,19 +243,22 @@ static bool chunks_fit(const uint8_t *data, size_t n)
     for (size_t pos = 8; n - pos >= 12;) {
         const uint8_t *p = data + pos;
         const uint32_t size = (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
-        if (size > n - pos - 12) return false;
-        if (memcmp(p + 4, "IEND", 4) == 0) return true;
+        if (size > n - pos - 12)
+            return false;
+        if (memcmp(p + 4, "IEND", 4) == 0)
+            return true;
         pos += 12 + (size_t)size;
     }
     return false;
 }
 
-bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out,
-                        char **text, bt_error *err)
+bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out, char **text,
+                        bt_error *err)
 {
     codec c = { .path = name, .verb = "cannot read", .err = err, .map = { data, n } };
     bt_image img = { .struct_size = out->struct_size };
-    if (text) *text = NULL;
+    if (text)
+        *text = NULL;
     if (n < 8 || png_sig_cmp(data, 0, 8) != 0) {
         c.st = bt_fail(err, BT_EFORMAT, "cannot read %s: not a PNG file", name);
     } else if (!chunks_fit(data, n)) {
@@ -258,7 +276,8 @@ bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_imag
     const bool ok = c.st == BT_OK;
     *out = ok ? img : (bt_image){ .struct_size = img.struct_size };
     out->pixels = ok ? c.pixels : NULL;
-    if (!ok) bt_release(c.pixels);
+    if (!ok)
+        bt_release(c.pixels);
     if (ok && text)
         *text = c.text;
     else
@@ -270,9 +289,11 @@ bt_status bt_png_read(const char *path, bt_image *out, char **text, bt_error *er
 {
     bt_map map;
     *out = (bt_image){ .struct_size = out->struct_size };
-    if (text) *text = NULL;
+    if (text)
+        *text = NULL;
     bt_status st = bt_map_open(path, &map, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     st = bt_png_decode(path, map.data, map.size, out, text, err);
     bt_map_close(&map);
     return st;

@@ -15,7 +15,7 @@ bt_status bt_png_write(const char *path, const bt_image *img, const char *text, 
  * the file has none; `text` itself may be NULL): bt_release. */
 bt_status bt_png_read(const char *path, bt_image *out, char **text, bt_error *err);
 /* The same of a file's bytes; `name` is for messages. */
-bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out,
-                        char **text, bt_error *err);
+bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out, char **text,
+                        bt_error *err);
 
 #endif

@@ -14,15 +14,18 @@ enum { CHUNK = 4096 }; /* samples converted at once */
 
 int16_t bt_sound_s16(float x)
 {
-    if (!(x > -1.0f)) return x == x ? -32768 : 0;
+    if (!(x > -1.0f))
+        return x == x ? -32768 : 0;
     return x >= 1.0f ? 32767 : (int16_t)fminf(rintf(x * 32768.0f), 32767.0f);
 }
 
 static int format_of(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    if (dot && strcasecmp(dot, ".wav") == 0) return SF_FORMAT_WAV | SF_FORMAT_PCM_16;
-    if (dot && strcasecmp(dot, ".flac") == 0) return SF_FORMAT_FLAC | SF_FORMAT_PCM_16;
+    if (dot && strcasecmp(dot, ".wav") == 0)
+        return SF_FORMAT_WAV | SF_FORMAT_PCM_16;
+    if (dot && strcasecmp(dot, ".flac") == 0)
+        return SF_FORMAT_FLAC | SF_FORMAT_PCM_16;
     return 0;
 }
 
@@ -34,7 +37,8 @@ static bool write_samples(SNDFILE *sf, const float *x, size_t n)
         const size_t m = n - i < CHUNK ? n - i : CHUNK;
         for (size_t k = 0; k < m; k++)
             buf[k] = bt_sound_s16(x[i + k]);
-        if (sf_write_short(sf, buf, (sf_count_t)m) != (sf_count_t)m) return false;
+        if (sf_write_short(sf, buf, (sf_count_t)m) != (sf_count_t)m)
+            return false;
     }
     return true;
 }
@@ -51,11 +55,14 @@ bt_status bt_sound_write(const char *path, const bt_audio *audio, bt_error *err)
         return bt_fail(err, BT_EINVAL, "cannot write %s: this sound has no such form", path);
     bt_out out;
     bt_status st = bt_out_open(path, &out, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     SNDFILE *sf = sf_open_fd(fileno(out.f), SFM_WRITE, &info, SF_FALSE);
     bool ok = sf && write_samples(sf, audio->samples, n);
-    if (sf && sf_close(sf) != 0) ok = false;
-    if (ok) return bt_out_commit(&out, err);
+    if (sf && sf_close(sf) != 0)
+        ok = false;
+    if (ok)
+        return bt_out_commit(&out, err);
     bt_out_abort(&out);
     return bt_fail(err, BT_EIO, "cannot write %s", path);
 }

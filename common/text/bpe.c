@@ -15,7 +15,7 @@
 #include "utf8.h"
 
 typedef struct symbol {
-    int32_t id; /* -1: merged into the one before */
+    int32_t id;         /* -1: merged into the one before */
     int32_t prev, next; /* -1: none */
 } symbol;
 
@@ -38,7 +38,8 @@ bt_status bt_ids_add(bt_ids *ids, int32_t id)
     if (ids->len == ids->cap) {
         size_t cap = ids->cap ? ids->cap * 2 : 64;
         int32_t *p = bt_realloc_array(ids->data, ids->cap, cap, sizeof *p);
-        if (!p) return BT_ENOMEM;
+        if (!p)
+            return BT_ENOMEM;
         ids->data = p;
         ids->cap = cap;
     }
@@ -59,7 +60,8 @@ static bt_status heap_push(encoder *e, candidate c)
     if (e->heap_n == e->heap_cap) {
         size_t cap = e->heap_cap ? e->heap_cap * 2 : 64;
         candidate *h = bt_realloc_array(e->heap, e->heap_cap, cap, sizeof *h);
-        if (!h) return BT_ENOMEM;
+        if (!h)
+            return BT_ENOMEM;
         e->heap = h;
         e->heap_cap = cap;
     }
@@ -75,8 +77,10 @@ static candidate heap_pop(encoder *e)
     candidate top = e->heap[0], last = e->heap[--e->heap_n];
     size_t i = 0, child;
     while ((child = 2 * i + 1) < e->heap_n) {
-        if (child + 1 < e->heap_n && e->heap[child + 1].key < e->heap[child].key) child++;
-        if (e->heap[child].key >= last.key) break;
+        if (child + 1 < e->heap_n && e->heap[child + 1].key < e->heap[child].key)
+            child++;
+        if (e->heap[child].key >= last.key)
+            break;
         e->heap[i] = e->heap[child];
         i = child;
     }
@@ -87,9 +91,11 @@ static candidate heap_pop(encoder *e)
 static bt_status consider(encoder *e, int32_t left)
 {
     const symbol *s = e->sym;
-    if (left < 0 || s[left].next < 0) return BT_OK;
+    if (left < 0 || s[left].next < 0)
+        return BT_OK;
     const bpe_merge *m = bpe_pair(e->b, s[left].id, s[s[left].next].id);
-    if (!m) return BT_OK;
+    if (!m)
+        return BT_OK;
     return heap_push(e, (candidate){ (uint64_t)m->rank << 32 | (uint32_t)left, m->id });
 }
 
@@ -97,12 +103,15 @@ static bt_status apply(encoder *e, candidate c)
 {
     symbol *s = e->sym;
     int32_t left = (int32_t)(c.key & UINT32_MAX), right = s[left].next;
-    if (s[left].id < 0 || right < 0) return BT_OK;
+    if (s[left].id < 0 || right < 0)
+        return BT_OK;
     const bpe_merge *m = bpe_pair(e->b, s[left].id, s[right].id);
-    if (!m || m->rank != c.key >> 32) return BT_OK;
+    if (!m || m->rank != c.key >> 32)
+        return BT_OK;
     s[left].id = c.id;
     s[left].next = s[right].next;
-    if (s[left].next >= 0) s[s[left].next].prev = left;
+    if (s[left].next >= 0)
+        s[s[left].next].prev = left;
     s[right].id = -1;
     bt_status st = consider(e, s[left].prev);
     return st == BT_OK ? consider(e, left) : st;
@@ -115,12 +124,15 @@ static size_t spell(encoder *e, const char *w, size_t n)
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
         int32_t id = (i + 1 < n ? b->byte_id : b->byte_end)[(uint8_t)w[i]];
-        if (id < 0) id = b->unk;
-        if (id < 0) continue;
+        if (id < 0)
+            id = b->unk;
+        if (id < 0)
+            continue;
         e->sym[k] = (symbol){ id, (int32_t)k - 1, (int32_t)k + 1 };
         k++;
     }
-    if (k) e->sym[k - 1].next = -1;
+    if (k)
+        e->sym[k - 1].next = -1;
     return k;
 }
 
@@ -130,7 +142,8 @@ static bt_status encode_word(encoder *e, const char *w, size_t n)
     if (n > e->sym_cap) {
         size_t cap = n < 128 ? 256 : n * 2;
         symbol *s = bt_realloc_array(e->sym, e->sym_cap, cap, sizeof *s);
-        if (!s) return BT_ENOMEM;
+        if (!s)
+            return BT_ENOMEM;
         e->sym = s;
         e->sym_cap = cap;
     }
@@ -152,7 +165,8 @@ static int32_t whole_word(encoder *e, const char *w, size_t n)
     for (size_t i = 0; i < n; i++) {
         size_t len;
         const char *s = bt_bpe_text(e->b, e->b->byte_id[(uint8_t)w[i]], &len);
-        if (s) bt_buf_add(&spelt, s, len);
+        if (s)
+            bt_buf_add(&spelt, s, len);
     }
     int32_t id = spelt.data ? bt_bpe_find(e->b, spelt.data, spelt.len) : -1;
     bt_buf_free(&spelt);
@@ -207,7 +221,8 @@ static bt_status encode_folded(encoder *e, const char *s, size_t n)
             uint32_t cp;
             size_t len = bt_pretok_clip(s, (size_t)(bos - s));
             bt_utf8_next(s, len, &cp);
-            if (!bt_is_space(cp)) st = encode_words(e, s, len);
+            if (!bt_is_space(cp))
+                st = encode_words(e, s, len);
             s += len;
         }
         if (bos < end && st == BT_OK) {
@@ -220,8 +235,10 @@ static bt_status encode_folded(encoder *e, const char *s, size_t n)
 
 static bt_status encode_plain(encoder *e, const char *s, size_t n)
 {
-    if (n == 0) return BT_OK;
-    if (!e->b->clip && !e->b->pre->nfc) return encode_words(e, s, n);
+    if (n == 0)
+        return BT_OK;
+    if (!e->b->clip && !e->b->pre->nfc)
+        return encode_words(e, s, n);
     bt_buf nfc = { 0 }, folded = { 0 };
     bt_status st = bt_utf8_normalize(&nfc, s, n, BT_NFC);
     if (st == BT_OK && e->b->clip) {
@@ -255,9 +272,11 @@ static int32_t special_at(const bt_bpe *b, const char *s, size_t n, bool control
             }
             *(side ? &hi : &lo) = a;
         }
-        if (lo == hi) break;
+        if (lo == hi)
+            break;
         int32_t id = b->special[lo];
-        if (b->text[id].n == d + 1 && (control || b->type[id] != BT_TOKEN_CONTROL)) best = id;
+        if (b->text[id].n == d + 1 && (control || b->type[id] != BT_TOKEN_CONTROL))
+            best = id;
     }
     return best;
 }
@@ -268,11 +287,14 @@ static bt_status encode_text(encoder *e, const char *s, size_t n, bool special)
     size_t done = 0;
     bt_status st = BT_OK;
     for (size_t i = 0; i < n && st == BT_OK; i++) {
-        if (!b->special_first[(uint8_t)s[i]]) continue;
+        if (!b->special_first[(uint8_t)s[i]])
+            continue;
         int32_t id = special_at(b, s + i, n - i, special);
-        if (id < 0) continue;
+        if (id < 0)
+            continue;
         st = encode_plain(e, s + done, i - done);
-        if (st == BT_OK) st = bt_ids_add(e->out, id);
+        if (st == BT_OK)
+            st = bt_ids_add(e->out, id);
         done = i + b->text[id].n;
         i = done - 1;
     }
@@ -283,7 +305,8 @@ bt_status bt_bpe_encode(const bt_bpe *b, const char *text, size_t n, bool specia
 {
     encoder e = { .b = b, .out = out };
     bt_buf clean = { 0 };
-    if (n > INT32_MAX / 4) return BT_EINVAL;
+    if (n > INT32_MAX / 4)
+        return BT_EINVAL;
     if (!bt_utf8_valid(text, n)) {
         bt_utf8_clean(&clean, text, n);
         text = clean.data;
@@ -305,11 +328,13 @@ bt_status bt_bpe_encode_clip(const bt_bpe *b, const char *text, size_t n, int32_
         const size_t max = (size_t)b->max_length;
         const size_t k = list.len < max - 2 ? list.len : max - 2;
         ids[0] = b->bos;
-        if (k) memcpy(ids + 1, list.data, k * sizeof *ids);
+        if (k)
+            memcpy(ids + 1, list.data, k * sizeof *ids);
         ids[k + 1] = b->eos;
         for (size_t i = k + 2; i < max; i++)
             ids[i] = b->pad;
-        if (used) *used = k + 2;
+        if (used)
+            *used = k + 2;
     }
     bt_ids_free(&list);
     return st;
@@ -320,21 +345,17 @@ bt_status bt_bpe_encode_clip(const bt_bpe *b, const char *text, size_t n, int32_
 void bt_bpe_decode(const bt_bpe *b, const int32_t *ids, size_t n, bool special, bt_buf *out)
 {
     for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= b->n) continue;
-        if (!special && b->type[ids[i]] == BT_TOKEN_CONTROL) continue;
+        if (ids[i] < 0 || (size_t)ids[i] >= b->n)
+            continue;
+        if (!special && b->type[ids[i]] == BT_TOKEN_CONTROL)
+            continue;
         bt_buf_add(out, b->piece[ids[i]].s, b->piece[ids[i]].n);
     }
 }
 
-int bt_bpe_max_length(const bt_bpe *b)
-{
-    return b->max_length;
-}
+int bt_bpe_max_length(const bt_bpe *b) { return b->max_length; }
 
-size_t bt_bpe_count(const bt_bpe *b)
-{
-    return b->n;
-}
+size_t bt_bpe_count(const bt_bpe *b) { return b->n; }
 
 static const char *part(const bt_bpe *b, const bpe_text *of, int32_t id, size_t *n)
 {
@@ -343,10 +364,7 @@ static const char *part(const bt_bpe *b, const bpe_text *of, int32_t id, size_t 
     return known ? of[id].s : NULL;
 }
 
-const char *bt_bpe_text(const bt_bpe *b, int32_t id, size_t *n)
-{
-    return part(b, b->text, id, n);
-}
+const char *bt_bpe_text(const bt_bpe *b, int32_t id, size_t *n) { return part(b, b->text, id, n); }
 
 const char *bt_bpe_piece(const bt_bpe *b, int32_t id, size_t *n)
 {

@@ -14,16 +14,21 @@
 
 static uint32_t byte_to_cp(uint8_t b)
 {
-    if (b < 33) return 256u + b;
-    if (b >= 127 && b <= 160) return 256u + 33 + (b - 127u);
+    if (b < 33)
+        return 256u + b;
+    if (b >= 127 && b <= 160)
+        return 256u + 33 + (b - 127u);
     return b == 173 ? 256u + 67 : b;
 }
 
 static int cp_to_byte(uint32_t cp)
 {
-    if (cp >= 256 && cp < 289) return (int)(cp - 256);
-    if (cp >= 289 && cp < 323) return (int)(cp - 289 + 127);
-    if (cp == 323) return 173;
+    if (cp >= 256 && cp < 289)
+        return (int)(cp - 256);
+    if (cp >= 289 && cp < 323)
+        return (int)(cp - 289 + 127);
+    if (cp == 323)
+        return 173;
     return cp < 256 && byte_to_cp((uint8_t)cp) == cp ? (int)cp : -1;
 }
 
@@ -42,8 +47,10 @@ int32_t bt_bpe_find(const bt_bpe *b, const char *text, size_t n)
     size_t h = (size_t)bt_hash(BT_HASH_INIT, text, n);
     for (int i = 0; i < BPE_PROBES; i++, h++) {
         int32_t id = b->by_text[h & b->text_mask];
-        if (id < 0) return -1;
-        if (b->text[id].n == n && memcmp(b->text[id].s, text, n) == 0) return id;
+        if (id < 0)
+            return -1;
+        if (b->text[id].n == n && memcmp(b->text[id].s, text, n) == 0)
+            return id;
     }
     return -1;
 }
@@ -54,7 +61,8 @@ static bool add_text(bt_bpe *b, int32_t id)
     size_t h = (size_t)bt_hash(BT_HASH_INIT, t->s, t->n);
     for (int i = 0; i < BPE_PROBES; i++, h++) {
         int32_t *slot = &b->by_text[h & b->text_mask];
-        if (*slot < 0) *slot = id;
+        if (*slot < 0)
+            *slot = id;
         if (b->text[*slot].n == t->n && memcmp(b->text[*slot].s, t->s, t->n) == 0)
             return true; /* of equal texts the first counts */
     }
@@ -67,19 +75,23 @@ static size_t spell_out(char *out, const bpe_text *t, bool plain, const char *en
 {
     size_t n = t->n, k = 0, e = strlen(end_of_word);
     bool ends = e && n >= e && !plain && memcmp(t->s + n - e, end_of_word, e) == 0;
-    if (ends) n -= e;
+    if (ends)
+        n -= e;
     for (size_t i = 0; i < n && !plain;) {
         uint32_t cp;
         i += bt_utf8_next(t->s + i, n - i, &cp);
         int byte = cp_to_byte(cp);
-        if (byte < 0) plain = true;
+        if (byte < 0)
+            plain = true;
         out[k++] = (char)byte;
     }
     if (plain) {
-        if (n) memcpy(out, t->s, n);
+        if (n)
+            memcpy(out, t->s, n);
         k = n;
     }
-    if (ends) out[k++] = ' ';
+    if (ends)
+        out[k++] = ' ';
     return k;
 }
 
@@ -98,7 +110,8 @@ static bt_status add_tokens(bt_bpe *b, const bt_bpe_vocab *v, const char *end, b
             return bt_fail(err, BT_EFORMAT, "tokenizer: token %zu has no text", i);
     }
     b->pool = bt_alloc(2 * total + 1);
-    if (!b->pool) return bt_fail(err, BT_ENOMEM, "tokenizer: no memory for its tokens");
+    if (!b->pool)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory for its tokens");
     for (size_t i = 0; i < v->n_tokens; i++) {
         bpe_text *t = &b->text[i];
         t->s = b->pool + at;
@@ -133,8 +146,10 @@ static bool add_merge(bt_bpe *b, const bpe_merge *m)
     size_t h = bpe_pair_hash(m->left, m->right);
     for (int i = 0; i < BPE_PROBES; i++, h++) {
         bpe_merge *slot = &b->merges[h & b->merge_mask];
-        if (slot->left < 0) *slot = *m;
-        if (slot->left == m->left && slot->right == m->right) return true;
+        if (slot->left < 0)
+            *slot = *m;
+        if (slot->left == m->left && slot->right == m->right)
+            return true;
     }
     return false;
 }
@@ -143,12 +158,14 @@ static bool add_merge(bt_bpe *b, const bpe_merge *m)
 static bool read_merge(const bt_bpe *b, const char *s, size_t n, bt_buf *joined, bpe_merge *m)
 {
     const char *space = n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
-    if (!space) return false;
+    if (!space)
+        return false;
     size_t k = (size_t)(space - s);
     joined->len = 0;
     bt_buf_add(joined, s, k);
     bt_buf_add(joined, space + 1, n - k - 1);
-    if (joined->failed) return true;
+    if (joined->failed)
+        return true;
     m->left = bt_bpe_find(b, s, k);
     m->right = bt_bpe_find(b, space + 1, n - k - 1);
     m->id = bt_bpe_find(b, joined->data, joined->len);
@@ -197,9 +214,11 @@ static bt_status sort_specials(bt_bpe *b, bt_error *err)
     for (size_t i = 0; i < b->n; i++)
         n += is_special(b, i);
     b->special = bt_calloc(n + 1, sizeof *b->special);
-    if (!b->special) return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
+    if (!b->special)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
     for (size_t i = 0; i < b->n; i++) {
-        if (!is_special(b, i)) continue;
+        if (!is_special(b, i))
+            continue;
         b->special[b->n_special++] = (int32_t)i;
         b->special_first[(uint8_t)b->text[i].s[0]] = true;
     }
@@ -226,14 +245,17 @@ bt_status bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, b
     for (size_t i = 0; i <= b->merge_mask; i++)
         b->merges[i].left = -1;
     bt_status st = add_tokens(b, v, end_of_word, err);
-    if (st == BT_OK) find_bytes(b, end_of_word);
-    if (st == BT_OK) st = add_merges(b, v, err);
+    if (st == BT_OK)
+        find_bytes(b, end_of_word);
+    if (st == BT_OK)
+        st = add_merges(b, v, err);
     return st == BT_OK ? sort_specials(b, err) : st;
 }
 
 void bt_bpe_free(bt_bpe *b)
 {
-    if (!b) return;
+    if (!b)
+        return;
     bt_release(b->pool);
     bt_release(b->text);
     bt_release(b->piece);
@@ -248,9 +270,11 @@ bt_status bt_bpe_new_gpt2(const bt_bpe_vocab *v, const char *pre, bt_bpe **out, 
 {
     *out = NULL;
     const bt_pretok *p = bt_pretok_find(pre ? pre : "default");
-    if (!p) return bt_fail(err, BT_EUNSUPPORTED, "tokenizer: unknown pre-tokenizer \"%s\"", pre);
+    if (!p)
+        return bt_fail(err, BT_EUNSUPPORTED, "tokenizer: unknown pre-tokenizer \"%s\"", pre);
     bt_bpe *b = bt_calloc(1, sizeof *b);
-    if (!b) return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
+    if (!b)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
     b->pre = p;
     b->unk = b->bos = b->eos = b->pad = -1;
     bt_status st = bpe_build(b, v, "", err);

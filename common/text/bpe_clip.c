@@ -27,12 +27,14 @@ static bool list_reach(list *l, size_t i)
     if (i >= l->cap) {
         size_t cap = i + i / 2 + 256;
         bpe_text *v = bt_realloc_array(l->v, l->cap, cap, sizeof *v);
-        if (!v) return false;
+        if (!v)
+            return false;
         memset(v + l->cap, 0, (cap - l->cap) * sizeof *v);
         l->v = v;
         l->cap = cap;
     }
-    if (i >= l->n) l->n = i + 1;
+    if (i >= l->n)
+        l->n = i + 1;
     return true;
 }
 
@@ -52,7 +54,8 @@ static char look(cursor *c)
 
 static bool take(cursor *c, char what)
 {
-    if (look(c) != what) return false;
+    if (look(c) != what)
+        return false;
     c->p++;
     return true;
 }
@@ -60,7 +63,8 @@ static bool take(cursor *c, char what)
 static bool hex4(cursor *c, uint32_t *v)
 {
     *v = 0;
-    if (c->end - c->p < 4) return false;
+    if (c->end - c->p < 4)
+        return false;
     for (int i = 0; i < 4; i++) {
         const char x = *c->p++, low = (char)(x | 32);
         if (x >= '0' && x <= '9')
@@ -77,20 +81,25 @@ static bool unescape(cursor *c)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     uint32_t cp, low;
-    if (c->p == c->end) return false;
+    if (c->p == c->end)
+        return false;
     const char e = *c->p++, *at = e ? strchr(from, e) : NULL;
     if (at) {
         *c->out++ = to[at - from];
         return true;
     }
-    if (e != 'u' || !hex4(c, &cp)) return false;
+    if (e != 'u' || !hex4(c, &cp))
+        return false;
     if (cp >= 0xD800 && cp < 0xDC00) {
-        if (c->end - c->p < 6 || memcmp(c->p, "\\u", 2) != 0) return false;
+        if (c->end - c->p < 6 || memcmp(c->p, "\\u", 2) != 0)
+            return false;
         c->p += 2;
-        if (!hex4(c, &low) || low < 0xDC00 || low > 0xDFFF) return false;
+        if (!hex4(c, &low) || low < 0xDC00 || low > 0xDFFF)
+            return false;
         cp = 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00);
     }
-    if (cp >= 0xD800 && cp <= 0xDFFF) return false;
+    if (cp >= 0xD800 && cp <= 0xDFFF)
+        return false;
     char s[4];
     const size_t n = bt_utf8_put(s, cp);
     memcpy(c->out, s, n);
@@ -100,7 +109,8 @@ static bool unescape(cursor *c)
 
 static bool read_string(cursor *c, bpe_text *t)
 {
-    if (!take(c, '"')) return false;
+    if (!take(c, '"'))
+        return false;
     t->s = c->out;
     while (c->p < c->end && *c->p != '"') {
         if (*c->p != '\\') {
@@ -108,7 +118,8 @@ static bool read_string(cursor *c, bpe_text *t)
             continue;
         }
         c->p++;
-        if (!unescape(c)) return false;
+        if (!unescape(c))
+            return false;
     }
     t->n = (size_t)(c->out - t->s);
     return take(c, '"');
@@ -117,7 +128,8 @@ static bool read_string(cursor *c, bpe_text *t)
 static bool read_id(cursor *c, size_t *id)
 {
     const char first = look(c);
-    if (first < '0' || first > '9') return false;
+    if (first < '0' || first > '9')
+        return false;
     for (*id = 0; c->p < c->end && *c->p >= '0' && *c->p <= '9' && *id < INT32_MAX; c->p++)
         *id = *id * 10 + (size_t)(*c->p - '0');
     return true;
@@ -126,21 +138,26 @@ static bool read_id(cursor *c, size_t *id)
 static bt_status read_vocab(files *f, const char *json, size_t n, bt_error *err)
 {
     f->texts = bt_alloc(n);
-    if (!f->texts) return bt_fail(err, BT_ENOMEM, "vocab.json: no memory");
+    if (!f->texts)
+        return bt_fail(err, BT_ENOMEM, "vocab.json: no memory");
     cursor c = { json, json + n, f->texts };
     bool more = take(&c, '{') && look(&c) != '}';
-    if (!more) return bt_fail(err, BT_EFORMAT, "vocab.json: not an object with tokens");
+    if (!more)
+        return bt_fail(err, BT_EFORMAT, "vocab.json: not an object with tokens");
     for (size_t i = 0; more; i++) {
         bpe_text t;
         size_t id;
         if (!read_string(&c, &t) || !take(&c, ':') || !read_id(&c, &id) || id > n)
             return bt_fail(err, BT_EFORMAT, "vocab.json: malformed after %zu tokens", i);
-        if (!list_reach(&f->token, id)) return bt_fail(err, BT_ENOMEM, "vocab.json: no memory");
-        if (f->token.v[id].s) return bt_fail(err, BT_EFORMAT, "vocab.json: id %zu twice", id);
+        if (!list_reach(&f->token, id))
+            return bt_fail(err, BT_ENOMEM, "vocab.json: no memory");
+        if (f->token.v[id].s)
+            return bt_fail(err, BT_EFORMAT, "vocab.json: id %zu twice", id);
         f->token.v[id] = t;
         more = take(&c, ',');
     }
-    if (!take(&c, '}')) return bt_fail(err, BT_EFORMAT, "vocab.json: no closing brace");
+    if (!take(&c, '}'))
+        return bt_fail(err, BT_EFORMAT, "vocab.json: no closing brace");
     return BT_OK;
 }
 
@@ -154,9 +171,11 @@ static bt_status read_merges(files *f, const char *txt, size_t n, bt_error *err)
         i += len + 1;
         while (len > 0 && strchr("\r\t ", line[len - 1]) && line[len - 1])
             len--;
-        if (len == 0 || (len >= 8 && memcmp(line, "#version", 8) == 0)) continue;
+        if (len == 0 || (len >= 8 && memcmp(line, "#version", 8) == 0))
+            continue;
         const size_t at = f->merge.n;
-        if (!list_reach(&f->merge, at)) return bt_fail(err, BT_ENOMEM, "merges.txt: no memory");
+        if (!list_reach(&f->merge, at))
+            return bt_fail(err, BT_ENOMEM, "merges.txt: no memory");
         f->merge.v[at] = (bpe_text){ line, len };
     }
     return BT_OK;
@@ -184,17 +203,18 @@ static int type_at(void *user, size_t i)
 {
     const files *f = user;
     const bpe_text *t = &f->token.v[i];
-    if (!t->s) return BT_TOKEN_UNUSED;
+    if (!t->s)
+        return BT_TOKEN_UNUSED;
     const char *eos = f->config->eos;
-    return t->n == strlen(eos) && memcmp(t->s, eos, t->n) == 0 ? BT_TOKEN_CONTROL
-                                                               : BT_TOKEN_NORMAL;
+    return t->n == strlen(eos) && memcmp(t->s, eos, t->n) == 0 ? BT_TOKEN_CONTROL : BT_TOKEN_NORMAL;
 }
 
 static bt_status find_named(const bt_bpe *b, const char *what, const char *name, int32_t *id,
                             bt_error *err)
 {
     *id = bt_bpe_find(b, name, strlen(name));
-    if (*id >= 0) return BT_OK;
+    if (*id >= 0)
+        return BT_OK;
     return bt_fail(err, BT_EFORMAT, "vocab.json: its %s token \"%s\" is missing", what, name);
 }
 
@@ -203,13 +223,18 @@ static bt_status build(bt_bpe *b, files *f, bt_error *err)
     const bt_clip_config *c = f->config;
     const bt_bpe_vocab v = { f->token.n, f->merge.n, token_at, merge_at, type_at, f };
     bt_status st = bpe_build(b, &v, "</w>", err);
-    if (st == BT_OK) st = find_named(b, "bos", c->bos, &b->bos, err);
-    if (st == BT_OK) st = find_named(b, "eos", c->eos, &b->eos, err);
-    if (st == BT_OK) st = find_named(b, "pad", c->pad ? c->pad : c->eos, &b->pad, err);
-    if (st == BT_OK) st = find_named(b, "unk", c->unk ? c->unk : c->eos, &b->unk, err);
+    if (st == BT_OK)
+        st = find_named(b, "bos", c->bos, &b->bos, err);
+    if (st == BT_OK)
+        st = find_named(b, "eos", c->eos, &b->eos, err);
+    if (st == BT_OK)
+        st = find_named(b, "pad", c->pad ? c->pad : c->eos, &b->pad, err);
+    if (st == BT_OK)
+        st = find_named(b, "unk", c->unk ? c->unk : c->eos, &b->unk, err);
     if (st == BT_OK && b->text[b->bos].n == 0)
         st = bt_fail(err, BT_EFORMAT, "vocab.json: its bos token is empty");
-    if (st == BT_OK) b->type[b->bos] = BT_TOKEN_CONTROL;
+    if (st == BT_OK)
+        b->type[b->bos] = BT_TOKEN_CONTROL;
     return st;
 }
 
@@ -221,13 +246,16 @@ bt_status bt_bpe_new_clip(const char *vocab_json, size_t vocab_n, const char *me
     if (!c->bos || !c->eos || c->max_length < 2)
         return bt_fail(err, BT_EINVAL, "CLIP tokenizer: needs bos, eos and a length of 2 or more");
     bt_bpe *b = bt_calloc(1, sizeof *b);
-    if (!b) return bt_fail(err, BT_ENOMEM, "CLIP tokenizer: no memory");
+    if (!b)
+        return bt_fail(err, BT_ENOMEM, "CLIP tokenizer: no memory");
     b->clip = true;
     b->pre = bt_pretok_find("gpt-2");
     b->max_length = c->max_length;
     bt_status st = read_vocab(&f, vocab_json, vocab_n, err);
-    if (st == BT_OK) st = read_merges(&f, merges_txt, merges_n, err);
-    if (st == BT_OK) st = build(b, &f, err);
+    if (st == BT_OK)
+        st = read_merges(&f, merges_txt, merges_n, err);
+    if (st == BT_OK)
+        st = build(b, &f, err);
     bt_release(f.token.v);
     bt_release(f.merge.v);
     bt_release(f.texts);

@@ -7,8 +7,8 @@
 #include "bpe.h"
 #include "pretok.h"
 
-#define BPE_PROBES 4096 /* longest walk in a hash table, so that no file can make it slow */
-#define BPE_SPECIAL_MAX 512 /* longer special tokens are not looked for in texts */
+#define BPE_PROBES      4096 /* longest walk in a hash table, so that no file can make it slow */
+#define BPE_SPECIAL_MAX 512  /* longer special tokens are not looked for in texts */
 
 typedef struct bpe_text {
     const char *s; /* NULL: no such id */
@@ -23,21 +23,21 @@ typedef struct bpe_merge {
 
 struct bt_bpe {
     size_t n;
-    char *pool;         /* holds texts and pieces */
-    bpe_text *text;     /* [n] as the file spells it */
-    bpe_text *piece;    /* [n] the bytes that it stands for */
-    uint8_t *type;      /* [n] bt_token_type */
-    int32_t *by_text;   /* hash table of ids, -1 = empty */
+    char *pool;       /* holds texts and pieces */
+    bpe_text *text;   /* [n] as the file spells it */
+    bpe_text *piece;  /* [n] the bytes that it stands for */
+    uint8_t *type;    /* [n] bt_token_type */
+    int32_t *by_text; /* hash table of ids, -1 = empty */
     size_t text_mask;
-    bpe_merge *merges;  /* hash table by (left, right) */
+    bpe_merge *merges; /* hash table by (left, right) */
     size_t merge_mask;
-    int32_t byte_id[256]; /* the token of a byte, -1 = none */
+    int32_t byte_id[256];  /* the token of a byte, -1 = none */
     int32_t byte_end[256]; /* the same at the end of a word: differs in CLIP */
-    int32_t *special;   /* control and user-defined ids, sorted by text */
+    int32_t *special;      /* control and user-defined ids, sorted by text */
     size_t n_special;
     bool special_first[256]; /* bytes that start one */
     const bt_pretok *pre;
-    int32_t unk;        /* for bytes without a token; -1: they are dropped */
+    int32_t unk; /* for bytes without a token; -1: they are dropped */
     bool clip;
     int32_t bos, eos, pad; /* CLIP */
     int max_length;
@@ -58,8 +58,10 @@ static inline const bpe_merge *bpe_pair(const bt_bpe *b, int32_t left, int32_t r
     size_t h = bpe_pair_hash(left, right);
     for (int i = 0; i < BPE_PROBES; i++, h++) {
         const bpe_merge *m = &b->merges[h & b->merge_mask];
-        if (m->left < 0) return NULL;
-        if (m->left == left && m->right == right) return m;
+        if (m->left < 0)
+            return NULL;
+        if (m->left == left && m->right == right)
+            return m;
     }
     return NULL;
 }

@@ -19,12 +19,14 @@ struct chat_chunk {
 
 void *chat_new(chat_arena *a, size_t n)
 {
-    if (n > a->limit - a->used) return NULL;
+    if (n > a->limit - a->used)
+        return NULL;
     n = (n + 15) & ~(size_t)15;
     if (!a->head || a->head->size - a->head->used < n) {
         const size_t size = n > CHUNK / 4 ? n : CHUNK;
         struct chat_chunk *c = bt_alloc(sizeof *c + size);
-        if (!c) return NULL;
+        if (!c)
+            return NULL;
         *c = (struct chat_chunk){ .next = a->head, .size = size };
         a->head = c;
     }
@@ -46,7 +48,8 @@ void chat_arena_free(chat_arena *a)
 bool chat_fail(chat_run *r, bt_status st, const chat_node *at, const char *fmt, ...)
 {
     char text[256];
-    if (r->st != BT_OK) return false;
+    if (r->st != BT_OK)
+        return false;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
@@ -73,14 +76,18 @@ bool chat_spend(chat_run *r, const chat_node *at, size_t bytes)
 static bool push_var(chat_run *r, const chat_node *at, chat_str name, chat_val v)
 {
     chat_dict *d = &r->vars;
-    if (d->n >= CHAT_MAX_NAMES) return chat_fail(r, BT_EUNSUPPORTED, at, "too many variables");
+    if (d->n >= CHAT_MAX_NAMES)
+        return chat_fail(r, BT_EUNSUPPORTED, at, "too many variables");
     if (d->n == d->cap) { /* chat_dict_set would look for the name in every scope */
         const size_t cap = d->cap ? d->cap * 2 : 32;
         chat_str *keys = chat_new(&r->mem, cap * sizeof *keys);
         chat_val *vals = chat_new(&r->mem, cap * sizeof *vals);
-        if (!keys || !vals) return chat_no_memory(r, at);
-        if (d->n) memcpy(keys, d->keys, d->n * sizeof *keys);
-        if (d->n) memcpy(vals, d->vals, d->n * sizeof *vals);
+        if (!keys || !vals)
+            return chat_no_memory(r, at);
+        if (d->n)
+            memcpy(keys, d->keys, d->n * sizeof *keys);
+        if (d->n)
+            memcpy(vals, d->vals, d->n * sizeof *vals);
         d->keys = keys;
         d->vals = vals;
         d->cap = cap;
@@ -94,7 +101,8 @@ static chat_val *find_var(chat_run *r, chat_str name, size_t from)
 {
     for (size_t i = r->vars.n; i > from; i--) {
         const chat_str k = r->vars.keys[i - 1];
-        if (k.n == name.n && memcmp(k.s, name.s, k.n) == 0) return &r->vars.vals[i - 1];
+        if (k.n == name.n && memcmp(k.s, name.s, k.n) == 0)
+            return &r->vars.vals[i - 1];
     }
     return NULL;
 }
@@ -102,7 +110,8 @@ static chat_val *find_var(chat_run *r, chat_str name, size_t from)
 static bool set_var(chat_run *r, const chat_node *at, chat_str name, chat_val v)
 {
     chat_val *old = find_var(r, name, r->scope);
-    if (!old) return push_var(r, at, name, v);
+    if (!old)
+        return push_var(r, at, name, v);
     *old = v;
     return true;
 }
@@ -113,7 +122,8 @@ static bool eval_args(chat_run *r, const chat_node *n, chat_args *a)
 {
     a->n = 0;
     for (const chat_node *arg = n->body; arg; arg = arg->next) {
-        if (!chat_eval(r, arg->a, &a->v[a->n])) return false;
+        if (!chat_eval(r, arg->a, &a->v[a->n]))
+            return false;
         a->name[a->n++] = arg->str;
     }
     return true;
@@ -124,21 +134,26 @@ static bool eval_list(chat_run *r, const chat_node *n, chat_val *out)
     size_t count = 0;
     for (const chat_node *arg = n->body; arg; arg = arg->next)
         count++;
-    if (!chat_new_list(r, n, count, out)) return false;
+    if (!chat_new_list(r, n, count, out))
+        return false;
     for (const chat_node *arg = n->body; arg; arg = arg->next)
-        if (!chat_eval(r, arg->a, &out->list->v[out->list->n++])) return false;
+        if (!chat_eval(r, arg->a, &out->list->v[out->list->n++]))
+            return false;
     return true;
 }
 
 static bool eval_dict(chat_run *r, const chat_node *n, chat_val *out)
 {
-    if (!chat_new_dict(r, n, out)) return false;
+    if (!chat_new_dict(r, n, out))
+        return false;
     for (const chat_node *item = n->body; item; item = item->next) {
         chat_val key, v;
-        if (!chat_eval(r, item->a, &key) || !chat_eval(r, item->b, &v)) return false;
+        if (!chat_eval(r, item->a, &key) || !chat_eval(r, item->b, &v))
+            return false;
         if (key.type != V_STR)
             return chat_fail(r, BT_EUNSUPPORTED, n, "keys that are no strings");
-        if (!chat_dict_set(r, n, out->dict, key.str, v)) return false;
+        if (!chat_dict_set(r, n, out->dict, key.str, v))
+            return false;
     }
     return true;
 }
@@ -150,11 +165,15 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
     if ((a.type != V_INT && a.type != V_BOOL) || (b.type != V_INT && b.type != V_BOOL))
         return chat_fail(r, BT_EINVAL, n, "cannot calculate with %s and %s", chat_type_name(a),
                          chat_type_name(b));
-    if (n->op == OP_ADD) over = __builtin_add_overflow(a.i, b.i, &v);
-    if (n->op == OP_SUB) over = __builtin_sub_overflow(a.i, b.i, &v);
-    if (n->op == OP_MUL) over = __builtin_mul_overflow(a.i, b.i, &v);
+    if (n->op == OP_ADD)
+        over = __builtin_add_overflow(a.i, b.i, &v);
+    if (n->op == OP_SUB)
+        over = __builtin_sub_overflow(a.i, b.i, &v);
+    if (n->op == OP_MUL)
+        over = __builtin_mul_overflow(a.i, b.i, &v);
     if (n->op == OP_DIV || n->op == OP_MOD) { /* rounded down, as in Python */
-        if (b.i == 0) return chat_fail(r, BT_EINVAL, n, "division by zero");
+        if (b.i == 0)
+            return chat_fail(r, BT_EINVAL, n, "division by zero");
         if (b.i == -1)
             over = n->op == OP_DIV && __builtin_sub_overflow(0, a.i, &v);
         else if (n->op == OP_DIV)
@@ -162,7 +181,8 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
         else
             v = a.i % b.i + (a.i % b.i != 0 && (a.i < 0) != (b.i < 0) ? b.i : 0);
     }
-    if (over) return chat_fail(r, BT_EUNSUPPORTED, n, "number too large");
+    if (over)
+        return chat_fail(r, BT_EUNSUPPORTED, n, "number too large");
     *out = chat_int_val(v);
     return true;
 }
@@ -171,9 +191,11 @@ static bool eval_order(chat_run *r, const chat_node *n, chat_val a, chat_val b, 
 {
     int c;
     if (a.type == V_STR && b.type == V_STR) {
-        if (!chat_spend(r, n, a.str.n)) return false;
+        if (!chat_spend(r, n, a.str.n))
+            return false;
         c = memcmp(a.str.s, b.str.s, a.str.n < b.str.n ? a.str.n : b.str.n);
-        if (c == 0) c = (a.str.n > b.str.n) - (a.str.n < b.str.n);
+        if (c == 0)
+            c = (a.str.n > b.str.n) - (a.str.n < b.str.n);
     } else if ((a.type == V_INT || a.type == V_BOOL) && (b.type == V_INT || b.type == V_BOOL)) {
         c = (a.i > b.i) - (a.i < b.i);
     } else {
@@ -191,29 +213,30 @@ static bool eval_binary(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val a, b;
     bool found = false;
-    if (!chat_eval(r, n->a, &a)) return false;
+    if (!chat_eval(r, n->a, &a))
+        return false;
     if ((n->op == OP_OR && chat_truth(a)) || (n->op == OP_AND && !chat_truth(a))) {
         *out = a;
         return true;
     }
-    if (!chat_eval(r, n->b, &b)) return false;
+    if (!chat_eval(r, n->b, &b))
+        return false;
     switch (n->op) {
     case OP_OR:
-    case OP_AND:
-        *out = b;
-        return true;
+    case OP_AND: *out = b; return true;
     case OP_EQ:
     case OP_NE:
-        if (!chat_equal(r, n, a, b, &found)) return false;
+        if (!chat_equal(r, n, a, b, &found))
+            return false;
         *out = chat_bool_val(found == (n->op == OP_EQ));
         return true;
     case OP_IN:
     case OP_NOT_IN:
-        if (!chat_contains(r, n, b, a, &found)) return false;
+        if (!chat_contains(r, n, b, a, &found))
+            return false;
         *out = chat_bool_val(found == (n->op == OP_IN));
         return true;
-    case OP_CONCAT:
-        return chat_join(r, n, a, b, out);
+    case OP_CONCAT: return chat_join(r, n, a, b, out);
     case OP_ADD:
         if ((a.type == V_STR && b.type == V_STR) || (a.type == V_LIST && b.type == V_LIST))
             return chat_join(r, n, a, b, out);
@@ -221,20 +244,22 @@ static bool eval_binary(chat_run *r, const chat_node *n, chat_val *out)
     case OP_SUB:
     case OP_MUL:
     case OP_DIV:
-    case OP_MOD:
-        return eval_math(r, n, a, b, out);
-    default:
-        return eval_order(r, n, a, b, out);
+    case OP_MOD: return eval_math(r, n, a, b, out);
+    default: return eval_order(r, n, a, b, out);
     }
 }
 
 static bool eval_slice(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val of, part[3] = { { .type = V_NONE }, { .type = V_NONE }, { .type = V_NONE } };
-    if (!chat_eval(r, n->a, &of)) return false;
-    if (n->b && !chat_eval(r, n->b, &part[0])) return false;
-    if (n->c && !chat_eval(r, n->c, &part[1])) return false;
-    if (n->d && !chat_eval(r, n->d, &part[2])) return false;
+    if (!chat_eval(r, n->a, &of))
+        return false;
+    if (n->b && !chat_eval(r, n->b, &part[0]))
+        return false;
+    if (n->c && !chat_eval(r, n->c, &part[1]))
+        return false;
+    if (n->d && !chat_eval(r, n->d, &part[2]))
+        return false;
     return chat_slice(r, n, of, part, out);
 }
 
@@ -243,10 +268,12 @@ static bool eval_call(chat_run *r, const chat_node *n, chat_val *out)
     chat_args args;
     chat_val self;
     if (n->a->kind == N_ATTR) {
-        if (!chat_eval(r, n->a->a, &self) || !eval_args(r, n, &args)) return false;
+        if (!chat_eval(r, n->a->a, &self) || !eval_args(r, n, &args))
+            return false;
         return chat_method(r, n, self, n->a->str, &args, out);
     }
-    if (n->a->kind != N_NAME) return chat_fail(r, BT_EUNSUPPORTED, n, "this kind of call");
+    if (n->a->kind != N_NAME)
+        return chat_fail(r, BT_EUNSUPPORTED, n, "this kind of call");
     return eval_args(r, n, &args) && chat_function(r, n, n->a->str, &args, out);
 }
 
@@ -255,9 +282,12 @@ static bool eval_named(chat_run *r, const chat_node *n, chat_val *out)
     chat_args args;
     chat_val v;
     bool yes = false;
-    if (!chat_eval(r, n->a, &v) || !eval_args(r, n, &args)) return false;
-    if (n->kind == N_FILTER) return chat_filter(r, n, v, &args, out);
-    if (!chat_test(r, n, n->str, v, &args, &yes)) return false;
+    if (!chat_eval(r, n->a, &v) || !eval_args(r, n, &args))
+        return false;
+    if (n->kind == N_FILTER)
+        return chat_filter(r, n, v, &args, out);
+    if (!chat_test(r, n, n->str, v, &args, &yes))
+        return false;
     *out = chat_bool_val(yes != (n->num != 0));
     return true;
 }
@@ -282,46 +312,43 @@ static bool eval_kind(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val v, key;
     switch (n->kind) {
-    case N_CONST:
-        return eval_const(n, out);
-    case N_NAME:
-        return eval_name(r, n, out);
-    case N_LIST:
-        return eval_list(r, n, out);
-    case N_DICT:
-        return eval_dict(r, n, out);
+    case N_CONST: return eval_const(n, out);
+    case N_NAME: return eval_name(r, n, out);
+    case N_LIST: return eval_list(r, n, out);
+    case N_DICT: return eval_dict(r, n, out);
     case N_NOT:
-        if (!chat_eval(r, n->a, &v)) return false;
+        if (!chat_eval(r, n->a, &v))
+            return false;
         *out = chat_bool_val(!chat_truth(v));
         return true;
     case N_NEG:
-        if (!chat_eval(r, n->a, &v)) return false;
+        if (!chat_eval(r, n->a, &v))
+            return false;
         return eval_math(r, &(chat_node){ .op = OP_SUB, .line = n->line }, chat_int_val(0), v, out);
-    case N_BINARY:
-        return eval_binary(r, n, out);
+    case N_BINARY: return eval_binary(r, n, out);
     case N_COND:
-        if (!chat_eval(r, n->b, &v)) return false;
+        if (!chat_eval(r, n->b, &v))
+            return false;
         *out = (chat_val){ .type = V_UNDEFINED };
-        if (chat_truth(v)) return chat_eval(r, n->a, out);
+        if (chat_truth(v))
+            return chat_eval(r, n->a, out);
         return !n->c || chat_eval(r, n->c, out);
-    case N_ATTR:
-        return chat_eval(r, n->a, &v) && chat_attr(r, n, v, n->str, out);
+    case N_ATTR: return chat_eval(r, n->a, &v) && chat_attr(r, n, v, n->str, out);
     case N_INDEX:
         return chat_eval(r, n->a, &v) && chat_eval(r, n->b, &key) && chat_index(r, n, v, key, out);
-    case N_SLICE:
-        return eval_slice(r, n, out);
-    case N_CALL:
-        return eval_call(r, n, out);
-    default:
-        return eval_named(r, n, out);
+    case N_SLICE: return eval_slice(r, n, out);
+    case N_CALL: return eval_call(r, n, out);
+    default: return eval_named(r, n, out);
     }
 }
 
 bool chat_eval(chat_run *r, const chat_node *n, chat_val *out)
 {
     *out = (chat_val){ .type = V_UNDEFINED };
-    if (!chat_spend(r, n, 0)) return false;
-    if (r->depth >= CHAT_MAX_EVAL) return chat_fail(r, BT_EUNSUPPORTED, n, "nested too deeply");
+    if (!chat_spend(r, n, 0))
+        return false;
+    if (r->depth >= CHAT_MAX_EVAL)
+        return chat_fail(r, BT_EUNSUPPORTED, n, "nested too deeply");
     r->depth++;
     const bool ok = eval_kind(r, n, out);
     r->depth--;
@@ -334,7 +361,8 @@ static bool exec(chat_run *r, const chat_node *n);
 
 static bool print(chat_run *r, const chat_node *at, const char *s, size_t n)
 {
-    if (!chat_spend(r, at, n)) return false;
+    if (!chat_spend(r, at, n))
+        return false;
     if (n > CHAT_MAX_MEMORY - r->out->len)
         return chat_fail(r, BT_EUNSUPPORTED, at, "it writes too much");
     bt_buf_add(r->out, s, n);
@@ -352,16 +380,20 @@ static bool exec_if(chat_run *r, const chat_node *n)
 {
     chat_val v;
     for (;; n = n->orelse) {
-        if (!chat_eval(r, n->a, &v)) return false;
-        if (chat_truth(v)) return exec(r, n->body);
+        if (!chat_eval(r, n->a, &v))
+            return false;
+        if (chat_truth(v))
+            return exec(r, n->body);
         const bool elif = n->orelse && n->orelse->kind == N_IF && n->orelse->num;
-        if (!elif) return exec(r, n->orelse);
+        if (!elif)
+            return exec(r, n->orelse);
     }
 }
 
 static bool bind(chat_run *r, const chat_node *n, chat_val item)
 {
-    if (!n->str2.s) return push_var(r, n, n->str, item);
+    if (!n->str2.s)
+        return push_var(r, n, n->str, item);
     if (item.type != V_LIST || item.list->n != 2)
         return chat_fail(r, BT_EINVAL, n, "cannot unpack %s into two names", chat_type_name(item));
     return push_var(r, n, n->str, item.list->v[0]) && push_var(r, n, n->str2, item.list->v[1]);
@@ -372,12 +404,16 @@ static bool select_items(chat_run *r, const chat_node *n, chat_val *items)
 {
     chat_val kept, v;
     const size_t base = r->vars.n;
-    if (!n->b) return true;
-    if (!chat_new_list(r, n, items->list->n, &kept)) return false;
+    if (!n->b)
+        return true;
+    if (!chat_new_list(r, n, items->list->n, &kept))
+        return false;
     for (size_t i = 0; i < items->list->n; i++) {
-        if (!bind(r, n, items->list->v[i]) || !chat_eval(r, n->b, &v)) return false;
+        if (!bind(r, n, items->list->v[i]) || !chat_eval(r, n->b, &v))
+            return false;
         r->vars.n = base;
-        if (chat_truth(v)) kept.list->v[kept.list->n++] = items->list->v[i];
+        if (chat_truth(v))
+            kept.list->v[kept.list->n++] = items->list->v[i];
     }
     *items = kept;
     return true;
@@ -387,11 +423,15 @@ static bool exec_for(chat_run *r, const chat_node *n)
 {
     chat_val over, items;
     const size_t base = r->vars.n, scope = r->scope;
-    if (!chat_eval(r, n->a, &over) || !chat_items(r, n, over, &items)) return false;
-    if (!select_items(r, n, &items)) return false;
-    if (items.list->n == 0) return exec(r, n->orelse);
+    if (!chat_eval(r, n->a, &over) || !chat_items(r, n, over, &items))
+        return false;
+    if (!select_items(r, n, &items))
+        return false;
+    if (items.list->n == 0)
+        return exec(r, n->orelse);
     chat_loop *loop = chat_new(&r->mem, sizeof *loop);
-    if (!loop) return chat_no_memory(r, n);
+    if (!loop)
+        return chat_no_memory(r, n);
     loop->over = items.list;
     bool ok = true;
     r->scope = base;
@@ -410,8 +450,10 @@ static bool exec_for(chat_run *r, const chat_node *n)
 static bool exec_set(chat_run *r, const chat_node *n)
 {
     chat_val v;
-    if (!chat_eval(r, n->a, &v)) return false;
-    if (!n->str2.s) return set_var(r, n, n->str, v);
+    if (!chat_eval(r, n->a, &v))
+        return false;
+    if (!n->str2.s)
+        return set_var(r, n, n->str, v);
     chat_val *ns = find_var(r, n->str, 0);
     if (!ns || ns->type != V_DICT || !ns->dict->is_namespace)
         return chat_fail(r, BT_EINVAL, n, "'%.*s' is no namespace", (int)n->str.n, n->str.s);
@@ -425,7 +467,8 @@ static bool exec_set_block(chat_run *r, const chat_node *n)
     bool ok = exec(r, n->body);
     r->out = out;
     char *s = ok ? chat_new(&r->mem, text.len + 1) : NULL;
-    if (s && text.len) memcpy(s, text.data, text.len);
+    if (s && text.len)
+        memcpy(s, text.data, text.len);
     ok = ok && (s || chat_no_memory(r, n)) && set_var(r, n, n->str, chat_str_val(s, text.len));
     bt_buf_free(&text);
     return ok;
@@ -434,20 +477,13 @@ static bool exec_set_block(chat_run *r, const chat_node *n)
 static bool exec_one(chat_run *r, const chat_node *n)
 {
     switch (n->kind) {
-    case N_TEXT:
-        return print(r, n, n->str.s, n->str.n);
-    case N_OUT:
-        return exec_out(r, n);
-    case N_IF:
-        return exec_if(r, n);
-    case N_FOR:
-        return exec_for(r, n);
-    case N_SET:
-        return exec_set(r, n);
-    case N_SETBLOCK:
-        return exec_set_block(r, n);
-    case N_BLOCK:
-        return exec(r, n->body);
+    case N_TEXT: return print(r, n, n->str.s, n->str.n);
+    case N_OUT: return exec_out(r, n);
+    case N_IF: return exec_if(r, n);
+    case N_FOR: return exec_for(r, n);
+    case N_SET: return exec_set(r, n);
+    case N_SETBLOCK: return exec_set_block(r, n);
+    case N_BLOCK: return exec(r, n->body);
     default:
         r->breaking = r->breaking || n->kind == N_BREAK;
         r->continuing = r->continuing || n->kind == N_CONTINUE;
@@ -458,7 +494,8 @@ static bool exec_one(chat_run *r, const chat_node *n)
 static bool exec(chat_run *r, const chat_node *n)
 {
     for (; n && !r->breaking && !r->continuing; n = n->next)
-        if (!exec_one(r, n)) return false;
+        if (!exec_one(r, n))
+            return false;
     return true;
 }
 
@@ -476,12 +513,16 @@ static bool set_input(chat_run *r, const bt_chat_input *in)
 {
     static const chat_node start = { .line = 1 };
     chat_val list;
-    if (!chat_new_list(r, &start, in->n, &list)) return false;
+    if (!chat_new_list(r, &start, in->n, &list))
+        return false;
     for (size_t i = 0; i < in->n; i++) {
         chat_val m;
-        if (!chat_new_dict(r, &start, &m)) return false;
-        if (!set_text(r, m.dict, "role", in->messages[i].role)) return false;
-        if (!set_text(r, m.dict, "content", in->messages[i].content)) return false;
+        if (!chat_new_dict(r, &start, &m))
+            return false;
+        if (!set_text(r, m.dict, "role", in->messages[i].role))
+            return false;
+        if (!set_text(r, m.dict, "content", in->messages[i].content))
+            return false;
         list.list->v[list.list->n++] = m;
     }
     const chat_val none = { .type = V_NONE };
@@ -500,9 +541,11 @@ bt_status bt_chat_render(const bt_chat *c, const bt_chat_input *in, char **text,
     bt_buf out = { 0 };
     chat_run r = { .mem = { .limit = CHAT_MAX_MEMORY }, .out = &out, .err = err };
     *text = NULL;
-    if (set_input(&r, in)) exec(&r, c->body);
+    if (set_input(&r, in))
+        exec(&r, c->body);
     chat_arena_free(&r.mem);
-    if (n) *n = out.len;
+    if (n)
+        *n = out.len;
     if (r.st == BT_OK && !(*text = bt_buf_take(&out)))
         r.st = bt_fail(err, BT_ENOMEM, "chat template: no memory");
     bt_buf_free(&out);

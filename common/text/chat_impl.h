@@ -7,14 +7,14 @@
 #include "chat.h"
 
 /* Bounds of what a template may be and do. */
-#define CHAT_MAX_SOURCE (1u << 20)  /* bytes of a template */
-#define CHAT_MAX_DEPTH 100          /* nesting of expressions and blocks in the source */
-#define CHAT_MAX_EVAL 300           /* nesting of one evaluation: a + b + c are two levels */
-#define CHAT_MAX_TREE (64u << 20)   /* bytes of its tree */
+#define CHAT_MAX_SOURCE (1u << 20)   /* bytes of a template */
+#define CHAT_MAX_DEPTH  100          /* nesting of expressions and blocks in the source */
+#define CHAT_MAX_EVAL   300          /* nesting of one evaluation: a + b + c are two levels */
+#define CHAT_MAX_TREE   (64u << 20)  /* bytes of its tree */
 #define CHAT_MAX_MEMORY (256u << 20) /* bytes of values made by one render, and of its output */
-#define CHAT_MAX_STEPS 5000000u    /* nodes evaluated, and 64-byte pieces of strings looked at */
-#define CHAT_MAX_ARGS 16
-#define CHAT_MAX_NAMES 1000         /* variables at a time, keys of a dict: they are searched */
+#define CHAT_MAX_STEPS  5000000u     /* nodes evaluated, and 64-byte pieces of strings looked at */
+#define CHAT_MAX_ARGS   16
+#define CHAT_MAX_NAMES  1000 /* variables at a time, keys of a dict: they are searched */
 
 /* Zeroed memory that is given back all at once. */
 typedef struct chat_arena {
@@ -70,12 +70,33 @@ typedef enum chat_kind {
 } chat_kind;
 
 typedef enum chat_op {
-    OP_OR, OP_AND, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOT_IN,
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_CONCAT
+    OP_OR,
+    OP_AND,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_NOT_IN,
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_CONCAT
 } chat_op;
 
 typedef enum chat_type {
-    V_UNDEFINED, V_NONE, V_BOOL, V_INT, V_STR, V_LIST, V_DICT, V_LOOP
+    V_UNDEFINED,
+    V_NONE,
+    V_BOOL,
+    V_INT,
+    V_STR,
+    V_LIST,
+    V_DICT,
+    V_LOOP
 } chat_type;
 
 typedef struct chat_node {
@@ -176,8 +197,8 @@ bool chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what,
 bool chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out);
 bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
                bool *out);
-bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
-                 const chat_args *a, chat_val *out);
+bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name, const chat_args *a,
+                 chat_val *out);
 bool chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_args *a,
                    chat_val *out);
 

@@ -15,13 +15,15 @@
 static const chat_val *arg(const chat_args *a, size_t pos, const char *keyword)
 {
     for (size_t i = 0; i < a->n; i++)
-        if (a->name[i].s ? keyword && chat_is(a->name[i], keyword) : i == pos) return &a->v[i];
+        if (a->name[i].s ? keyword && chat_is(a->name[i], keyword) : i == pos)
+            return &a->v[i];
     return NULL;
 }
 
 static bool need(chat_run *r, const chat_node *at, const chat_args *a, size_t n)
 {
-    if (a->n >= n) return true;
+    if (a->n >= n)
+        return true;
     return chat_fail(r, BT_EINVAL, at, "an argument is missing");
 }
 
@@ -38,10 +40,7 @@ static bool want_text(chat_run *r, const chat_node *at, const chat_val *v, chat_
 /* ---- strings -------------------------------------------------------------------------- */
 
 /* str.isspace: White_Space and the four separators of ASCII. */
-static bool is_blank(uint32_t cp)
-{
-    return bt_is_space(cp) || (cp >= 0x1C && cp <= 0x1F);
-}
+static bool is_blank(uint32_t cp) { return bt_is_space(cp) || (cp >= 0x1C && cp <= 0x1F); }
 
 static bool strips(uint32_t cp, const char *at, size_t len, const chat_str *chars)
 {
@@ -54,7 +53,8 @@ static chat_str strip(chat_str s, const chat_str *chars, bool left, bool right)
     uint32_t cp;
     while (left && s.n > 0) {
         const size_t len = bt_utf8_next(s.s, s.n, &cp);
-        if (!strips(cp, s.s, len, chars)) break;
+        if (!strips(cp, s.s, len, chars))
+            break;
         s.s += len;
         s.n -= len;
     }
@@ -62,20 +62,24 @@ static chat_str strip(chat_str s, const chat_str *chars, bool left, bool right)
         size_t i = s.n - 1;
         while (i > 0 && s.n - i < 4 && ((uint8_t)s.s[i] & 0xC0) == 0x80)
             i--;
-        if (bt_utf8_next(s.s + i, s.n - i, &cp) != s.n - i) break;
-        if (!strips(cp, s.s + i, s.n - i, chars)) break;
+        if (bt_utf8_next(s.s + i, s.n - i, &cp) != s.n - i)
+            break;
+        if (!strips(cp, s.s + i, s.n - i, chars))
+            break;
         s.n = i;
     }
     return s;
 }
 
-static bool strip_call(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
-                       bool left, bool right, chat_val *out)
+static bool strip_call(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, bool left,
+                       bool right, chat_val *out)
 {
     chat_str s, chars;
     const chat_val *which = arg(a, 0, "chars");
-    if (which && which->type == V_NONE) which = NULL;
-    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n)) return false;
+    if (which && which->type == V_NONE)
+        which = NULL;
+    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n))
+        return false;
     if (which && (!want_text(r, at, which, &chars) || !chat_spend(r, at, s.n * chars.n)))
         return false;
     s = strip(s, which ? &chars : NULL, left, right);
@@ -87,7 +91,8 @@ static bool strip_call(chat_run *r, const chat_node *at, chat_val in, const chat
 static bool take(chat_run *r, const chat_node *at, bt_buf *b, chat_val *out)
 {
     char *s = b->failed ? NULL : chat_new(&r->mem, b->len + 1);
-    if (s && b->len) memcpy(s, b->data, b->len);
+    if (s && b->len)
+        memcpy(s, b->data, b->len);
     *out = chat_str_val(s ? s : "", s ? b->len : 0);
     bt_buf_free(b);
     return s || chat_no_memory(r, at);
@@ -101,7 +106,8 @@ static bool change_case(chat_run *r, const chat_node *at, chat_val in, casing ho
     chat_str s;
     uint32_t cp;
     bool inside = false; /* a word, or the string after its first character */
-    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n * 16)) return false;
+    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n * 16))
+        return false;
     for (size_t i = 0; i < s.n;) {
         i += bt_utf8_next(s.s + i, s.n - i, &cp);
         if (how == UPPER || (how >= CAPITAL && !inside))
@@ -127,10 +133,12 @@ static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_ar
         const char *hit = memmem(s.s, s.n, from.s, from.n);
         const size_t keep = hit ? (size_t)(hit - s.s) : s.n;
         bt_buf_add(&b, s.s, keep);
-        if (hit) bt_buf_add(&b, to.s, to.n);
+        if (hit)
+            bt_buf_add(&b, to.s, to.n);
         s.s += keep + (hit ? from.n : 0);
         s.n -= keep + (hit ? from.n : 0);
-        if (b.len > CHAT_MAX_MEMORY) b.failed = true;
+        if (b.len > CHAT_MAX_MEMORY)
+            b.failed = true;
     }
     return take(r, at, &b, out);
 }
@@ -140,15 +148,18 @@ static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_ar
 static bool next_piece(chat_str *s, const chat_str *sep, bool rest, chat_str *piece)
 {
     const char *hit = NULL;
-    if (!s->s) return false;
+    if (!s->s)
+        return false;
     const char *end = s->s + s->n;
     if (!sep) {
         *s = strip(*s, NULL, true, false);
-        if (s->n == 0) return false;
+        if (s->n == 0)
+            return false;
         for (size_t i = 0, len; !rest && !hit && i < s->n; i += len) {
             uint32_t cp;
             len = bt_utf8_next(s->s + i, s->n - i, &cp);
-            if (is_blank(cp)) hit = s->s + i;
+            if (is_blank(cp))
+                hit = s->s + i;
         }
     } else if (!rest) {
         hit = memmem(s->s, s->n, sep->s, sep->n);
@@ -163,34 +174,39 @@ static bool split(chat_run *r, const chat_node *at, chat_val in, const chat_args
 {
     const chat_val *by = arg(a, 0, "sep"), *most = arg(a, 1, "maxsplit");
     chat_str s, sep, piece;
-    if (by && by->type == V_NONE) by = NULL;
-    if (!want_text(r, at, &in, &s) || (by && !want_text(r, at, by, &sep))) return false;
-    if (by && sep.n == 0) return chat_fail(r, BT_EINVAL, at, "split by an empty string");
+    if (by && by->type == V_NONE)
+        by = NULL;
+    if (!want_text(r, at, &in, &s) || (by && !want_text(r, at, by, &sep)))
+        return false;
+    if (by && sep.n == 0)
+        return chat_fail(r, BT_EINVAL, at, "split by an empty string");
     const int64_t max = most && most->type == V_INT && most->i >= 0 ? most->i : INT64_MAX;
     const chat_str *at_sep = by ? &sep : NULL;
     size_t n = 0;
     chat_str left = s;
     while (next_piece(&left, at_sep, (int64_t)n >= max, &piece))
         n++;
-    if (!chat_spend(r, at, s.n * 4) || !chat_new_list(r, at, n, out)) return false;
+    if (!chat_spend(r, at, s.n * 4) || !chat_new_list(r, at, n, out))
+        return false;
     for (size_t i = 0; i < n && next_piece(&s, at_sep, (int64_t)i >= max, &piece); i++)
         out->list->v[out->list->n++] = chat_str_val(piece.s, piece.n);
     return true;
 }
 
-static bool begins(chat_run *r, const chat_node *at, chat_str s, chat_val with, bool end,
-                   bool *yes)
+static bool begins(chat_run *r, const chat_node *at, chat_str s, chat_val with, bool end, bool *yes)
 {
     chat_str t;
     if (with.type == V_LIST) {
         for (size_t i = 0; i < with.list->n && !*yes; i++) {
             if (with.list->v[i].type == V_LIST)
                 return chat_fail(r, BT_EINVAL, at, "lists in a list");
-            if (!begins(r, at, s, with.list->v[i], end, yes)) return false;
+            if (!begins(r, at, s, with.list->v[i], end, yes))
+                return false;
         }
         return true;
     }
-    if (!want_text(r, at, &with, &t)) return false;
+    if (!want_text(r, at, &with, &t))
+        return false;
     *yes = t.n <= s.n && memcmp(end ? s.s + s.n - t.n : s.s, t.s, t.n) == 0;
     return true;
 }
@@ -199,16 +215,19 @@ static bool join(chat_run *r, const chat_node *at, chat_val items, chat_str sep,
 {
     bt_buf b = { 0 };
     chat_val list;
-    if (!chat_items(r, at, items, &list)) return false;
+    if (!chat_items(r, at, items, &list))
+        return false;
     for (size_t i = 0; i < list.list->n; i++) {
         chat_str s;
         if (!chat_to_text(r, at, list.list->v[i], &s) || !chat_spend(r, at, s.n + sep.n)) {
             bt_buf_free(&b);
             return false;
         }
-        if (i) bt_buf_add(&b, sep.s, sep.n);
+        if (i)
+            bt_buf_add(&b, sep.s, sep.n);
         bt_buf_add(&b, s.s, s.n);
-        if (b.len > CHAT_MAX_MEMORY) b.failed = true;
+        if (b.len > CHAT_MAX_MEMORY)
+            b.failed = true;
     }
     return take(r, at, &b, out);
 }
@@ -241,13 +260,15 @@ typedef struct json_writer {
 
 static void json_line(json_writer *w, int depth)
 {
-    if (w->indent >= 0) bt_buf_printf(&w->b, "\n%*s", depth * w->indent, "");
+    if (w->indent >= 0)
+        bt_buf_printf(&w->b, "\n%*s", depth * w->indent, "");
 }
 
 static bool json_value(json_writer *w, chat_val v, int depth)
 {
     chat_str s;
-    if (!chat_spend(w->r, w->at, v.type == V_STR ? v.str.n : 0)) return false;
+    if (!chat_spend(w->r, w->at, v.type == V_STR ? v.str.n : 0))
+        return false;
     if (depth > 50 || w->b.len > CHAT_MAX_MEMORY || v.type == V_UNDEFINED || v.type == V_LOOP)
         return chat_fail(w->r, BT_EUNSUPPORTED, w->at, "this value as JSON");
     if (v.type != V_LIST && v.type != V_DICT) {
@@ -263,16 +284,19 @@ static bool json_value(json_writer *w, chat_val v, int depth)
     const size_t n = dict ? v.dict->n : v.list->n;
     bt_buf_puts(&w->b, dict ? "{" : "[");
     for (size_t i = 0; i < n; i++) {
-        if (i) bt_buf_puts(&w->b, w->indent >= 0 ? "," : ", ");
+        if (i)
+            bt_buf_puts(&w->b, w->indent >= 0 ? "," : ", ");
         json_line(w, depth + 1);
         if (dict) {
             s = v.dict->keys[i];
             json_string(&w->b, s);
             bt_buf_puts(&w->b, ": ");
         }
-        if (!json_value(w, dict ? v.dict->vals[i] : v.list->v[i], depth + 1)) return false;
+        if (!json_value(w, dict ? v.dict->vals[i] : v.list->v[i], depth + 1))
+            return false;
     }
-    if (n) json_line(w, depth);
+    if (n)
+        json_line(w, depth);
     bt_buf_puts(&w->b, dict ? "}" : "]");
     return true;
 }
@@ -334,7 +358,8 @@ static bool f_length(chat_run *r, const chat_node *at, chat_val in, const chat_a
     uint32_t cp;
     (void)a;
     if (in.type == V_STR) {
-        if (!chat_spend(r, at, in.str.n)) return false;
+        if (!chat_spend(r, at, in.str.n))
+            return false;
         for (size_t i = 0; i < in.str.n; n++)
             i += bt_utf8_next(in.str.s + i, in.str.n - i, &cp);
     } else if (in.type == V_LIST) {
@@ -355,7 +380,8 @@ static bool f_tojson(chat_run *r, const chat_node *at, chat_val in, const chat_a
     json_writer w = { .r = r, .at = at, .indent = -1 };
     if (indent && indent->type == V_INT && indent->i >= 0)
         w.indent = indent->i > 16 ? 16 : (int)indent->i;
-    if (json_value(&w, in, 0)) return take(r, at, &w.b, out);
+    if (json_value(&w, in, 0))
+        return take(r, at, &w.b, out);
     bt_buf_free(&w.b);
     return false;
 }
@@ -363,9 +389,11 @@ static bool f_tojson(chat_run *r, const chat_node *at, chat_val in, const chat_a
 static bool end_item(chat_run *r, const chat_node *at, chat_val in, bool last, chat_val *out)
 {
     chat_val list;
-    if (!chat_items(r, at, in, &list)) return false;
+    if (!chat_items(r, at, in, &list))
+        return false;
     *out = (chat_val){ .type = V_UNDEFINED };
-    if (list.list->n > 0) *out = list.list->v[last ? list.list->n - 1 : 0];
+    if (list.list->n > 0)
+        *out = list.list->v[last ? list.list->n - 1 : 0];
     return true;
 }
 
@@ -376,8 +404,7 @@ static bool f_first(chat_run *r, const chat_node *at, chat_val in, const chat_ar
     return end_item(r, at, in, false, out);
 }
 
-static bool f_last(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
-                   chat_val *out)
+static bool f_last(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     (void)a;
     return end_item(r, at, in, true, out);
@@ -387,7 +414,8 @@ static bool f_join(chat_run *r, const chat_node *at, chat_val in, const chat_arg
 {
     chat_str sep = { "", 0 };
     const chat_val *by = arg(a, 0, "d");
-    if (arg(a, 1, "attribute")) return chat_fail(r, BT_EUNSUPPORTED, at, "join by attribute");
+    if (arg(a, 1, "attribute"))
+        return chat_fail(r, BT_EUNSUPPORTED, at, "join by attribute");
     return (!by || want_text(r, at, by, &sep)) && join(r, at, in, sep, out);
 }
 
@@ -407,7 +435,8 @@ static bool f_string(chat_run *r, const chat_node *at, chat_val in, const chat_a
 {
     chat_str s;
     (void)a;
-    if (!chat_to_text(r, at, in, &s)) return false;
+    if (!chat_to_text(r, at, in, &s))
+        return false;
     *out = chat_str_val(s.s, s.n);
     return true;
 }
@@ -452,11 +481,14 @@ static bool f_items(chat_run *r, const chat_node *at, chat_val in, const chat_ar
                     chat_val *out)
 {
     (void)a;
-    if (in.type != V_DICT) return chat_fail(r, BT_EINVAL, at, "items of %s", chat_type_name(in));
-    if (!chat_new_list(r, at, in.dict->n, out)) return false;
+    if (in.type != V_DICT)
+        return chat_fail(r, BT_EINVAL, at, "items of %s", chat_type_name(in));
+    if (!chat_new_list(r, at, in.dict->n, out))
+        return false;
     for (size_t i = 0; i < in.dict->n; i++) {
         chat_val pair;
-        if (!chat_new_list(r, at, 2, &pair)) return false;
+        if (!chat_new_list(r, at, 2, &pair))
+            return false;
         pair.list->v[0] = chat_str_val(in.dict->keys[i].s, in.dict->keys[i].n);
         pair.list->v[1] = in.dict->vals[i];
         pair.list->n = 2;
@@ -470,11 +502,15 @@ static bool f_map(chat_run *r, const chat_node *at, chat_val in, const chat_args
     const chat_val *name = arg(a, CHAT_MAX_ARGS, "attribute");
     chat_val list;
     chat_str s;
-    if (!name) return chat_fail(r, BT_EUNSUPPORTED, at, "map without attribute=");
-    if (!want_text(r, at, name, &s) || !chat_items(r, at, in, &list)) return false;
-    if (!chat_new_list(r, at, list.list->n, out)) return false;
+    if (!name)
+        return chat_fail(r, BT_EUNSUPPORTED, at, "map without attribute=");
+    if (!want_text(r, at, name, &s) || !chat_items(r, at, in, &list))
+        return false;
+    if (!chat_new_list(r, at, list.list->n, out))
+        return false;
     for (size_t i = 0; i < list.list->n; i++)
-        if (!chat_attr(r, at, list.list->v[i], s, &out->list->v[out->list->n++])) return false;
+        if (!chat_attr(r, at, list.list->v[i], s, &out->list->v[out->list->n++]))
+            return false;
     return true;
 }
 
@@ -485,19 +521,24 @@ static bool select_attr(chat_run *r, const chat_node *at, chat_val in, const cha
     chat_args rest = { .n = 0 };
     chat_val list, v;
     chat_str name, test = { NULL, 0 };
-    if (!need(r, at, a, 1) || !want_text(r, at, &a->v[0], &name)) return false;
-    if (a->n > 1 && !want_text(r, at, &a->v[1], &test)) return false;
+    if (!need(r, at, a, 1) || !want_text(r, at, &a->v[0], &name))
+        return false;
+    if (a->n > 1 && !want_text(r, at, &a->v[1], &test))
+        return false;
     for (size_t i = 2; i < a->n; i++)
         rest.v[rest.n++] = a->v[i];
-    if (!chat_items(r, at, in, &list) || !chat_new_list(r, at, list.list->n, out)) return false;
+    if (!chat_items(r, at, in, &list) || !chat_new_list(r, at, list.list->n, out))
+        return false;
     for (size_t i = 0; i < list.list->n; i++) {
         bool yes = false;
-        if (!chat_attr(r, at, list.list->v[i], name, &v)) return false;
+        if (!chat_attr(r, at, list.list->v[i], name, &v))
+            return false;
         if (!test.s)
             yes = chat_truth(v);
         else if (!chat_test(r, at, test, v, &rest, &yes))
             return false;
-        if (yes == keep) out->list->v[out->list->n++] = list.list->v[i];
+        if (yes == keep)
+            out->list->v[out->list->n++] = list.list->v[i];
     }
     return true;
 }
@@ -522,7 +563,8 @@ typedef struct named_fn {
 static lib_fn find_fn(const named_fn *table, chat_str name)
 {
     for (; table->name; table++)
-        if (chat_is(name, table->name)) return table->fn;
+        if (chat_is(name, table->name))
+            return table->fn;
     return NULL;
 }
 
@@ -535,14 +577,29 @@ static bool unknown(chat_run *r, const chat_node *at, const char *what, chat_str
 bool chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     static const named_fn filters[] = {
-        { "trim", f_trim },         { "upper", f_upper },           { "lower", f_lower },
-        { "capitalize", f_capitalize }, { "title", f_title },       { "length", f_length },
-        { "count", f_length },      { "tojson", f_tojson },         { "first", f_first },
-        { "last", f_last },         { "join", f_join },             { "default", f_default },
-        { "d", f_default },         { "string", f_string },         { "int", f_int },
-        { "list", f_list },         { "reverse", f_reverse },       { "items", f_items },
-        { "map", f_map },           { "selectattr", f_selectattr }, { "rejectattr", f_rejectattr },
-        { "replace", replace },     { NULL, NULL },
+        { "trim", f_trim },
+        { "upper", f_upper },
+        { "lower", f_lower },
+        { "capitalize", f_capitalize },
+        { "title", f_title },
+        { "length", f_length },
+        { "count", f_length },
+        { "tojson", f_tojson },
+        { "first", f_first },
+        { "last", f_last },
+        { "join", f_join },
+        { "default", f_default },
+        { "d", f_default },
+        { "string", f_string },
+        { "int", f_int },
+        { "list", f_list },
+        { "reverse", f_reverse },
+        { "items", f_items },
+        { "map", f_map },
+        { "selectattr", f_selectattr },
+        { "rejectattr", f_rejectattr },
+        { "replace", replace },
+        { NULL, NULL },
     };
     const lib_fn fn = find_fn(filters, at->str);
     return fn ? fn(r, at, in, a, out) : unknown(r, at, "filter", at->str);
@@ -558,11 +615,16 @@ static bool type_test(chat_str name, chat_val in, bool *out)
         const char *name;
         bool yes;
     } tests[] = {
-        { "defined", t != V_UNDEFINED }, { "undefined", t == V_UNDEFINED },
-        { "none", t == V_NONE },         { "string", t == V_STR },
-        { "number", t == V_INT || t == V_BOOL }, { "integer", t == V_INT },
-        { "boolean", t == V_BOOL },      { "true", t == V_BOOL && in.i },
-        { "false", t == V_BOOL && !in.i }, { "mapping", t == V_DICT && !in.dict->is_namespace },
+        { "defined", t != V_UNDEFINED },
+        { "undefined", t == V_UNDEFINED },
+        { "none", t == V_NONE },
+        { "string", t == V_STR },
+        { "number", t == V_INT || t == V_BOOL },
+        { "integer", t == V_INT },
+        { "boolean", t == V_BOOL },
+        { "true", t == V_BOOL && in.i },
+        { "false", t == V_BOOL && !in.i },
+        { "mapping", t == V_DICT && !in.dict->is_namespace },
         { "sequence", seq || t == V_UNDEFINED },
         { "iterable", seq || t == V_LOOP || t == V_UNDEFINED },
     };
@@ -577,13 +639,15 @@ static bool type_test(chat_str name, chat_val in, bool *out)
 bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
                bool *out)
 {
-    if (type_test(name, in, out)) return true;
+    if (type_test(name, in, out))
+        return true;
     if (chat_is(name, "odd") || chat_is(name, "even")) {
         *out = in.type == V_INT && (in.i % 2 != 0) == chat_is(name, "odd");
         return in.type == V_INT || chat_fail(r, BT_EINVAL, at, "odd or even: no number");
     }
     if (chat_is(name, "divisibleby")) {
-        if (!need(r, at, a, 1)) return false;
+        if (!need(r, at, a, 1))
+            return false;
         const chat_val by = a->v[0];
         if (in.type != V_INT || by.type != V_INT || by.i == 0)
             return chat_fail(r, BT_EINVAL, at, "divisibleby needs numbers");
@@ -592,10 +656,14 @@ bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, con
     }
     const bool eq = chat_is(name, "equalto") || chat_is(name, "eq") || chat_is(name, "==");
     const bool ne = chat_is(name, "ne") || chat_is(name, "!=");
-    if (!eq && !ne && !chat_is(name, "in")) return unknown(r, at, "test", name);
-    if (!need(r, at, a, 1)) return false;
-    if (!eq && !ne) return chat_contains(r, at, a->v[0], in, out);
-    if (!chat_equal(r, at, in, a->v[0], out)) return false;
+    if (!eq && !ne && !chat_is(name, "in"))
+        return unknown(r, at, "test", name);
+    if (!need(r, at, a, 1))
+        return false;
+    if (!eq && !ne)
+        return chat_contains(r, at, a->v[0], in, out);
+    if (!chat_equal(r, at, in, a->v[0], out))
+        return false;
     *out = *out == eq;
     return true;
 }
@@ -606,7 +674,8 @@ static bool m_starts(chat_run *r, const chat_node *at, chat_val in, const chat_a
                      chat_val *out)
 {
     bool yes = false;
-    if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], false, &yes)) return false;
+    if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], false, &yes))
+        return false;
     *out = chat_bool_val(yes);
     return true;
 }
@@ -614,7 +683,8 @@ static bool m_starts(chat_run *r, const chat_node *at, chat_val in, const chat_a
 static bool m_ends(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     bool yes = false;
-    if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], true, &yes)) return false;
+    if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], true, &yes))
+        return false;
     *out = chat_bool_val(yes);
     return true;
 }
@@ -626,7 +696,8 @@ static bool m_join(chat_run *r, const chat_node *at, chat_val in, const chat_arg
 
 static bool m_get(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
-    if (!need(r, at, a, 1)) return false;
+    if (!need(r, at, a, 1))
+        return false;
     const chat_val *found = a->v[0].type == V_STR ? chat_dict_find(in.dict, a->v[0].str) : NULL;
     *out = found ? *found : a->n > 1 ? a->v[1] : (chat_val){ .type = V_NONE };
     return true;
@@ -642,30 +713,35 @@ static bool m_values(chat_run *r, const chat_node *at, chat_val in, const chat_a
                      chat_val *out)
 {
     (void)a;
-    if (!chat_new_list(r, at, in.dict->n, out)) return false;
+    if (!chat_new_list(r, at, in.dict->n, out))
+        return false;
     out->list->n = in.dict->n;
-    if (in.dict->n) memcpy(out->list->v, in.dict->vals, in.dict->n * sizeof *in.dict->vals);
+    if (in.dict->n)
+        memcpy(out->list->v, in.dict->vals, in.dict->n * sizeof *in.dict->vals);
     return true;
 }
 
-bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
-                 const chat_args *a, chat_val *out)
+bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name, const chat_args *a,
+                 chat_val *out)
 {
     static const named_fn of_str[] = {
-        { "strip", f_trim },       { "lstrip", f_lstrip },    { "rstrip", f_rstrip },
-        { "upper", f_upper },      { "lower", f_lower },      { "capitalize", f_capitalize },
-        { "title", f_title },      { "startswith", m_starts }, { "endswith", m_ends },
-        { "split", split },        { "replace", replace },    { "join", m_join },
+        { "strip", f_trim },  { "lstrip", f_lstrip },     { "rstrip", f_rstrip },
+        { "upper", f_upper }, { "lower", f_lower },       { "capitalize", f_capitalize },
+        { "title", f_title }, { "startswith", m_starts }, { "endswith", m_ends },
+        { "split", split },   { "replace", replace },     { "join", m_join },
         { NULL, NULL },
     };
     static const named_fn of_dict[] = {
-        { "items", f_items }, { "get", m_get }, { "keys", m_keys }, { "values", m_values },
-        { NULL, NULL },
+        { "items", f_items },   { "get", m_get }, { "keys", m_keys },
+        { "values", m_values }, { NULL, NULL },
     };
     lib_fn fn = NULL;
-    if (self.type == V_STR) fn = find_fn(of_str, name);
-    if (self.type == V_DICT) fn = find_fn(of_dict, name);
-    if (fn) return fn(r, at, self, a, out);
+    if (self.type == V_STR)
+        fn = find_fn(of_str, name);
+    if (self.type == V_DICT)
+        fn = find_fn(of_dict, name);
+    if (fn)
+        return fn(r, at, self, a, out);
     if (self.type == V_UNDEFINED || self.type == V_NONE)
         return chat_fail(r, BT_EINVAL, at, "'%.*s' of %s", (int)(name.n < 60 ? name.n : 60), name.s,
                          chat_type_name(self));
@@ -676,10 +752,13 @@ bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
 
 static bool fn_dict(chat_run *r, const chat_node *at, const chat_args *a, chat_val *out)
 {
-    if (!chat_new_dict(r, at, out)) return false;
+    if (!chat_new_dict(r, at, out))
+        return false;
     for (size_t i = 0; i < a->n; i++) {
-        if (!a->name[i].s) return chat_fail(r, BT_EUNSUPPORTED, at, "arguments without a name");
-        if (!chat_dict_set(r, at, out->dict, a->name[i], a->v[i])) return false;
+        if (!a->name[i].s)
+            return chat_fail(r, BT_EUNSUPPORTED, at, "arguments without a name");
+        if (!chat_dict_set(r, at, out->dict, a->name[i], a->v[i]))
+            return false;
     }
     return true;
 }
@@ -687,17 +766,21 @@ static bool fn_dict(chat_run *r, const chat_node *at, const chat_args *a, chat_v
 static bool fn_range(chat_run *r, const chat_node *at, const chat_args *a, chat_val *out)
 {
     int64_t v[3] = { 0, 0, 1 };
-    if (!need(r, at, a, 1)) return false;
+    if (!need(r, at, a, 1))
+        return false;
     for (size_t i = 0; i < a->n; i++) {
         if (i > 2 || a->v[i].type != V_INT || a->v[i].i > INT32_MAX || a->v[i].i < -INT32_MAX)
             return chat_fail(r, BT_EINVAL, at, "range needs one to three small numbers");
         v[a->n == 1 ? 1 : i] = a->v[i].i;
     }
-    if (v[2] == 0) return chat_fail(r, BT_EINVAL, at, "range with step zero");
+    if (v[2] == 0)
+        return chat_fail(r, BT_EINVAL, at, "range with step zero");
     const int64_t span = v[2] > 0 ? v[1] - v[0] : v[0] - v[1], step = llabs(v[2]);
     const size_t n = span > 0 ? (size_t)((span + step - 1) / step) : 0;
-    if (n > 100000) return chat_fail(r, BT_EUNSUPPORTED, at, "range too large"); /* as in Jinja */
-    if (!chat_new_list(r, at, n, out)) return false;
+    if (n > 100000)
+        return chat_fail(r, BT_EUNSUPPORTED, at, "range too large"); /* as in Jinja */
+    if (!chat_new_list(r, at, n, out))
+        return false;
     for (; out->list->n < n; v[0] += v[2])
         out->list->v[out->list->n++] = chat_int_val(v[0]);
     return true;
@@ -708,15 +791,19 @@ bool chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_a
 {
     chat_str s = { "", 0 };
     if (chat_is(name, "raise_exception")) {
-        if (a->n > 0 && !chat_to_text(r, at, a->v[0], &s)) return false;
+        if (a->n > 0 && !chat_to_text(r, at, a->v[0], &s))
+            return false;
         return chat_fail(r, BT_EINVAL, at, "%.*s", (int)(s.n < 200 ? s.n : 200), s.s);
     }
     if (chat_is(name, "namespace")) {
-        if (!fn_dict(r, at, a, out)) return false;
+        if (!fn_dict(r, at, a, out))
+            return false;
         out->dict->is_namespace = true;
         return true;
     }
-    if (chat_is(name, "dict")) return fn_dict(r, at, a, out);
-    if (chat_is(name, "range")) return fn_range(r, at, a, out);
+    if (chat_is(name, "dict"))
+        return fn_dict(r, at, a, out);
+    if (chat_is(name, "range"))
+        return fn_range(r, at, a, out);
     return unknown(r, at, "function", name);
 }

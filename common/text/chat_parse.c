@@ -13,14 +13,14 @@ typedef enum token { T_END, T_NAME, T_INT, T_STR, T_OP, T_BAD } token;
 
 typedef struct parser {
     const char *p, *end;
-    char closer;          /* '%' or '}': what ends the tag that is being read */
-    int brackets;         /* open ones in this tag */
+    char closer;  /* '%' or '}': what ends the tag that is being read */
+    int brackets; /* open ones in this tag */
     int line, depth;
-    token tok;            /* the token looked at */
-    chat_str str;         /* T_NAME, T_OP; T_STR: decoded */
+    token tok;    /* the token looked at */
+    chat_str str; /* T_NAME, T_OP; T_STR: decoded */
     int64_t num;
-    bool line_start;      /* text begins at the start of a line */
-    bool strip_next;      /* the last tag ended with '-' */
+    bool line_start; /* text begins at the start of a line */
+    bool strip_next; /* the last tag ended with '-' */
     chat_arena *mem;
     bt_status st;
     bt_error *err;
@@ -31,7 +31,8 @@ static bool fail(parser *p, bt_status st, const char *fmt, ...) BT_PRINTF(3, 4);
 static bool fail(parser *p, bt_status st, const char *fmt, ...)
 {
     char text[256];
-    if (p->st != BT_OK) return false;
+    if (p->st != BT_OK)
+        return false;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
@@ -42,10 +43,7 @@ static bool fail(parser *p, bt_status st, const char *fmt, ...)
 
 /* ---- tokens ------------------------------------------------------------------ */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 static bool is_name(char c, bool first)
 {
@@ -62,7 +60,8 @@ static bool at(const parser *p, const char *what)
 static bool hex(parser *p, int digits, uint32_t *cp)
 {
     *cp = 0;
-    if (p->end - p->p < digits) return false;
+    if (p->end - p->p < digits)
+        return false;
     for (; digits > 0; digits--) {
         const char c = *p->p++, low = (char)(c | 32);
         if (c >= '0' && c <= '9')
@@ -81,7 +80,8 @@ static size_t unescape(parser *p, char *out)
     static const char from[] = "nrtbfav\\'\"0", to[] = "\n\r\t\b\f\a\v\\'\"\0";
     const char c = *p->p++, *known = c ? strchr(from, c) : NULL;
     uint32_t cp;
-    if (c == '\n') return 0;
+    if (c == '\n')
+        return 0;
     if (known) {
         *out = to[known - from];
         return 1;
@@ -132,7 +132,8 @@ static token read_int(parser *p)
 {
     p->num = 0;
     for (; p->p < p->end && ((*p->p >= '0' && *p->p <= '9') || *p->p == '_'); p->p++) {
-        if (*p->p == '_') continue;
+        if (*p->p == '_')
+            continue;
         if (p->num > (INT64_MAX - 9) / 10) {
             fail(p, BT_EUNSUPPORTED, "number too large");
             return T_BAD;
@@ -151,14 +152,17 @@ static token read_op(parser *p)
     static const char *const two[] = { "==", "!=", "<=", ">=", "//", "**" };
     p->str = (chat_str){ p->p, 1 };
     for (size_t i = 0; i < sizeof two / sizeof *two; i++)
-        if (at(p, two[i])) p->str.n = 2;
+        if (at(p, two[i]))
+            p->str.n = 2;
     const char c = *p->p;
     if (p->str.n == 1 && (c == 0 || !strchr("+-*/%~<>=.,:|()[]{}", c))) {
         fail(p, BT_EFORMAT, "unexpected character '%c'", c);
         return T_BAD;
     }
-    if (strchr("([{", c)) p->brackets++;
-    if (strchr(")]}", c)) p->brackets--;
+    if (strchr("([{", c))
+        p->brackets++;
+    if (strchr(")]}", c))
+        p->brackets--;
     p->p += p->str.n;
     return T_OP;
 }
@@ -168,9 +172,12 @@ static bool tag_end(parser *p)
 {
     const char *q = p->p;
     const char sign = q < p->end ? *q : 0;
-    if (p->brackets > 0) return false;
-    if (sign == '-' || (sign == '+' && p->closer == '%')) q++;
-    if (p->end - q < 2 || q[0] != p->closer || q[1] != '}') return false;
+    if (p->brackets > 0)
+        return false;
+    if (sign == '-' || (sign == '+' && p->closer == '%'))
+        q++;
+    if (p->end - q < 2 || q[0] != p->closer || q[1] != '}')
+        return false;
     p->p = q + 2;
     p->strip_next = sign == '-';
     p->line_start = false;
@@ -213,14 +220,12 @@ static bool see(const parser *p, token t, const char *what)
     return p->tok == t && chat_is(p->str, what);
 }
 
-static bool accept(parser *p, token t, const char *what)
-{
-    return see(p, t, what) && advance(p);
-}
+static bool accept(parser *p, token t, const char *what) { return see(p, t, what) && advance(p); }
 
 static bool expect(parser *p, const char *op)
 {
-    if (accept(p, T_OP, op)) return true;
+    if (accept(p, T_OP, op))
+        return true;
     return fail(p, BT_EFORMAT, "expected '%s'", op);
 }
 
@@ -231,7 +236,8 @@ static chat_node *unary(parser *p, bool filters);
 
 static chat_node *node(parser *p, chat_kind kind, chat_node *a, chat_node *b)
 {
-    if (p->st != BT_OK) return NULL;
+    if (p->st != BT_OK)
+        return NULL;
     chat_node *n = chat_new(p->mem, sizeof *n);
     if (!n) {
         fail(p, BT_ENOMEM, "no memory, or too large");
@@ -243,7 +249,8 @@ static chat_node *node(parser *p, chat_kind kind, chat_node *a, chat_node *b)
 
 static bool enter(parser *p)
 {
-    if (++p->depth <= CHAT_MAX_DEPTH) return true;
+    if (++p->depth <= CHAT_MAX_DEPTH)
+        return true;
     return fail(p, BT_EUNSUPPORTED, "nested too deeply");
 }
 
@@ -254,15 +261,18 @@ static chat_node *arguments(parser *p, const char *close)
     int n = 0;
     while (p->st == BT_OK && !see(p, T_OP, close)) {
         chat_node *arg = node(p, N_ARG, expression(p), NULL);
-        if (!arg || p->st != BT_OK) return NULL;
+        if (!arg || p->st != BT_OK)
+            return NULL;
         if (arg->a->kind == N_NAME && accept(p, T_OP, "=")) {
             arg->str = arg->a->str;
             arg->a = expression(p);
         }
         *last = arg;
         last = &arg->next;
-        if (close[0] == ')' && ++n > CHAT_MAX_ARGS) fail(p, BT_EUNSUPPORTED, "too many arguments");
-        if (!accept(p, T_OP, ",")) break;
+        if (close[0] == ')' && ++n > CHAT_MAX_ARGS)
+            fail(p, BT_EUNSUPPORTED, "too many arguments");
+        if (!accept(p, T_OP, ","))
+            break;
     }
     expect(p, close);
     return first;
@@ -275,10 +285,12 @@ static chat_node *dict_items(parser *p)
         chat_node *key = expression(p);
         expect(p, ":");
         chat_node *item = node(p, N_ARG, key, expression(p));
-        if (!item) return NULL;
+        if (!item)
+            return NULL;
         *last = item;
         last = &item->next;
-        if (!accept(p, T_OP, ",")) break;
+        if (!accept(p, T_OP, ","))
+            break;
     }
     expect(p, "}");
     return first;
@@ -287,7 +299,8 @@ static chat_node *dict_items(parser *p)
 static chat_node *constant(parser *p, chat_type type, int64_t num)
 {
     chat_node *n = node(p, N_CONST, NULL, NULL);
-    if (!n) return NULL;
+    if (!n)
+        return NULL;
     n->vtype = type;
     n->num = num;
     return n;
@@ -305,9 +318,12 @@ static chat_node *name_or_constant(parser *p)
     };
     chat_node *n = NULL;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (chat_is(p->str, known[i].name)) n = constant(p, known[i].type, known[i].num);
-    if (!n) n = node(p, N_NAME, NULL, NULL);
-    if (n) n->str = p->str;
+        if (chat_is(p->str, known[i].name))
+            n = constant(p, known[i].type, known[i].num);
+    if (!n)
+        n = node(p, N_NAME, NULL, NULL);
+    if (n)
+        n->str = p->str;
     advance(p);
     return n;
 }
@@ -316,7 +332,8 @@ static chat_node *name_or_constant(parser *p)
 static chat_node *string(parser *p)
 {
     chat_node *n = constant(p, V_STR, 0);
-    if (!n) return NULL;
+    if (!n)
+        return NULL;
     n->str = p->str;
     for (advance(p); p->tok == T_STR; advance(p)) {
         char *s = chat_new(p->mem, n->str.n + p->str.n + 1);
@@ -334,7 +351,8 @@ static chat_node *string(parser *p)
 static chat_node *bracketed(parser *p, chat_kind kind, const char *close)
 {
     chat_node *n = node(p, kind, NULL, NULL);
-    if (!n) return NULL;
+    if (!n)
+        return NULL;
     n->body = kind == N_DICT ? dict_items(p) : arguments(p, close);
     return n;
 }
@@ -342,14 +360,16 @@ static chat_node *bracketed(parser *p, chat_kind kind, const char *close)
 /* ( expression ), or a tuple, which is a list here. */
 static chat_node *parens(parser *p)
 {
-    if (see(p, T_OP, ")")) return bracketed(p, N_LIST, ")");
+    if (see(p, T_OP, ")"))
+        return bracketed(p, N_LIST, ")");
     chat_node *first = expression(p);
     if (!accept(p, T_OP, ",")) {
         expect(p, ")");
         return first;
     }
     chat_node *n = node(p, N_LIST, NULL, NULL), *arg = node(p, N_ARG, first, NULL);
-    if (!n || !arg) return NULL;
+    if (!n || !arg)
+        return NULL;
     n->body = arg;
     arg->next = arguments(p, ")");
     return n;
@@ -357,16 +377,21 @@ static chat_node *parens(parser *p)
 
 static chat_node *primary(parser *p)
 {
-    if (p->tok == T_NAME) return name_or_constant(p);
-    if (p->tok == T_STR) return string(p);
+    if (p->tok == T_NAME)
+        return name_or_constant(p);
+    if (p->tok == T_STR)
+        return string(p);
     if (p->tok == T_INT) {
         chat_node *n = constant(p, V_INT, p->num);
         advance(p);
         return n;
     }
-    if (accept(p, T_OP, "[")) return bracketed(p, N_LIST, "]");
-    if (accept(p, T_OP, "{")) return bracketed(p, N_DICT, "}");
-    if (accept(p, T_OP, "(")) return parens(p);
+    if (accept(p, T_OP, "["))
+        return bracketed(p, N_LIST, "]");
+    if (accept(p, T_OP, "{"))
+        return bracketed(p, N_DICT, "}");
+    if (accept(p, T_OP, "("))
+        return parens(p);
     fail(p, BT_EFORMAT, "expected an expression");
     return NULL;
 }
@@ -377,14 +402,18 @@ static chat_node *subscript(parser *p, chat_node *of)
     chat_node *part[3] = { NULL, NULL, NULL };
     bool slice = false;
     for (int i = 0; i < 3 && p->st == BT_OK; i++) {
-        if (!see(p, T_OP, ":") && !see(p, T_OP, "]")) part[i] = expression(p);
-        if (!accept(p, T_OP, ":")) break;
+        if (!see(p, T_OP, ":") && !see(p, T_OP, "]"))
+            part[i] = expression(p);
+        if (!accept(p, T_OP, ":"))
+            break;
         slice = true;
     }
     expect(p, "]");
     chat_node *n = node(p, slice ? N_SLICE : N_INDEX, of, part[0]);
-    if (!n) return NULL;
-    if (!slice && !part[0]) fail(p, BT_EFORMAT, "an index is missing");
+    if (!n)
+        return NULL;
+    if (!slice && !part[0])
+        fail(p, BT_EFORMAT, "an index is missing");
     n->c = part[1];
     n->d = part[2];
     return n;
@@ -399,13 +428,15 @@ static chat_node *postfix(parser *p, chat_node *n)
                 return NULL;
             }
             n = node(p, N_ATTR, n, NULL);
-            if (n) n->str = p->str;
+            if (n)
+                n->str = p->str;
             advance(p);
         } else if (accept(p, T_OP, "[")) {
             n = subscript(p, n);
         } else if (accept(p, T_OP, "(")) {
             n = node(p, N_CALL, n, NULL);
-            if (n) n->body = arguments(p, ")");
+            if (n)
+                n->body = arguments(p, ")");
         } else {
             break;
         }
@@ -417,7 +448,8 @@ static chat_node *postfix(parser *p, chat_node *n)
 static chat_node *test(parser *p, chat_node *of)
 {
     chat_node *n = node(p, N_TEST, of, NULL);
-    if (!n) return NULL;
+    if (!n)
+        return NULL;
     n->num = accept(p, T_NAME, "not");
     n->str = p->str;
     if (p->tok != T_NAME) {
@@ -444,14 +476,17 @@ static chat_node *filters(parser *p, chat_node *n)
                 return NULL;
             }
             n = node(p, N_FILTER, n, NULL);
-            if (n) n->str = p->str;
+            if (n)
+                n->str = p->str;
             advance(p);
-            if (n && accept(p, T_OP, "(")) n->body = arguments(p, ")");
+            if (n && accept(p, T_OP, "("))
+                n->body = arguments(p, ")");
         } else if (accept(p, T_NAME, "is")) {
             n = test(p, n);
         } else if (accept(p, T_OP, "(")) {
             n = node(p, N_CALL, n, NULL);
-            if (n) n->body = arguments(p, ")");
+            if (n)
+                n->body = arguments(p, ")");
         } else {
             break;
         }
@@ -462,7 +497,8 @@ static chat_node *filters(parser *p, chat_node *n)
 static chat_node *unary(parser *p, bool with_filters)
 {
     chat_node *n = NULL;
-    if (!enter(p)) return NULL;
+    if (!enter(p))
+        return NULL;
     if (accept(p, T_OP, "-"))
         n = node(p, N_NEG, unary(p, false), NULL);
     else if (accept(p, T_OP, "+"))
@@ -470,7 +506,8 @@ static chat_node *unary(parser *p, bool with_filters)
     else
         n = primary(p);
     n = postfix(p, n);
-    if (with_filters) n = filters(p, n);
+    if (with_filters)
+        n = filters(p, n);
     p->depth--;
     return n;
 }
@@ -485,8 +522,13 @@ typedef struct op_word {
 static const op_word ops[][9] = {
     { { T_NAME, "or", OP_OR } },
     { { T_NAME, "and", OP_AND } },
-    { { T_OP, "==", OP_EQ }, { T_OP, "!=", OP_NE }, { T_OP, "<=", OP_LE }, { T_OP, ">=", OP_GE },
-      { T_OP, "<", OP_LT }, { T_OP, ">", OP_GT }, { T_NAME, "in", OP_IN },
+    { { T_OP, "==", OP_EQ },
+      { T_OP, "!=", OP_NE },
+      { T_OP, "<=", OP_LE },
+      { T_OP, ">=", OP_GE },
+      { T_OP, "<", OP_LT },
+      { T_OP, ">", OP_GT },
+      { T_NAME, "in", OP_IN },
       { T_NAME, "not", OP_NOT_IN } },
     { { T_OP, "+", OP_ADD }, { T_OP, "-", OP_SUB } },
     { { T_OP, "~", OP_CONCAT } },
@@ -497,7 +539,8 @@ enum { LEVEL_AND = 1, LEVEL_COMPARE = 2, LEVELS = sizeof ops / sizeof *ops };
 static const op_word *operator_at(const parser *p, int level)
 {
     for (const op_word *o = ops[level]; o->text; o++)
-        if (see(p, o->tok, o->text)) return o;
+        if (see(p, o->tok, o->text))
+            return o;
     return NULL;
 }
 
@@ -506,7 +549,8 @@ static chat_node *binary(parser *p, int level);
 static chat_node *operand(parser *p, int level)
 {
     if (level == LEVEL_AND && see(p, T_NAME, "not")) {
-        if (!enter(p)) return NULL;
+        if (!enter(p))
+            return NULL;
         advance(p);
         chat_node *n = node(p, N_NOT, operand(p, level), NULL);
         p->depth--;
@@ -523,9 +567,11 @@ static chat_node *binary(parser *p, int level)
         if (level == LEVEL_COMPARE && count > 0)
             fail(p, BT_EUNSUPPORTED, "chained comparisons are not supported");
         advance(p);
-        if (o->op == OP_NOT_IN && !accept(p, T_NAME, "in")) fail(p, BT_EFORMAT, "expected 'in'");
+        if (o->op == OP_NOT_IN && !accept(p, T_NAME, "in"))
+            fail(p, BT_EFORMAT, "expected 'in'");
         n = node(p, N_BINARY, n, operand(p, level));
-        if (n) n->op = o->op;
+        if (n)
+            n->op = o->op;
     }
     if (see(p, T_OP, "/") || see(p, T_OP, "**"))
         fail(p, BT_EUNSUPPORTED, "the operators / and ** are not supported");
@@ -535,23 +581,23 @@ static chat_node *binary(parser *p, int level)
 /* Stops before the keyword "if" of a for statement: `no_if`. */
 static chat_node *expression_to(parser *p, bool no_if)
 {
-    if (!enter(p)) return NULL;
+    if (!enter(p))
+        return NULL;
     chat_node *n = binary(p, 0);
     while (!no_if && p->st == BT_OK && accept(p, T_NAME, "if")) {
         chat_node *cond = node(p, N_COND, n, binary(p, 0));
-        if (cond && accept(p, T_NAME, "else")) cond->c = expression(p);
+        if (cond && accept(p, T_NAME, "else"))
+            cond->c = expression(p);
         n = cond;
     }
     p->depth--;
-    if (p->st == BT_OK && n) return n;
+    if (p->st == BT_OK && n)
+        return n;
     fail(p, BT_EFORMAT, "expected an expression");
     return NULL;
 }
 
-static chat_node *expression(parser *p)
-{
-    return expression_to(p, false);
-}
+static chat_node *expression(parser *p) { return expression_to(p, false); }
 
 /* ---- statements ------------------------------------------------------------------ */
 
@@ -570,20 +616,23 @@ static chat_node *if_statement(parser *p)
     chat_node *first = NULL, **link = &first;
     do {
         chat_node *n = node(p, N_IF, expression(p), NULL);
-        if (!n || !close_tag(p)) return NULL;
+        if (!n || !close_tag(p))
+            return NULL;
         n->body = body(p, until);
         n->num = link != &first;
         *link = n;
         link = &n->orelse;
     } while (p->st == BT_OK && accept(p, T_NAME, "elif"));
-    if (p->st == BT_OK && accept(p, T_NAME, "else") && close_tag(p)) *link = body(p, end);
+    if (p->st == BT_OK && accept(p, T_NAME, "else") && close_tag(p))
+        *link = body(p, end);
     accept(p, T_NAME, "endif");
     return close_tag(p) ? first : NULL;
 }
 
 static bool take_name(parser *p, chat_str *name)
 {
-    if (p->tok != T_NAME) return fail(p, BT_EFORMAT, "expected a name");
+    if (p->tok != T_NAME)
+        return fail(p, BT_EFORMAT, "expected a name");
     *name = p->str;
     return advance(p);
 }
@@ -594,17 +643,27 @@ static chat_node *for_statement(parser *p)
     static const char *const end[] = { "endfor", NULL };
     chat_node *n = node(p, N_FOR, NULL, NULL);
     const bool paren = accept(p, T_OP, "(");
-    if (!n || !take_name(p, &n->str)) return NULL;
-    if (accept(p, T_OP, ",") && !take_name(p, &n->str2)) return NULL;
-    if (see(p, T_OP, ",")) fail(p, BT_EUNSUPPORTED, "a loop over more than two names");
-    if (paren && !expect(p, ")")) return NULL;
-    if (!accept(p, T_NAME, "in")) fail(p, BT_EFORMAT, "expected 'in'");
-    if (p->st == BT_OK) n->a = expression_to(p, true);
-    if (p->st == BT_OK && accept(p, T_NAME, "if")) n->b = expression(p);
-    if (see(p, T_NAME, "recursive")) fail(p, BT_EUNSUPPORTED, "recursive loops");
-    if (!close_tag(p)) return NULL;
+    if (!n || !take_name(p, &n->str))
+        return NULL;
+    if (accept(p, T_OP, ",") && !take_name(p, &n->str2))
+        return NULL;
+    if (see(p, T_OP, ","))
+        fail(p, BT_EUNSUPPORTED, "a loop over more than two names");
+    if (paren && !expect(p, ")"))
+        return NULL;
+    if (!accept(p, T_NAME, "in"))
+        fail(p, BT_EFORMAT, "expected 'in'");
+    if (p->st == BT_OK)
+        n->a = expression_to(p, true);
+    if (p->st == BT_OK && accept(p, T_NAME, "if"))
+        n->b = expression(p);
+    if (see(p, T_NAME, "recursive"))
+        fail(p, BT_EUNSUPPORTED, "recursive loops");
+    if (!close_tag(p))
+        return NULL;
     n->body = body(p, until);
-    if (accept(p, T_NAME, "else") && close_tag(p)) n->orelse = body(p, end);
+    if (accept(p, T_NAME, "else") && close_tag(p))
+        n->orelse = body(p, end);
     accept(p, T_NAME, "endfor");
     return close_tag(p) ? n : NULL;
 }
@@ -613,17 +672,23 @@ static chat_node *set_statement(parser *p)
 {
     static const char *const end[] = { "endset", NULL };
     chat_node *n = node(p, N_SET, NULL, NULL);
-    if (!n || !take_name(p, &n->str)) return NULL;
-    if (accept(p, T_OP, ".") && !take_name(p, &n->str2)) return NULL;
-    if (see(p, T_OP, ",")) fail(p, BT_EUNSUPPORTED, "set of several names");
-    if (see(p, T_OP, "|")) fail(p, BT_EUNSUPPORTED, "set with a filter");
+    if (!n || !take_name(p, &n->str))
+        return NULL;
+    if (accept(p, T_OP, ".") && !take_name(p, &n->str2))
+        return NULL;
+    if (see(p, T_OP, ","))
+        fail(p, BT_EUNSUPPORTED, "set of several names");
+    if (see(p, T_OP, "|"))
+        fail(p, BT_EUNSUPPORTED, "set with a filter");
     if (accept(p, T_OP, "=")) {
         n->a = expression(p);
         return close_tag(p) ? n : NULL;
     }
     n->kind = N_SETBLOCK;
-    if (n->str2.s) fail(p, BT_EFORMAT, "expected '='");
-    if (!close_tag(p)) return NULL;
+    if (n->str2.s)
+        fail(p, BT_EFORMAT, "expected '='");
+    if (!close_tag(p))
+        return NULL;
     n->body = body(p, end);
     accept(p, T_NAME, "endset");
     return close_tag(p) ? n : NULL;
@@ -634,7 +699,8 @@ static chat_node *generation(parser *p)
 {
     static const char *const end[] = { "endgeneration", NULL };
     chat_node *n = node(p, N_BLOCK, NULL, NULL);
-    if (!n || !close_tag(p)) return NULL;
+    if (!n || !close_tag(p))
+        return NULL;
     n->body = body(p, end);
     accept(p, T_NAME, "endgeneration");
     return close_tag(p) ? n : NULL;
@@ -642,12 +708,17 @@ static chat_node *generation(parser *p)
 
 static chat_node *statement(parser *p)
 {
-    static const char *const ends[] = { "elif", "else", "endif", "endfor", "endset",
-                                        "endgeneration" };
-    if (accept(p, T_NAME, "if")) return if_statement(p);
-    if (accept(p, T_NAME, "for")) return for_statement(p);
-    if (accept(p, T_NAME, "set")) return set_statement(p);
-    if (accept(p, T_NAME, "generation")) return generation(p);
+    static const char *const ends[] = {
+        "elif", "else", "endif", "endfor", "endset", "endgeneration"
+    };
+    if (accept(p, T_NAME, "if"))
+        return if_statement(p);
+    if (accept(p, T_NAME, "for"))
+        return for_statement(p);
+    if (accept(p, T_NAME, "set"))
+        return set_statement(p);
+    if (accept(p, T_NAME, "generation"))
+        return generation(p);
     if (see(p, T_NAME, "break") || see(p, T_NAME, "continue")) {
         chat_node *n = node(p, see(p, T_NAME, "break") ? N_BREAK : N_CONTINUE, NULL, NULL);
         advance(p);
@@ -687,12 +758,14 @@ static chat_node *text(parser *p)
         const char *q = e;
         while (q > s && is_blank(q[-1]) && q[-1] != '\n')
             q--;
-        if (q > s ? q[-1] == '\n' : p->line_start) e = q;
+        if (q > s ? q[-1] == '\n' : p->line_start)
+            e = q;
     }
     p->p = next;
     p->strip_next = false;
     chat_node *n = node(p, N_TEXT, NULL, NULL);
-    if (n) n->str = (chat_str){ s, (size_t)(e - s) };
+    if (n)
+        n->str = (chat_str){ s, (size_t)(e - s) };
     return n;
 }
 
@@ -701,7 +774,8 @@ static void comment(parser *p)
     const char *q = p->p + 2, *e = NULL;
     for (; q + 1 < p->end && !e; q++) {
         p->line += *q == '\n';
-        if (q[0] == '#' && q[1] == '}') e = q;
+        if (q[0] == '#' && q[1] == '}')
+            e = q;
     }
     if (!e) {
         fail(p, BT_EFORMAT, "a comment does not end");
@@ -729,14 +803,16 @@ static bool open_tag(parser *p)
     p->closer = p->p[1] == '%' ? '%' : '}';
     p->brackets = 0;
     p->p += 2;
-    if (p->p < p->end && (*p->p == '-' || (*p->p == '+' && p->closer == '%'))) p->p++;
+    if (p->p < p->end && (*p->p == '-' || (*p->p == '+' && p->closer == '%')))
+        p->p++;
     return advance(p);
 }
 
 static bool at_word(const parser *p, const char *const *words)
 {
     for (; words && *words; words++)
-        if (see(p, T_NAME, *words)) return true;
+        if (see(p, T_NAME, *words))
+            return true;
     return false;
 }
 
@@ -745,26 +821,32 @@ static bool at_word(const parser *p, const char *const *words)
 static chat_node *body(parser *p, const char *const *until)
 {
     chat_node *first = NULL, **last = &first;
-    if (!enter(p)) return NULL;
+    if (!enter(p))
+        return NULL;
     while (p->st == BT_OK) {
         chat_node *n = text(p);
-        if (!n) break;
+        if (!n)
+            break;
         if (n->str.n > 0) {
             *last = n;
             last = &n->next;
         }
         if (p->p == p->end) {
-            if (until) fail(p, BT_EFORMAT, "'%s' is missing", until[0]);
+            if (until)
+                fail(p, BT_EFORMAT, "'%s' is missing", until[0]);
             break;
         }
         if (p->p[1] == '#') {
             comment(p);
             continue;
         }
-        if (!open_tag(p)) break;
-        if (p->closer == '%' && at_word(p, until)) break;
+        if (!open_tag(p))
+            break;
+        if (p->closer == '%' && at_word(p, until))
+            break;
         n = p->closer == '%' ? statement(p) : output(p);
-        if (!n) break;
+        if (!n)
+            break;
         *last = n;
         last = &n->next;
     }
@@ -778,7 +860,8 @@ static char *normal_lines(chat_arena *mem, const char *s, size_t *n)
     char *copy = chat_new(mem, *n + 1);
     size_t k = 0;
     for (size_t i = 0; copy && i < *n; i++) {
-        if (s[i] == '\r' && i + 1 < *n && s[i + 1] == '\n') continue;
+        if (s[i] == '\r' && i + 1 < *n && s[i + 1] == '\n')
+            continue;
         copy[k++] = s[i] == '\r' ? '\n' : s[i];
     }
     *n = k > 0 && copy[k - 1] == '\n' ? k - 1 : k;
@@ -791,7 +874,8 @@ bt_status bt_chat_new(const char *source, size_t n, bt_chat **out, bt_error *err
     if (n > CHAT_MAX_SOURCE)
         return bt_fail(err, BT_EUNSUPPORTED, "chat template: %zu bytes are too many", n);
     bt_chat *c = bt_calloc(1, sizeof *c);
-    if (!c) return bt_fail(err, BT_ENOMEM, "chat template: no memory");
+    if (!c)
+        return bt_fail(err, BT_ENOMEM, "chat template: no memory");
     c->mem.limit = CHAT_MAX_TREE;
     const char *s = normal_lines(&c->mem, source, &n);
     parser p = { .p = s, .end = s + n, .line = 1, .line_start = true, .mem = &c->mem, .err = err };
@@ -808,7 +892,8 @@ bt_status bt_chat_new(const char *source, size_t n, bt_chat **out, bt_error *err
 
 void bt_chat_free(bt_chat *c)
 {
-    if (!c) return;
+    if (!c)
+        return;
     chat_arena_free(&c->mem);
     bt_release(c);
 }

@@ -15,21 +15,28 @@ static size_t scan(const char *str, size_t n, uint32_t *cp, bool *whole)
     size_t need;
     *whole = true;
     *cp = c;
-    if (c < 0x80) return 1;
+    if (c < 0x80)
+        return 1;
     *cp = 0xFFFD;
-    if (c < 0xC2 || c > 0xF4) return 1;
+    if (c < 0xC2 || c > 0xF4)
+        return 1;
     need = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
-    if (c == 0xE0) lo = 0xA0;
-    if (c == 0xED) hi = 0x9F;
-    if (c == 0xF0) lo = 0x90;
-    if (c == 0xF4) hi = 0x8F;
+    if (c == 0xE0)
+        lo = 0xA0;
+    if (c == 0xED)
+        hi = 0x9F;
+    if (c == 0xF0)
+        lo = 0x90;
+    if (c == 0xF4)
+        hi = 0x8F;
     uint32_t v = c & (0x3F >> need);
     for (size_t i = 1; i <= need; i++) {
         if (i == n) {
             *whole = false;
             return n;
         }
-        if (s[i] < lo || s[i] > hi) return i;
+        if (s[i] < lo || s[i] > hi)
+            return i;
         v = v << 6 | (s[i] & 0x3F);
         lo = 0x80;
         hi = 0xBF;
@@ -69,7 +76,8 @@ bool bt_utf8_valid(const char *s, size_t n)
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         size_t used = bt_utf8_next(s + i, n - i, &cp);
-        if (ill_formed(s + i, used, cp)) return false;
+        if (ill_formed(s + i, used, cp))
+            return false;
         i += used;
     }
     return true;
@@ -78,7 +86,8 @@ bool bt_utf8_valid(const char *s, size_t n)
 void bt_utf8_clean(bt_buf *out, const char *s, size_t n)
 {
     size_t done = 0;
-    if (n == 0) return;
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         size_t used = bt_utf8_next(s + i, n - i, &cp);
@@ -96,7 +105,8 @@ size_t bt_utf8_partial(const char *s, size_t n)
 {
     for (size_t k = 1; k <= 3 && k <= n; k++) {
         uint8_t c = (uint8_t)s[n - k];
-        if (c < 0x80) return 0;
+        if (c < 0x80)
+            return 0;
         if (c >= 0xC0) {
             uint32_t cp;
             bool whole;
@@ -120,7 +130,8 @@ void bt_utf8_push(bt_utf8_stream *s, const char *data, size_t n, bt_buf *out)
         memcpy(s->held, joined + len - keep, keep);
         s->n = keep;
     }
-    if (n == 0) return;
+    if (n == 0)
+        return;
     s->n = bt_utf8_partial(data, n);
     bt_utf8_clean(out, data, n - s->n);
     memcpy(s->held, data + n - s->n, s->n);
@@ -141,10 +152,12 @@ typedef struct cps {
 
 static bool cps_reserve(cps *a, size_t extra)
 {
-    if (a->cap - a->n >= extra) return true;
+    if (a->cap - a->n >= extra)
+        return true;
     size_t cap = a->cap * 2 > a->n + extra ? a->cap * 2 : a->n + extra + 64;
     int32_t *v = bt_realloc_array(a->v, a->cap, cap, sizeof *v);
-    if (!v) return false;
+    if (!v)
+        return false;
     a->v = v;
     a->cap = cap;
     return true;
@@ -166,9 +179,11 @@ static bool order_run(int32_t *v, size_t n)
         count[combining_class(v[i]) + 1]++;
         sorted = sorted && (i == 0 || combining_class(v[i - 1]) <= combining_class(v[i]));
     }
-    if (sorted) return true;
+    if (sorted)
+        return true;
     int32_t *tmp = bt_calloc(n, sizeof *tmp);
-    if (!tmp) return false;
+    if (!tmp)
+        return false;
     for (size_t c = 1; c < 257; c++)
         count[c] += count[c - 1];
     for (size_t i = 0; i < n; i++)
@@ -184,8 +199,10 @@ static bool order_marks(cps *a)
         size_t start = i;
         while (i < a->n && combining_class(a->v[i]) != 0)
             i++;
-        if (i - start > 1 && !order_run(a->v + start, i - start)) return false;
-        if (i == start) i++;
+        if (i - start > 1 && !order_run(a->v + start, i - start))
+            return false;
+        if (i == start)
+            i++;
     }
     return true;
 }
@@ -196,10 +213,12 @@ static bool decompose(cps *a, const char *s, size_t n, bool compat)
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         i += bt_utf8_next(s + i, n - i, &cp);
-        if (!cps_reserve(a, 32)) return false; /* the longest decomposition has 18 */
+        if (!cps_reserve(a, 32))
+            return false; /* the longest decomposition has 18 */
         int last = 0;
         utf8proc_ssize_t k = utf8proc_decompose_char((int32_t)cp, a->v + a->n, 32, opt, &last);
-        if (k < 0 || k > 32) return false;
+        if (k < 0 || k > 32)
+            return false;
         a->n += (size_t)k;
     }
     return true;
@@ -208,7 +227,8 @@ static bool decompose(cps *a, const char *s, size_t n, bool compat)
 static bool all_ascii(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if ((uint8_t)s[i] >= 0x80) return false;
+        if ((uint8_t)s[i] >= 0x80)
+            return false;
     return true;
 }
 
@@ -224,7 +244,8 @@ bt_status bt_utf8_normalize(bt_buf *out, const char *s, size_t n, bt_utf8_form f
         utf8proc_ssize_t k = utf8proc_normalize_utf32(a.v, (utf8proc_ssize_t)a.n,
                                                       UTF8PROC_COMPOSE | UTF8PROC_STABLE);
         ok = k >= 0;
-        if (ok) a.n = (size_t)k;
+        if (ok)
+            a.n = (size_t)k;
     }
     for (size_t i = 0; ok && i < a.n; i++) {
         char c[4];
@@ -263,40 +284,42 @@ static const struct {
 static char class_of(uint32_t cp)
 {
     const utf8proc_category_t c = utf8proc_category((int32_t)cp);
-    if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) return 'L';
-    if (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO) return 'N';
-    if (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO) return 'P';
-    if (c != UTF8PROC_CATEGORY_CN) return 0;
+    if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO)
+        return 'L';
+    if (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO)
+        return 'N';
+    if (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO)
+        return 'P';
+    if (c != UTF8PROC_CATEGORY_CN)
+        return 0;
     for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
-        if (cp >= newer[i].first && cp <= newer[i].last) return newer[i].class;
+        if (cp >= newer[i].first && cp <= newer[i].last)
+            return newer[i].class;
     return 0;
 }
 
 bool bt_is_letter(uint32_t cp)
 {
-    if (cp < 0x80) return (cp | 32) >= 'a' && (cp | 32) <= 'z';
+    if (cp < 0x80)
+        return (cp | 32) >= 'a' && (cp | 32) <= 'z';
     return class_of(cp) == 'L';
 }
 
-bool bt_is_lower(uint32_t cp)
-{
-    return utf8proc_category((int32_t)cp) == UTF8PROC_CATEGORY_LL;
-}
+bool bt_is_lower(uint32_t cp) { return utf8proc_category((int32_t)cp) == UTF8PROC_CATEGORY_LL; }
 
 bool bt_is_number(uint32_t cp)
 {
-    if (cp < 0x80) return cp >= '0' && cp <= '9';
+    if (cp < 0x80)
+        return cp >= '0' && cp <= '9';
     return class_of(cp) == 'N';
 }
 
-bool bt_is_punct(uint32_t cp)
-{
-    return class_of(cp) == 'P';
-}
+bool bt_is_punct(uint32_t cp) { return class_of(cp) == 'P'; }
 
 bool bt_is_space(uint32_t cp)
 {
-    if (cp < 0x80) return cp == ' ' || (cp >= 9 && cp <= 13);
+    if (cp < 0x80)
+        return cp == ' ' || (cp >= 9 && cp <= 13);
     return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) ||
            cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
@@ -308,14 +331,15 @@ static uint32_t newer_lower(uint32_t cp)
         uint32_t first, last;
         int32_t add;
     } map[] = {
-        { 0x1C89, 0x1C89, 1 },     { 0xA7CB, 0xA7CB, 0x264 - 0xA7CB },
-        { 0xA7CC, 0xA7CC, 1 },     { 0xA7CE, 0xA7CE, 1 },
-        { 0xA7D2, 0xA7D2, 1 },     { 0xA7D4, 0xA7D4, 1 },
-        { 0xA7DA, 0xA7DA, 1 },     { 0xA7DC, 0xA7DC, 0x19B - 0xA7DC },
+        { 0x1C89, 0x1C89, 1 },      { 0xA7CB, 0xA7CB, 0x264 - 0xA7CB },
+        { 0xA7CC, 0xA7CC, 1 },      { 0xA7CE, 0xA7CE, 1 },
+        { 0xA7D2, 0xA7D2, 1 },      { 0xA7D4, 0xA7D4, 1 },
+        { 0xA7DA, 0xA7DA, 1 },      { 0xA7DC, 0xA7DC, 0x19B - 0xA7DC },
         { 0x10D50, 0x10D65, 0x20 }, { 0x16EA0, 0x16EB8, 0x1B },
     };
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (cp >= map[i].first && cp <= map[i].last) return cp + (uint32_t)map[i].add;
+        if (cp >= map[i].first && cp <= map[i].last)
+            return cp + (uint32_t)map[i].add;
     return cp;
 }
 
@@ -326,7 +350,8 @@ void bt_utf8_lower(bt_buf *out, uint32_t cp)
         return;
     }
     uint32_t low = (uint32_t)utf8proc_tolower((int32_t)cp);
-    if (low == cp && cp >= 0x1C89) low = newer_lower(cp);
+    if (low == cp && cp >= 0x1C89)
+        low = newer_lower(cp);
     char c[4];
     bt_buf_add(out, c, bt_utf8_put(c, low));
 }

@@ -44,8 +44,7 @@ static const bt_option options[] = {
     { "seed", "s", NULL, BT_OPT_UINT64, OFF(seed), "0", 0, 0, NULL, NULL, "first seed" },
     { "direction", NULL, NULL, BT_OPT_CHOICE, OFF(direction), "across", 0, 0,
       "across=horizontal,down=vertical", NULL, "where it grows" },
-    { "invert", NULL, NULL, BT_OPT_BOOL, OFF(invert), "false", 0, 0, NULL, NULL,
-      "white to black" },
+    { "invert", NULL, NULL, BT_OPT_BOOL, OFF(invert), "false", 0, 0, NULL, NULL, "white to black" },
     { "brightness", NULL, NULL, BT_OPT_FLOAT, OFF(brightness), "", 0, 1, NULL, NULL,
       "of the white end" },
     { 0 }
@@ -63,7 +62,8 @@ static bt_status gradient_open(bt_store *s, const bt_compute *c, void **model, b
 {
     gradient_model *m = bt_calloc(1, sizeof *m);
     *model = NULL;
-    if (!m) return bt_fail(err, BT_ENOMEM, "out of memory");
+    if (!m)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
     const bt_status st = bt_weights_create(s, c, &m->weights, err);
     if (st != BT_OK) {
         bt_release(m);
@@ -95,15 +95,13 @@ static bt_status gradient_describe(void *model, bt_buf *json)
 static bt_status gradient_job_open(void *model, bt_module_job **job, bt_error *err)
 {
     *job = bt_calloc(1, sizeof **job);
-    if (!*job) return bt_fail(err, BT_ENOMEM, "out of memory");
+    if (!*job)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
     (*job)->model = model;
     return BT_OK;
 }
 
-static void gradient_job_close(bt_module_job *job)
-{
-    bt_release(job);
-}
+static void gradient_job_close(bt_module_job *job) { bt_release(job); }
 
 static bt_status gradient_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
                                    bt_error *err)
@@ -124,20 +122,24 @@ static bt_status draw(const bt_module_job *job, const bt_run *r, float white, ui
     bt_graph *g;
     bt_plan *p;
     bt_status st = bt_graph_create(job->model->weights, &g);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     bt_node *x = bt_input(g, (bt_shape){ 1, h, w, 3 });
     bt_node *y = bt_output(g, bt_scale(g, x, 255.0f * white));
     st = bt_plan_create(g, &p, r->error);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     bt_trace_attach(p, r->trace, "gradient");
     float *in = bt_plan_data(p, x); /* NULL: no memory */
-    if (!in) st = bt_fail(r->error, BT_ENOMEM, "out of memory");
+    if (!in)
+        st = bt_fail(r->error, BT_ENOMEM, "out of memory");
     for (int64_t i = 0; in && i < h * w; i++) {
         const int64_t at = o->direction ? i / w : i % w, last = (o->direction ? h : w) - 1;
         const float v = last ? (float)at / (float)last : 0.0f;
         in[3 * i] = in[3 * i + 1] = in[3 * i + 2] = o->invert ? 1.0f - v : v;
     }
-    if (in) st = bt_plan_run(p, r->cancel, r->error);
+    if (in)
+        st = bt_plan_run(p, r->cancel, r->error);
     const float *out = bt_plan_data(p, y);
     for (int64_t i = 0; st == BT_OK && i < h * w * 3; i++)
         rgb[i] = (uint8_t)lrintf(out[i]);
@@ -152,18 +154,23 @@ static bt_status gradient_run(bt_module_job *job, const bt_run *r)
     char text[256];
     bt_status st = BT_OK;
     uint8_t *rgb = bt_alloc((size_t)(o->width * o->height * 3));
-    if (!rgb) return bt_fail(r->error, BT_ENOMEM, "out of memory");
+    if (!rgb)
+        return bt_fail(r->error, BT_ENOMEM, "out of memory");
     for (int i = 0; i < (int)o->batch && st == BT_OK; i++) {
         st = r->progress(r->host, "drawing", i, (int)o->batch);
-        if (st == BT_OK) st = draw(job, r, (float)(white / (i + 1)), rgb);
+        if (st == BT_OK)
+            st = draw(job, r, (float)(white / (i + 1)), rgb);
         snprintf(text, sizeof text, "%.100s\nSeed: %llu, Size: %dx%d", o->prompt,
                  (unsigned long long)o->seed + (unsigned)i, (int)o->width, (int)o->height);
-        if (st == BT_OK) st = r->image(r->host, (int)o->width, (int)o->height, rgb, text);
+        if (st == BT_OK)
+            st = r->image(r->host, (int)o->width, (int)o->height, rgb, text);
     }
     bt_release(rgb);
     snprintf(text, sizeof text, "%.6g", white);
-    if (st == BT_OK) st = r->report(r->host, "brightness", text);
-    if (st == BT_OK) st = r->report(r->host, "painter", "\"a plug-in\"");
+    if (st == BT_OK)
+        st = r->report(r->host, "brightness", text);
+    if (st == BT_OK)
+        st = r->report(r->host, "painter", "\"a plug-in\"");
     return st == BT_OK ? r->progress(r->host, "drawing", (int)o->batch, (int)o->batch) : st;
 }
 
@@ -186,7 +193,4 @@ static const bt_module gradient = {
 
 BT_API const bt_module *bt_module_entry(void);
 
-const bt_module *bt_module_entry(void)
-{
-    return &gradient;
-}
+const bt_module *bt_module_entry(void) { return &gradient; }

@@ -30,9 +30,9 @@ static inline __attribute__((always_inline)) void tile_body(const int M, const i
         a[i] = t->a[i];
 #pragma GCC unroll 16
         for (int v = 0; v < NV; v++)
-            acc[i][v] = t->first ? v_zero()
-                                 : v_load_n(t->c + (size_t)i * t->ldc + v * VL,
-                                            v == NV - 1 ? last : VL);
+            acc[i][v] = t->first
+                            ? v_zero()
+                            : v_load_n(t->c + (size_t)i * t->ldc + v * VL, v == NV - 1 ? last : VL);
     }
     const float *b = t->b;
     for (int k = 0; k < kc; k++, b += step_k) {
@@ -57,27 +57,30 @@ static inline __attribute__((always_inline)) void tile_body(const int M, const i
 
 typedef void (*tile_fn)(const tile_args *t);
 
-#define TILE(m, v, full, suffix)                                     \
-    static void tile_##m##x##v##suffix(const tile_args *t)           \
-    {                                                                \
-        tile_body(m, v, full, t);                                    \
-    }
+#define TILE(m, v, full, suffix)                                                                   \
+    static void tile_##m##x##v##suffix(const tile_args *t) { tile_body(m, v, full, t); }
 #if TILE_NV == 4
-#define TILE_ROW(m, full, suffix) \
-    TILE(m, 1, full, suffix) TILE(m, 2, full, suffix) TILE(m, 3, full, suffix) \
-    TILE(m, 4, full, suffix)
-#define TILE_NAMES(m, suffix) \
-    { tile_##m##x1##suffix, tile_##m##x2##suffix, tile_##m##x3##suffix, tile_##m##x4##suffix }
+#define TILE_ROW(m, full, suffix)                                                                  \
+    TILE(m, 1, full, suffix)                                                                       \
+    TILE(m, 2, full, suffix) TILE(m, 3, full, suffix) TILE(m, 4, full, suffix)
+#define TILE_NAMES(m, suffix)                                                                      \
+    {                                                                                              \
+        tile_##m##x1##suffix, tile_##m##x2##suffix, tile_##m##x3##suffix, tile_##m##x4##suffix     \
+    }
 #else
 #define TILE_ROW(m, full, suffix) TILE(m, 1, full, suffix) TILE(m, 2, full, suffix)
-#define TILE_NAMES(m, suffix) { tile_##m##x1##suffix, tile_##m##x2##suffix }
+#define TILE_NAMES(m, suffix)                                                                      \
+    {                                                                                              \
+        tile_##m##x1##suffix, tile_##m##x2##suffix                                                 \
+    }
 #endif
-#define TILE_TABLE(full, suffix)                                                             \
-    TILE_ROW(1, full, suffix) TILE_ROW(2, full, suffix) TILE_ROW(3, full, suffix)            \
-    TILE_ROW(4, full, suffix) TILE_ROW(5, full, suffix) TILE_ROW(6, full, suffix)            \
-    static const tile_fn tiles##suffix[TILE_M][TILE_NV] = {                                  \
-        TILE_NAMES(1, suffix), TILE_NAMES(2, suffix), TILE_NAMES(3, suffix),                 \
-        TILE_NAMES(4, suffix), TILE_NAMES(5, suffix), TILE_NAMES(6, suffix),                 \
-    };
+#define TILE_TABLE(full, suffix)                                                                   \
+    TILE_ROW(1, full, suffix)                                                                      \
+    TILE_ROW(2, full, suffix)                                                                      \
+    TILE_ROW(3, full, suffix) TILE_ROW(4, full, suffix) TILE_ROW(5, full, suffix)                  \
+        TILE_ROW(6, full, suffix) static const tile_fn tiles##suffix[TILE_M][TILE_NV] = {          \
+            TILE_NAMES(1, suffix), TILE_NAMES(2, suffix), TILE_NAMES(3, suffix),                   \
+            TILE_NAMES(4, suffix), TILE_NAMES(5, suffix), TILE_NAMES(6, suffix),                   \
+        };
 
 #endif

@@ -92,18 +92,18 @@ static inline __attribute__((always_inline)) vf v_act(const bt_act act, vf x, vf
 }
 
 /* Calls body(constant act, ...): one specialised loop for each. */
-#define V_FOR_ACT(act, body, ...)                                            \
-    switch (act) {                                                           \
-    case BT_ACT_NONE: body(BT_ACT_NONE, __VA_ARGS__); break;                 \
-    case BT_ACT_RELU: body(BT_ACT_RELU, __VA_ARGS__); break;                 \
-    case BT_ACT_LEAKY_RELU: body(BT_ACT_LEAKY_RELU, __VA_ARGS__); break;     \
-    case BT_ACT_SILU: body(BT_ACT_SILU, __VA_ARGS__); break;                 \
-    case BT_ACT_GELU: body(BT_ACT_GELU, __VA_ARGS__); break;                 \
-    case BT_ACT_GELU_TANH: body(BT_ACT_GELU_TANH, __VA_ARGS__); break;       \
-    case BT_ACT_QUICK_GELU: body(BT_ACT_QUICK_GELU, __VA_ARGS__); break;     \
-    case BT_ACT_TANH: body(BT_ACT_TANH, __VA_ARGS__); break;                 \
-    case BT_ACT_SIGMOID: body(BT_ACT_SIGMOID, __VA_ARGS__); break;           \
-    case BT_ACT_EXP: body(BT_ACT_EXP, __VA_ARGS__); break;                   \
+#define V_FOR_ACT(act, body, ...)                                                                  \
+    switch (act) {                                                                                 \
+    case BT_ACT_NONE: body(BT_ACT_NONE, __VA_ARGS__); break;                                       \
+    case BT_ACT_RELU: body(BT_ACT_RELU, __VA_ARGS__); break;                                       \
+    case BT_ACT_LEAKY_RELU: body(BT_ACT_LEAKY_RELU, __VA_ARGS__); break;                           \
+    case BT_ACT_SILU: body(BT_ACT_SILU, __VA_ARGS__); break;                                       \
+    case BT_ACT_GELU: body(BT_ACT_GELU, __VA_ARGS__); break;                                       \
+    case BT_ACT_GELU_TANH: body(BT_ACT_GELU_TANH, __VA_ARGS__); break;                             \
+    case BT_ACT_QUICK_GELU: body(BT_ACT_QUICK_GELU, __VA_ARGS__); break;                           \
+    case BT_ACT_TANH: body(BT_ACT_TANH, __VA_ARGS__); break;                                       \
+    case BT_ACT_SIGMOID: body(BT_ACT_SIGMOID, __VA_ARGS__); break;                                 \
+    case BT_ACT_EXP: body(BT_ACT_EXP, __VA_ARGS__); break;                                         \
     }
 
 #endif

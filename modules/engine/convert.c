@@ -24,7 +24,8 @@ static int on_tensor(void *user, const char *tensor, const char *from, const cha
 bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *type,
                      bt_convert_fn each, void *user)
 {
-    if (!e || !in || !out || !type) return BT_EINVAL;
+    if (!e || !in || !out || !type)
+        return BT_EINVAL;
     listener l = { each, user, bt_enter(e), e->locale };
     bt_error *err = bt_engine_error(e);
     const int dtype = bt_dtype_from_name(type);
@@ -34,9 +35,11 @@ bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *
         st = bt_fail(err, BT_EINVAL, "type: there is no \"%.40s\"", type);
     else
         st = bt_store_open(in, &s, err);
-    if (st == BT_OK) st = bt_convert_store(s, out, (bt_dtype)dtype, on_tensor, &l, err);
+    if (st == BT_OK)
+        st = bt_convert_store(s, out, (bt_dtype)dtype, on_tensor, &l, err);
     bt_store_close(s);
-    if (st == BT_ECANCELLED) bt_fail(err, st, "%s: cancelled", out);
+    if (st == BT_ECANCELLED)
+        bt_fail(err, st, "%s: cancelled", out);
     bt_leave(l.host);
     return st;
 }

@@ -10,15 +10,9 @@
 
 enum { MAX_STRUCT = 4096, MAX_THREADS = 1024 };
 
-const char *bt_version(void)
-{
-    return BT_VERSION;
-}
+const char *bt_version(void) { return BT_VERSION; }
 
-void bt_free(void *p)
-{
-    bt_release(p);
-}
+void bt_free(void *p) { bt_release(p); }
 
 static size_t struct_size(const void *s)
 {
@@ -30,7 +24,8 @@ static size_t struct_size(const void *s)
 bool bt_struct_in(void *dst, size_t dst_size, const void *src)
 {
     const size_t n = struct_size(src);
-    if (n == 0) return false;
+    if (n == 0)
+        return false;
     memset(dst, 0, dst_size);
     memcpy(dst, src, n < dst_size ? n : dst_size);
     memcpy(dst, &dst_size, sizeof dst_size);
@@ -40,7 +35,8 @@ bool bt_struct_in(void *dst, size_t dst_size, const void *src)
 bool bt_struct_out(void *dst, const void *src, size_t src_size)
 {
     const size_t n = struct_size(dst);
-    if (n == 0) return false;
+    if (n == 0)
+        return false;
     memset(dst, 0, n);
     memcpy(dst, src, n < src_size ? n : src_size);
     memcpy(dst, &n, sizeof n);
@@ -67,22 +63,17 @@ static bt_error *slot_of(bt_engine *e, bool make)
     return s ? &s->error : NULL;
 }
 
-bt_error *bt_engine_error(bt_engine *e)
-{
-    return slot_of(e, true);
-}
+bt_error *bt_engine_error(bt_engine *e) { return slot_of(e, true); }
 
 locale_t bt_enter(bt_engine *e)
 {
     bt_error *err = slot_of(e, false);
-    if (err) *err = (bt_error){ 0 };
+    if (err)
+        *err = (bt_error){ 0 };
     return uselocale(e->locale);
 }
 
-void bt_leave(locale_t host)
-{
-    uselocale(host);
-}
+void bt_leave(locale_t host) { uselocale(host); }
 
 const char *bt_engine_message(const bt_engine *e)
 {
@@ -99,7 +90,8 @@ static const char *const precisions[] = {
 static int precision_of(const char *name)
 {
     for (int i = 0; i < (int)(sizeof precisions / sizeof *precisions); i++)
-        if (strcmp(name, precisions[i]) == 0) return i;
+        if (strcmp(name, precisions[i]) == 0)
+            return i;
     return -1;
 }
 
@@ -107,7 +99,8 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
 {
     const int64_t cpu = bt_cpu_cap(o->isa ? o->isa : "auto");
     const int precision = precision_of(o->precision ? o->precision : "auto");
-    if (cpu < 0 || precision < 0 || o->threads < 0 || o->threads > MAX_THREADS) return BT_EINVAL;
+    if (cpu < 0 || precision < 0 || o->threads < 0 || o->threads > MAX_THREADS)
+        return BT_EINVAL;
     bt_kernels_init(&e->kernels, (uint32_t)cpu);
     e->compute.kernels = &e->kernels;
     e->compute.threads = o->threads ? o->threads : bt_cpu_count();
@@ -120,11 +113,14 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
 bt_status bt_engine_create(const bt_engine_options *opts, bt_engine **out)
 {
     bt_engine_options o = { 0 };
-    if (!out) return BT_EINVAL;
+    if (!out)
+        return BT_EINVAL;
     *out = NULL;
-    if (opts && !bt_struct_in(&o, sizeof o, opts)) return BT_EINVAL;
+    if (opts && !bt_struct_in(&o, sizeof o, opts))
+        return BT_EINVAL;
     bt_engine *e = bt_calloc(1, sizeof *e);
-    if (!e) return BT_ENOMEM;
+    if (!e)
+        return BT_ENOMEM;
     atomic_init(&e->refs, 1);
     pthread_mutex_init(&e->lock, NULL);
     bt_status st = configure(e, &o);
@@ -141,21 +137,20 @@ bt_status bt_engine_create(const bt_engine_options *opts, bt_engine **out)
     return BT_OK;
 }
 
-void bt_engine_retain(bt_engine *e)
-{
-    atomic_fetch_add(&e->refs, 1);
-}
+void bt_engine_retain(bt_engine *e) { atomic_fetch_add(&e->refs, 1); }
 
 void bt_engine_free(bt_engine *e)
 {
-    if (!e || atomic_fetch_sub(&e->refs, 1) > 1) return;
+    if (!e || atomic_fetch_sub(&e->refs, 1) > 1)
+        return;
     bt_loader_free(e);
     while (e->slots) {
         bt_slot *next = e->slots->next;
         bt_release(e->slots);
         e->slots = next;
     }
-    if (e->locale) freelocale(e->locale);
+    if (e->locale)
+        freelocale(e->locale);
     pthread_mutex_destroy(&e->lock);
     bt_release(e);
 }
@@ -201,8 +196,10 @@ static void describe_kernels(const bt_kernels *k, bt_buf *b)
 
 bt_status bt_engine_describe(bt_engine *e, char **json)
 {
-    if (json) *json = NULL;
-    if (!e || !json) return BT_EINVAL;
+    if (json)
+        *json = NULL;
+    if (!e || !json)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_buf b = { 0 };
     bt_buf_printf(&b, "{\"version\":\"%s\",\"cpu\":", BT_VERSION);

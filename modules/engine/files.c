@@ -8,7 +8,8 @@
 bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, const char *text)
 {
     bt_image copy;
-    if (!e || !path || !img) return BT_EINVAL;
+    if (!e || !path || !img)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     const bt_status st = bt_struct_in(&copy, sizeof copy, img)
@@ -21,8 +22,10 @@ bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, con
 bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text)
 {
     bt_image img = { .struct_size = sizeof img };
-    if (text) *text = NULL;
-    if (!e || !path || !out) return BT_EINVAL;
+    if (text)
+        *text = NULL;
+    if (!e || !path || !out)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     bt_status st;
@@ -37,7 +40,8 @@ bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **te
 bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *audio)
 {
     bt_audio copy;
-    if (!e || !path || !audio) return BT_EINVAL;
+    if (!e || !path || !audio)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     const bt_status st = bt_struct_in(&copy, sizeof copy, audio)

@@ -9,16 +9,14 @@
 /* ---- cancellation and callbacks ------------------------------------------ */
 
 /* Callbacks see the host's own locale. */
-static void to_host(const bt_job *j)
-{
-    uselocale(j->host_locale);
-}
+static void to_host(const bt_job *j) { uselocale(j->host_locale); }
 
 /* After a callback: its answer, or what another thread asked for meanwhile. */
 static bt_status from_host(bt_job *j, int stop)
 {
     uselocale(j->model->engine->locale);
-    if (stop) atomic_store(&j->cancel, true);
+    if (stop)
+        atomic_store(&j->cancel, true);
     return atomic_load(&j->cancel) ? BT_ECANCELLED : BT_OK;
 }
 
@@ -27,7 +25,8 @@ static bt_status host_progress(void *host, const char *stage, int done, int tota
     bt_job *j = host;
     int stop = 0;
     to_host(j);
-    if (j->callbacks.progress) stop = j->callbacks.progress(j->callbacks.user, stage, done, total);
+    if (j->callbacks.progress)
+        stop = j->callbacks.progress(j->callbacks.user, stage, done, total);
     return from_host(j, stop);
 }
 
@@ -36,20 +35,25 @@ static bt_status host_token(void *host, int32_t id, const char *text, size_t len
     bt_job *j = host;
     int stop = 0;
     bt_buf_add(&j->text, text, len);
-    if (j->text.failed) return bt_fail(&j->error, BT_ENOMEM, "out of memory for the text");
+    if (j->text.failed)
+        return bt_fail(&j->error, BT_ENOMEM, "out of memory for the text");
     to_host(j);
-    if (j->callbacks.token) stop = j->callbacks.token(j->callbacks.user, id, text, len);
+    if (j->callbacks.token)
+        stop = j->callbacks.token(j->callbacks.user, id, text, len);
     return from_host(j, stop);
 }
 
 static bool reserve_samples(bt_job *j, size_t n)
 {
     size_t need;
-    if (!bt_add_ok(j->audio.n, n, &need) || need > SIZE_MAX / 2) return false;
-    if (need <= j->samples_cap) return true;
+    if (!bt_add_ok(j->audio.n, n, &need) || need > SIZE_MAX / 2)
+        return false;
+    if (need <= j->samples_cap)
+        return true;
     const size_t cap = need + need / 2;
     float *p = bt_realloc_array(j->samples, j->audio.n, cap, sizeof *p);
-    if (!p) return false;
+    if (!p)
+        return false;
     j->samples = p;
     j->samples_cap = cap;
     return true;
@@ -61,12 +65,15 @@ static bt_status host_samples(void *host, int rate, const float *mono, size_t n)
     int stop = 0;
     if (rate < 1 || (j->audio.sample_rate && j->audio.sample_rate != rate))
         return bt_fail(&j->error, BT_EINVAL, "a module changed the sample rate");
-    if (!reserve_samples(j, n)) return bt_fail(&j->error, BT_ENOMEM, "out of memory for the sound");
-    if (n) memcpy(j->samples + j->audio.n, mono, n * sizeof *mono);
+    if (!reserve_samples(j, n))
+        return bt_fail(&j->error, BT_ENOMEM, "out of memory for the sound");
+    if (n)
+        memcpy(j->samples + j->audio.n, mono, n * sizeof *mono);
     j->audio = (bt_audio){ sizeof j->audio, rate, 1, j->audio.n + n, j->samples };
     const bt_audio chunk = { sizeof chunk, rate, 1, n, mono };
     to_host(j);
-    if (j->callbacks.samples && n) stop = j->callbacks.samples(j->callbacks.user, &chunk);
+    if (j->callbacks.samples && n)
+        stop = j->callbacks.samples(j->callbacks.user, &chunk);
     return from_host(j, stop);
 }
 
@@ -86,7 +93,8 @@ static const bt_image *host_image_in(void *host, const char *name)
 {
     const bt_job *j = host;
     for (size_t i = 0; i < j->inputs.n; i++)
-        if (strcmp(j->inputs.at[i].name, name) == 0) return &j->inputs.at[i].image;
+        if (strcmp(j->inputs.at[i].name, name) == 0)
+            return &j->inputs.at[i].image;
     return NULL;
 }
 
@@ -97,7 +105,8 @@ static bt_status plain_text(const char *json, char **text)
 {
     cJSON *v = cJSON_Parse(json);
     *text = NULL;
-    if (!v) return BT_EINVAL;
+    if (!v)
+        return BT_EINVAL;
     *text = bt_strdup(cJSON_IsString(v) ? cJSON_GetStringValue(v) : json);
     cJSON_Delete(v);
     return *text ? BT_OK : BT_ENOMEM;
@@ -108,7 +117,8 @@ static bt_status set_fact(bt_job *j, bt_fact f)
 {
     for (size_t i = 0; i < j->n_facts; i++) {
         bt_fact *old = &j->facts[i];
-        if (strcmp(old->name, f.name) != 0) continue;
+        if (strcmp(old->name, f.name) != 0)
+            continue;
         bt_release(old->name);
         bt_release(old->json);
         bt_release(old->text);
@@ -116,7 +126,8 @@ static bt_status set_fact(bt_job *j, bt_fact f)
         return BT_OK;
     }
     bt_fact *all = bt_realloc_array(j->facts, j->n_facts, j->n_facts + 1, sizeof *all);
-    if (!all) return BT_ENOMEM;
+    if (!all)
+        return BT_ENOMEM;
     j->facts = all;
     j->facts[j->n_facts++] = f;
     return BT_OK;
@@ -127,7 +138,8 @@ static bt_status host_report(void *host, const char *name, const char *json)
     bt_job *j = host;
     bt_fact f = { 0 };
     const bt_status st = plain_text(json, &f.text);
-    if (st != BT_OK) return bt_fail(&j->error, st, "a module's report of %s is no JSON", name);
+    if (st != BT_OK)
+        return bt_fail(&j->error, st, "a module's report of %s is no JSON", name);
     bt_value *v = bt_job_value(j, name);
     if (v) {
         bt_release(v->used);
@@ -136,7 +148,8 @@ static bt_status host_report(void *host, const char *name, const char *json)
     }
     f.name = bt_strdup(name);
     f.json = bt_strdup(json);
-    if (f.name && f.json && set_fact(j, f) == BT_OK) return BT_OK;
+    if (f.name && f.json && set_fact(j, f) == BT_OK)
+        return BT_OK;
     bt_release(f.name);
     bt_release(f.json);
     bt_release(f.text);

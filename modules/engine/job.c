@@ -11,16 +11,19 @@
 bt_value *bt_job_value(const bt_job *j, const char *name)
 {
     for (size_t i = 0; i < j->n_values; i++)
-        if (bt_option_is(j->values[i].option, name)) return &j->values[i];
+        if (bt_option_is(j->values[i].option, name))
+            return &j->values[i];
     return NULL;
 }
 
 static bt_status set_value(bt_value *v, const char *text, bt_error *err)
 {
     char *canonical;
-    if (!text) text = bt_option_default(v->option);
+    if (!text)
+        text = bt_option_default(v->option);
     const bt_status st = bt_option_read(v->option, text, v->field, &canonical, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     bt_release(v->text);
     bt_release(v->used);
     v->text = canonical;
@@ -35,14 +38,16 @@ static bt_status add_values(bt_job *j, const bt_option *o, void *base, bt_error 
         v->option = &o[i];
         v->field = (char *)base + o[i].offset;
         const bt_status st = set_value(v, NULL, err);
-        if (st != BT_OK) return st;
+        if (st != BT_OK)
+            return st;
     }
     return BT_OK;
 }
 
 bt_status bt_job_set(bt_job *j, const char *name, const char *value)
 {
-    if (!j) return BT_EINVAL;
+    if (!j)
+        return BT_EINVAL;
     const locale_t host = bt_enter(j->model->engine);
     j->error = (bt_error){ 0 };
     bt_value *v = name ? bt_job_value(j, name) : NULL;
@@ -55,11 +60,14 @@ bt_status bt_job_set(bt_job *j, const char *name, const char *value)
 
 const char *bt_job_get(const bt_job *j, const char *name)
 {
-    if (!j || !name) return NULL;
+    if (!j || !name)
+        return NULL;
     const bt_value *v = bt_job_value(j, name);
-    if (v) return v->used ? v->used : v->text;
+    if (v)
+        return v->used ? v->used : v->text;
     for (size_t i = 0; i < j->n_facts; i++)
-        if (strcmp(j->facts[i].name, name) == 0) return j->facts[i].text;
+        if (strcmp(j->facts[i].name, name) == 0)
+            return j->facts[i].text;
     return NULL;
 }
 
@@ -91,7 +99,8 @@ bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img)
         bt_mul_ok(bytes, (size_t)img->channels, &bytes))
         copy.pixels = bt_alloc(bytes);
     bt_picture *at = NULL;
-    if (copy.pixels && name) at = bt_realloc_array(p->at, p->n, p->n + 1, sizeof *at);
+    if (copy.pixels && name)
+        at = bt_realloc_array(p->at, p->n, p->n + 1, sizeof *at);
     if (!at) {
         bt_release(copy.pixels);
         bt_release(name);
@@ -113,7 +122,8 @@ static bt_status set_picture(bt_job *j, const char *name, const bt_image *img, b
                 copy.height < 1 || (copy.channels != 1 && copy.channels != 3)))
         return bt_fail(err, BT_EINVAL, "%s: not a picture of 1 or 3 channels", name);
     for (size_t i = 0; i < j->inputs.n; i++)
-        if (strcmp(j->inputs.at[i].name, name) == 0) remove_picture(&j->inputs, i--);
+        if (strcmp(j->inputs.at[i].name, name) == 0)
+            remove_picture(&j->inputs, i--);
     if (img && bt_pictures_add(&j->inputs, bt_strdup(name), &copy) != BT_OK)
         return bt_fail(err, BT_ENOMEM, "out of memory for %s", name);
     return BT_OK;
@@ -121,7 +131,8 @@ static bt_status set_picture(bt_job *j, const char *name, const bt_image *img, b
 
 bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img)
 {
-    if (!j) return BT_EINVAL;
+    if (!j)
+        return BT_EINVAL;
     j->error = (bt_error){ 0 };
     return set_picture(j, name, img, &j->error);
 }
@@ -134,16 +145,20 @@ static bt_status open_job(bt_job *j, bt_error *err)
     const size_t n = bt_options_count(m->options) + bt_options_count(bt_engine_common);
     j->options = bt_calloc(1, m->options_size + 1);
     j->values = bt_calloc(n, sizeof *j->values);
-    if (!j->options || !j->values) return bt_fail(err, BT_ENOMEM, "out of memory");
+    if (!j->options || !j->values)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
     bt_status st = add_values(j, m->options, j->options, err);
-    if (st == BT_OK) st = add_values(j, bt_engine_common, &j->common, err);
+    if (st == BT_OK)
+        st = add_values(j, bt_engine_common, &j->common, err);
     return st == BT_OK ? m->job_open(j->model->impl, &j->impl, err) : st;
 }
 
 bt_status bt_job_create(bt_model *m, bt_job **out)
 {
-    if (out) *out = NULL;
-    if (!m || !out) return BT_EINVAL;
+    if (out)
+        *out = NULL;
+    if (!m || !out)
+        return BT_EINVAL;
     const locale_t host = bt_enter(m->engine);
     bt_error *err = bt_engine_error(m->engine);
     bt_job *j = bt_calloc(1, sizeof *j);
@@ -166,8 +181,10 @@ bt_status bt_job_create(bt_model *m, bt_job **out)
 
 void bt_job_free(bt_job *j)
 {
-    if (!j) return;
-    if (j->impl) j->model->module->job_close(j->impl);
+    if (!j)
+        return;
+    if (j->impl)
+        j->model->module->job_close(j->impl);
     bt_job_forget(j);
     for (size_t i = 0; i < j->n_values; i++) {
         bt_release(j->values[i].text);
@@ -180,21 +197,21 @@ void bt_job_free(bt_job *j)
     bt_release(j);
 }
 
-const char *bt_job_message(const bt_job *j)
-{
-    return j ? j->error.text : "";
-}
+const char *bt_job_message(const bt_job *j) { return j ? j->error.text : ""; }
 
 void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb)
 {
-    if (!j) return;
+    if (!j)
+        return;
     j->callbacks = (bt_callbacks){ 0 };
-    if (cb) bt_struct_in(&j->callbacks, sizeof j->callbacks, cb);
+    if (cb)
+        bt_struct_in(&j->callbacks, sizeof j->callbacks, cb);
 }
 
 void bt_job_cancel(bt_job *j)
 {
-    if (j) atomic_store(&j->cancel, true);
+    if (j)
+        atomic_store(&j->cancel, true);
 }
 
 /* ---- run ----------------------------------------------------------------- */
@@ -208,7 +225,8 @@ static bt_status estimate(bt_job *j, bt_estimate *out)
 bt_status bt_job_estimate(bt_job *j, bt_estimate *out)
 {
     bt_estimate est;
-    if (!j || !out) return BT_EINVAL;
+    if (!j || !out)
+        return BT_EINVAL;
     const locale_t host = bt_enter(j->model->engine);
     j->error = (bt_error){ 0 };
     bt_status st = estimate(j, &est);
@@ -222,11 +240,14 @@ static bt_status within_budget(bt_job *j)
 {
     const uint64_t budget = j->model->engine->memory;
     bt_estimate est;
-    if (budget == 0) return BT_OK;
+    if (budget == 0)
+        return BT_OK;
     const bt_status st = estimate(j, &est);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     const uint64_t need = est.weights + est.arena + est.caches;
-    if (need <= budget) return BT_OK;
+    if (need <= budget)
+        return BT_OK;
     return bt_fail(&j->error, BT_EBUDGET,
                    "%s: needs %llu MiB (weights %llu, arena %llu, caches %llu), the budget is %llu",
                    j->model->path, (unsigned long long)(need >> 20),
@@ -240,16 +261,19 @@ static bt_status run_module(bt_job *j)
     bt_status st = within_budget(j);
     if (st == BT_OK && j->common.profile && (st = bt_trace_create(&j->trace)) != BT_OK)
         return bt_fail(&j->error, st, "out of memory for the profile");
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     bt_host_fill(j, &r);
     st = j->model->module->run(j->impl, &r);
-    if (st == BT_OK && j->text.failed) st = BT_ENOMEM;
+    if (st == BT_OK && j->text.failed)
+        st = BT_ENOMEM;
     return st;
 }
 
 bt_status bt_job_run(bt_job *j)
 {
-    if (!j) return BT_EINVAL;
+    if (!j)
+        return BT_EINVAL;
     j->host_locale = bt_enter(j->model->engine);
     bt_job_forget(j);
     j->error = (bt_error){ 0 };

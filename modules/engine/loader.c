@@ -22,7 +22,8 @@ static bt_status check_version(const bt_module *m, const char *file, bt_error *e
 static bt_status check_module(const bt_module *m, const char *file, bt_error *err)
 {
     bt_status st = check_version(m, file, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     if (!m->name || !*m->name || m->kind < BT_KIND_TEXT || m->kind > BT_KIND_AUDIO || !m->probe ||
         !m->open || !m->close || !m->describe || !m->job_open || !m->job_close || !m->estimate ||
         !m->run)
@@ -42,7 +43,8 @@ static void unload(bt_loaded *l)
         bt_release(l->choices[i]);
     bt_release(l->choices);
     bt_release(l->file);
-    if (l->handle) dlclose(l->handle);
+    if (l->handle)
+        dlclose(l->handle);
     *l = (bt_loaded){ 0 };
 }
 
@@ -53,7 +55,8 @@ static bt_status add_module(bt_engine *e, bt_loaded *l, bt_error *err)
     l->n_options = bt_options_count(l->module->options);
     l->choices = bt_calloc(l->n_options + 1, sizeof *l->choices);
     for (size_t i = 0; l->choices && i < l->n_options && ok; i++) {
-        if (!l->module->options[i].choices) continue;
+        if (!l->module->options[i].choices)
+            continue;
         l->choices[i] = bt_option_choices(&l->module->options[i]);
         ok = l->choices[i] != NULL;
     }
@@ -64,11 +67,13 @@ static bt_status add_module(bt_engine *e, bt_loaded *l, bt_error *err)
     if (all) {
         e->modules = all;
         for (size_t i = 0; i < e->n_modules; i++)
-            if (strcmp(all[i].module->name, l->module->name) == 0) all[i].replaced = true;
+            if (strcmp(all[i].module->name, l->module->name) == 0)
+                all[i].replaced = true;
         all[e->n_modules++] = *l;
     }
     pthread_mutex_unlock(&e->lock);
-    if (all) return BT_OK;
+    if (all)
+        return BT_OK;
     unload(l);
     return bt_fail(err, BT_ENOMEM, "out of memory");
 }
@@ -78,8 +83,10 @@ bt_status bt_loader_builtin(bt_engine *e)
     for (size_t i = 0; bt_modules[i]; i++) {
         bt_loaded l = { .module = bt_modules[i] };
         bt_status st = check_module(l.module, "built-in module", NULL);
-        if (st == BT_OK) st = add_module(e, &l, NULL);
-        if (st != BT_OK) return st;
+        if (st == BT_OK)
+            st = add_module(e, &l, NULL);
+        if (st != BT_OK)
+            return st;
     }
     return BT_OK;
 }
@@ -96,7 +103,8 @@ static const char *dl_message(const char *path)
 {
     const char *s = dlerror();
     const size_t n = strlen(path);
-    if (!s) return "cannot be loaded";
+    if (!s)
+        return "cannot be loaded";
     return strncmp(s, path, n) == 0 && s[n] == ':' ? s + n + 1 + (s[n + 1] == ' ') : s;
 }
 
@@ -106,7 +114,8 @@ static bt_status load(bt_engine *e, const char *path, bt_error *err)
     bt_buf name = { 0 }; /* without a slash dlopen would search the system's folders */
     bt_buf_printf(&name, "%s%s", strchr(path, '/') ? "" : "./", path);
     l.file = bt_buf_take(&name);
-    if (!l.file) return bt_fail(err, BT_ENOMEM, "out of memory");
+    if (!l.file)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
     bt_status st = BT_OK;
     const bt_module *(*entry)(void) = NULL;
     l.handle = dlopen(l.file, RTLD_NOW | RTLD_LOCAL);
@@ -116,14 +125,16 @@ static bt_status load(bt_engine *e, const char *path, bt_error *err)
         st = bt_fail(err, BT_EFORMAT, "%s: not a bottega module", path);
     else
         st = check_module(l.module, path, err);
-    if (st == BT_OK) return add_module(e, &l, err);
+    if (st == BT_OK)
+        return add_module(e, &l, err);
     unload(&l);
     return st;
 }
 
 bt_status bt_engine_load_module(bt_engine *e, const char *path)
 {
-    if (!e) return BT_EINVAL;
+    if (!e)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     const bt_status st =
@@ -155,7 +166,8 @@ void bt_loader_describe(bt_engine *e, bt_buf *b)
     bt_buf_puts(b, "[");
     for (size_t i = 0; i < e->n_modules; i++) {
         const bt_loaded *l = &e->modules[i];
-        if (l->replaced) continue;
+        if (l->replaced)
+            continue;
         bt_buf_printf(b, "%s{\"name\":", comma);
         bt_buf_json(b, l->module->name, strlen(l->module->name));
         bt_buf_printf(b, ",\"kind\":\"%s\",\"file\":", bt_kind_name(l->module->kind));
@@ -177,17 +189,21 @@ static bool seen(const bt_engine *e, bt_kind kind, size_t before, const char *na
 {
     for (size_t i = 0; i < before; i++) {
         const bt_loaded *l = &e->modules[i];
-        if (l->replaced || l->module->kind != kind) continue;
+        if (l->replaced || l->module->kind != kind)
+            continue;
         for (size_t k = 0; k < l->n_options; k++)
-            if (strcmp(l->module->options[k].name, name) == 0) return true;
+            if (strcmp(l->module->options[k].name, name) == 0)
+                return true;
     }
     return false;
 }
 
 static void fill_info(const bt_option *o, const char *choices, bt_option_info *info)
 {
-    *info = (bt_option_info){ sizeof *info, o->name, o->short_name, o->aliases, o->type,
-                              bt_option_default(o), o->min, o->max, choices, o->unit, o->help };
+    *info = (bt_option_info){ sizeof *info, o->name, o->short_name,
+                              o->aliases,   o->type, bt_option_default(o),
+                              o->min,       o->max,  choices,
+                              o->unit,      o->help };
 }
 
 /* Counts the options of a kind, and describes number `want` of them. */
@@ -197,29 +213,32 @@ static size_t walk(bt_engine *e, bt_kind kind, size_t want, bt_option_info *info
     pthread_mutex_lock(&e->lock);
     for (size_t i = 0; i < e->n_modules; i++) {
         const bt_loaded *l = &e->modules[i];
-        if (l->replaced || l->module->kind != kind) continue;
+        if (l->replaced || l->module->kind != kind)
+            continue;
         for (size_t k = 0; k < l->n_options; k++) {
-            if (seen(e, kind, i, l->module->options[k].name)) continue;
-            if (n++ == want && info) fill_info(&l->module->options[k], l->choices[k], info);
+            if (seen(e, kind, i, l->module->options[k].name))
+                continue;
+            if (n++ == want && info)
+                fill_info(&l->module->options[k], l->choices[k], info);
         }
     }
     const bool any = n > 0;
     for (size_t k = 0; any && k < bt_options_count(bt_engine_common); k++) {
-        if (seen(e, kind, e->n_modules, bt_engine_common[k].name)) continue;
-        if (n++ == want && info) fill_info(&bt_engine_common[k], NULL, info);
+        if (seen(e, kind, e->n_modules, bt_engine_common[k].name))
+            continue;
+        if (n++ == want && info)
+            fill_info(&bt_engine_common[k], NULL, info);
     }
     pthread_mutex_unlock(&e->lock);
     return n;
 }
 
-size_t bt_option_count(bt_engine *e, bt_kind kind)
-{
-    return e ? walk(e, kind, 0, NULL) : 0;
-}
+size_t bt_option_count(bt_engine *e, bt_kind kind) { return e ? walk(e, kind, 0, NULL) : 0; }
 
 bt_status bt_option_at(bt_engine *e, bt_kind kind, size_t i, bt_option_info *out)
 {
-    if (!e || !out) return BT_EINVAL;
+    if (!e || !out)
+        return BT_EINVAL;
     bt_option_info info;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);

@@ -23,21 +23,26 @@ static bt_status open_model(bt_engine *e, const char *path, bt_model *m, bt_erro
 {
     bt_store *s;
     bt_status st = bt_store_open(path, &s, err);
-    if (st != BT_OK) return st;
+    if (st != BT_OK)
+        return st;
     m->module = bt_loader_probe(e, s);
     st = m->module ? m->module->open(s, &e->compute, &m->impl, err) : no_module(s, err);
-    if (st != BT_OK) bt_store_close(s);
+    if (st != BT_OK)
+        bt_store_close(s);
     return st;
 }
 
 bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out)
 {
-    if (out) *out = NULL;
-    if (!e || !path || !out) return BT_EINVAL;
+    if (out)
+        *out = NULL;
+    if (!e || !path || !out)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     bt_model *m = bt_calloc(1, sizeof *m);
-    if (m) m->path = bt_strdup(path);
+    if (m)
+        m->path = bt_strdup(path);
     bt_status st = BT_OK;
     if (!m || !m->path)
         st = bt_fail(err, BT_ENOMEM, "out of memory");
@@ -49,7 +54,8 @@ bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out)
         bt_engine_retain(e);
         *out = m;
     } else {
-        if (m) bt_release(m->path);
+        if (m)
+            bt_release(m->path);
         bt_release(m);
     }
     bt_leave(host);
@@ -58,12 +64,14 @@ bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out)
 
 void bt_model_retain(bt_model *m)
 {
-    if (m) atomic_fetch_add(&m->refs, 1);
+    if (m)
+        atomic_fetch_add(&m->refs, 1);
 }
 
 void bt_model_free(bt_model *m)
 {
-    if (!m || atomic_fetch_sub(&m->refs, 1) > 1) return;
+    if (!m || atomic_fetch_sub(&m->refs, 1) > 1)
+        return;
     bt_engine *e = m->engine;
     m->module->close(m->impl);
     bt_release(m->path);
@@ -71,24 +79,24 @@ void bt_model_free(bt_model *m)
     bt_engine_free(e);
 }
 
-bt_kind bt_model_kind(const bt_model *m)
-{
-    return m ? m->module->kind : (bt_kind)0;
-}
+bt_kind bt_model_kind(const bt_model *m) { return m ? m->module->kind : (bt_kind)0; }
 
 /* ---- description --------------------------------------------------------- */
 
 static bt_status take(bt_buf *b, bt_status st, char **out, bt_error *err)
 {
-    if (st == BT_OK && !(*out = bt_buf_take(b))) st = bt_fail(err, BT_ENOMEM, "out of memory");
+    if (st == BT_OK && !(*out = bt_buf_take(b)))
+        st = bt_fail(err, BT_ENOMEM, "out of memory");
     bt_buf_free(b);
     return st;
 }
 
 bt_status bt_model_describe(bt_model *m, char **json)
 {
-    if (json) *json = NULL;
-    if (!m || !json) return BT_EINVAL;
+    if (json)
+        *json = NULL;
+    if (!m || !json)
+        return BT_EINVAL;
     const locale_t host = bt_enter(m->engine);
     bt_buf b = { 0 };
     const bt_status st =
@@ -99,8 +107,10 @@ bt_status bt_model_describe(bt_model *m, char **json)
 
 bt_status bt_file_describe(bt_engine *e, const char *path, char **json)
 {
-    if (json) *json = NULL;
-    if (!e || !path || !json) return BT_EINVAL;
+    if (json)
+        *json = NULL;
+    if (!e || !path || !json)
+        return BT_EINVAL;
     const locale_t host = bt_enter(e);
     bt_error *err = bt_engine_error(e);
     bt_store *s;
@@ -119,9 +129,12 @@ bt_status bt_file_describe(bt_engine *e, const char *path, char **json)
 bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids,
                       size_t *n)
 {
-    if (ids) *ids = NULL;
-    if (n) *n = 0;
-    if (!m || (!text && len) || !ids || !n) return BT_EINVAL;
+    if (ids)
+        *ids = NULL;
+    if (n)
+        *n = 0;
+    if (!m || (!text && len) || !ids || !n)
+        return BT_EINVAL;
     const locale_t host = bt_enter(m->engine);
     bt_error *err = bt_engine_error(m->engine);
     const bt_status st =
@@ -135,9 +148,12 @@ bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, in
 bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len)
 {
     size_t unused;
-    if (text) *text = NULL;
-    if (len) *len = 0;
-    if (!m || (!ids && n) || !text) return BT_EINVAL;
+    if (text)
+        *text = NULL;
+    if (len)
+        *len = 0;
+    if (!m || (!ids && n) || !text)
+        return BT_EINVAL;
     const locale_t host = bt_enter(m->engine);
     bt_error *err = bt_engine_error(m->engine);
     const bt_status st =

@@ -11,11 +11,10 @@
 
 #include "engine/engine.h"
 
-const bt_option bt_engine_common[] = {
-    { "profile", NULL, NULL, BT_OPT_BOOL, offsetof(bt_common_options, profile), "false", 0, 0, NULL,
-      NULL, "measure every operation of the run" },
-    { 0 }
-};
+const bt_option bt_engine_common[] = { { "profile", NULL, NULL, BT_OPT_BOOL,
+                                         offsetof(bt_common_options, profile), "false", 0, 0, NULL,
+                                         NULL, "measure every operation of the run" },
+                                       { 0 } };
 
 size_t bt_options_count(const bt_option *o)
 {
@@ -37,31 +36,32 @@ static bool same_name(const char *a, size_t n, const char *b)
     for (size_t i = 0; i < n; i++) {
         const char x = a[i] == '-' ? '_' : a[i];
         const char y = b[i] == '-' ? '_' : b[i];
-        if (x != y || !y) return false;
+        if (x != y || !y)
+            return false;
     }
     return b[n] == 0;
 }
 
 bool bt_option_is(const bt_option *o, const char *name)
 {
-    if (same_name(o->name, strlen(o->name), name)) return true;
+    if (same_name(o->name, strlen(o->name), name))
+        return true;
     for (const char *p = o->aliases; p && *p;) {
         const size_t n = strcspn(p, ",");
-        if (n && same_name(p, n, name)) return true;
+        if (n && same_name(p, n, name))
+            return true;
         p += n + (p[n] == ',');
     }
     return false;
 }
 
-static char folded(char c)
-{
-    return c == '-' || c == ' ' ? '_' : (char)tolower((unsigned char)c);
-}
+static char folded(char c) { return c == '-' || c == ' ' ? '_' : (char)tolower((unsigned char)c); }
 
 static bool same_choice(const char *a, size_t n, const char *b)
 {
     for (size_t i = 0; i < n; i++)
-        if (!b[i] || folded(a[i]) != folded(b[i])) return false;
+        if (!b[i] || folded(a[i]) != folded(b[i]))
+            return false;
     return b[n] == 0;
 }
 
@@ -74,14 +74,16 @@ static int find_choice(const char *choices, const char *text, const char **first
     *len = strcspn(p, ",=");
     while (*p) {
         const size_t n = strcspn(p, ",=");
-        if (n && same_choice(p, n, text)) return i;
+        if (n && same_choice(p, n, text))
+            return i;
         p += n;
         if (*p == ',') {
             i++;
             *first = p + 1;
             *len = strcspn(p + 1, ",=");
         }
-        if (*p) p++;
+        if (*p)
+            p++;
     }
     return -1;
 }
@@ -92,7 +94,8 @@ char *bt_option_choices(const bt_option *o)
     for (const char *p = o->choices; p && *p;) {
         bt_buf_add(&b, p, strcspn(p, ",="));
         p += strcspn(p, ",");
-        if (*p++ != ',') break;
+        if (*p++ != ',')
+            break;
         bt_buf_puts(&b, ",");
     }
     return bt_buf_take(&b);
@@ -107,7 +110,8 @@ static bt_status bad(const bt_option *o, const char *text, const char *why, bt_e
 
 static bt_status in_range(const bt_option *o, double v, const char *text, bt_error *err)
 {
-    if (o->min >= o->max || (v >= o->min && v <= o->max)) return BT_OK;
+    if (o->min >= o->max || (v >= o->min && v <= o->max))
+        return BT_OK;
     return bt_fail(err, BT_EINVAL, "%s: %.60s is not between %.15g and %.15g", o->name, text,
                    o->min, o->max);
 }
@@ -115,7 +119,8 @@ static bt_status in_range(const bt_option *o, double v, const char *text, bt_err
 /* true: nothing but white space follows. */
 static bool at_end(const char *text, const char *end)
 {
-    if (end == text) return false;
+    if (end == text)
+        return false;
     while (isspace((unsigned char)*end))
         end++;
     return *end == 0;
@@ -140,8 +145,10 @@ static bt_status read_int(const bt_option *o, const char *text, void *field, bt_
     char *end;
     errno = 0;
     const long long v = strtoll(text, &end, 10);
-    if (!at_end(text, end) || errno == ERANGE) return bad(o, text, "a whole number", err);
-    if (in_range(o, (double)v, text, err) != BT_OK) return BT_EINVAL;
+    if (!at_end(text, end) || errno == ERANGE)
+        return bad(o, text, "a whole number", err);
+    if (in_range(o, (double)v, text, err) != BT_OK)
+        return BT_EINVAL;
     *(int64_t *)field = v;
     bt_buf_printf(canon, "%lld", v);
     return BT_OK;
@@ -155,7 +162,8 @@ static bt_status read_uint64(const bt_option *o, const char *text, void *field, 
     const unsigned long long v = strtoull(text, &end, 10);
     if (!at_end(text, end) || errno == ERANGE || strchr(text, '-'))
         return bad(o, text, "a whole number from 0 to 2^64 - 1", err);
-    if (in_range(o, (double)v, text, err) != BT_OK) return BT_EINVAL;
+    if (in_range(o, (double)v, text, err) != BT_OK)
+        return BT_EINVAL;
     *(uint64_t *)field = v;
     bt_buf_printf(canon, "%llu", v);
     return BT_OK;
@@ -166,12 +174,15 @@ static bt_status read_float(const bt_option *o, const char *text, void *field, b
 {
     char *end;
     const double v = strtod(text, &end);
-    if (!at_end(text, end) || !isfinite(v)) return bad(o, text, "a number", err);
-    if (in_range(o, v, text, err) != BT_OK) return BT_EINVAL;
+    if (!at_end(text, end) || !isfinite(v))
+        return bad(o, text, "a number", err);
+    if (in_range(o, v, text, err) != BT_OK)
+        return BT_EINVAL;
     *(double *)field = v;
     char s[40];
     snprintf(s, sizeof s, "%.15g", v);
-    if (strtod(s, NULL) != v) snprintf(s, sizeof s, "%.17g", v);
+    if (strtod(s, NULL) != v)
+        snprintf(s, sizeof s, "%.17g", v);
     bt_buf_puts(canon, s);
     return BT_OK;
 }
@@ -226,7 +237,8 @@ bt_status bt_option_read(const bt_option *o, const char *text, void *field, char
         st = read_choice(o, text, field, &canon, err);
     if (st == BT_OK && !(*canonical = bt_buf_take(&canon)))
         st = bt_fail(err, BT_ENOMEM, "out of memory");
-    if (st == BT_OK && o->type == BT_OPT_STRING) *(const char **)field = *canonical;
+    if (st == BT_OK && o->type == BT_OPT_STRING)
+        *(const char **)field = *canonical;
     bt_buf_free(&canon);
     return st;
 }
@@ -235,8 +247,10 @@ bt_status bt_option_read(const bt_option *o, const char *text, void *field, char
 
 bt_status bt_option_check(const bt_option *o, size_t size, bt_error *err)
 {
-    static const size_t sizes[] = { 0, sizeof(int), sizeof(int64_t), sizeof(uint64_t),
-                                    sizeof(double), sizeof(char *), sizeof(int) };
+    static const size_t sizes[] = {
+        0,          sizeof(int), sizeof(int64_t), sizeof(uint64_t), sizeof(double), sizeof(char *),
+        sizeof(int)
+    };
     union {
         double d;
         uint64_t u;

@@ -30,29 +30,32 @@ void bt_job_forget(bt_job *j)
     j->seconds = 0;
 }
 
-size_t bt_job_image_count(const bt_job *j)
-{
-    return j ? j->pictures.n : 0;
-}
+size_t bt_job_image_count(const bt_job *j) { return j ? j->pictures.n : 0; }
 
 bt_status bt_job_image(const bt_job *j, size_t i, bt_image *out)
 {
-    if (!j || !out) return BT_EINVAL;
-    if (i >= j->pictures.n) return BT_ENOTFOUND;
+    if (!j || !out)
+        return BT_EINVAL;
+    if (i >= j->pictures.n)
+        return BT_ENOTFOUND;
     return bt_struct_out(out, &j->pictures.at[i].image, sizeof(bt_image)) ? BT_OK : BT_EINVAL;
 }
 
 bt_status bt_job_audio(const bt_job *j, bt_audio *out)
 {
-    if (!j || !out) return BT_EINVAL;
-    if (j->audio.sample_rate == 0) return BT_ENOTFOUND;
+    if (!j || !out)
+        return BT_EINVAL;
+    if (j->audio.sample_rate == 0)
+        return BT_ENOTFOUND;
     return bt_struct_out(out, &j->audio, sizeof j->audio) ? BT_OK : BT_EINVAL;
 }
 
 const char *bt_job_text(const bt_job *j, size_t i)
 {
-    if (!j) return "";
-    if (j->pictures.n > 0) return i < j->pictures.n ? j->pictures.at[i].name : "";
+    if (!j)
+        return "";
+    if (j->pictures.n > 0)
+        return i < j->pictures.n ? j->pictures.at[i].name : "";
     return i == 0 && j->text.data ? j->text.data : "";
 }
 
@@ -80,8 +83,7 @@ static void report_results(const bt_job *j, bt_buf *b)
     bt_buf_puts(b, "]");
     if (j->audio.sample_rate)
         bt_buf_printf(b, ",\"audio\":{\"sample_rate\":%d,\"samples\":%zu,\"seconds\":%.6f}",
-                      j->audio.sample_rate, j->audio.n,
-                      (double)j->audio.n / j->audio.sample_rate);
+                      j->audio.sample_rate, j->audio.n, (double)j->audio.n / j->audio.sample_rate);
     if (j->model->module->kind == BT_KIND_TEXT) {
         bt_buf_puts(b, ",\"text\":");
         bt_buf_json(b, j->text.data ? j->text.data : "", j->text.len);
@@ -90,8 +92,10 @@ static void report_results(const bt_job *j, bt_buf *b)
 
 bt_status bt_job_report(const bt_job *j, char **json)
 {
-    if (json) *json = NULL;
-    if (!j || !json) return BT_EINVAL;
+    if (json)
+        *json = NULL;
+    if (!j || !json)
+        return BT_EINVAL;
     const locale_t host = bt_enter(j->model->engine);
     const bt_module *m = j->model->module;
     bt_buf b = { 0 };
@@ -117,13 +121,17 @@ bt_status bt_job_report(const bt_job *j, char **json)
 
 bt_status bt_job_trace(const bt_job *j, char **json)
 {
-    if (json) *json = NULL;
-    if (!j || !json) return BT_EINVAL;
-    if (!j->trace) return BT_ENOTFOUND;
+    if (json)
+        *json = NULL;
+    if (!j || !json)
+        return BT_EINVAL;
+    if (!j->trace)
+        return BT_ENOTFOUND;
     const locale_t host = bt_enter(j->model->engine);
     bt_buf b = { 0 };
     bt_status st = bt_trace_json(j->trace, &b);
-    if (st == BT_OK && !(*json = bt_buf_take(&b))) st = BT_ENOMEM;
+    if (st == BT_OK && !(*json = bt_buf_take(&b)))
+        st = BT_ENOMEM;
     bt_buf_free(&b);
     bt_leave(host);
     return st;

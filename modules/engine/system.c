@@ -12,9 +12,11 @@ uint64_t bt_proc_bytes(const char *file, const char *key)
     unsigned long long kib = 0;
     const size_t n = strlen(key);
     FILE *f = fopen(file, "re");
-    if (!f) return 0;
+    if (!f)
+        return 0;
     while (fgets(line, sizeof line, f))
-        if (strncmp(line, key, n) == 0 && sscanf(line + n, "%llu", &kib) == 1) break;
+        if (strncmp(line, key, n) == 0 && sscanf(line + n, "%llu", &kib) == 1)
+            break;
     fclose(f);
     return (uint64_t)kib * 1024;
 }

@@ -73,7 +73,4 @@ void sd_plan_free(sd_plan *p)
     memset(p, 0, sizeof *p);
 }
 
-float *sd_plan_data(const sd_plan *p, const bt_node *n)
-{
-    return bt_plan_data(p->plan, n);
-}
+float *sd_plan_data(const sd_plan *p, const bt_node *n) { return bt_plan_data(p->plan, n); }

@@ -15,9 +15,10 @@ enum { MAX_CHANNELS = 16384, MAX_TRAIN_STEPS = 100000 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static const char *const act_names[] = { "silu", "swish", "gelu", "relu", "quick_gelu",
-                                         "gelu_new", "gelu_pytorch_tanh", NULL };
-static const bt_act acts[] = { BT_ACT_SILU, BT_ACT_SILU, BT_ACT_GELU, BT_ACT_RELU,
+static const char *const act_names[] = {
+    "silu", "swish", "gelu", "relu", "quick_gelu", "gelu_new", "gelu_pytorch_tanh", NULL
+};
+static const bt_act acts[] = { BT_ACT_SILU,       BT_ACT_SILU,      BT_ACT_GELU,     BT_ACT_RELU,
                                BT_ACT_QUICK_GELU, BT_ACT_GELU_TANH, BT_ACT_GELU_TANH };
 
 bt_status sd_clip_read(const bt_store *s, sd_clip_config *c, bt_error *err)
@@ -38,8 +39,8 @@ bt_status sd_clip_read(const bt_store *s, sd_clip_config *c, bt_error *err)
 }
 
 /* Block names, one per level: which have cross attention. */
-static void read_blocks(sd_fields *f, const char *key, const char *plain, const char *cross,
-                        int n, bool *out)
+static void read_blocks(sd_fields *f, const char *key, const char *plain, const char *cross, int n,
+                        bool *out)
 {
     const cJSON *v = sd_fields_get(f, key), *item;
     int i = 0;
@@ -49,7 +50,8 @@ static void read_blocks(sd_fields *f, const char *key, const char *plain, const 
         sd_fields_fail(f, BT_EFORMAT, key, "does not fit block_out_channels");
         return;
     }
-    cJSON_ArrayForEach(item, v) {
+    cJSON_ArrayForEach(item, v)
+    {
         const char *name = cJSON_IsString(item) ? item->valuestring : "";
         out[i++] = !strcmp(name, cross);
         if (strcmp(name, cross) && strcmp(name, plain))
@@ -93,13 +95,20 @@ static void read_unet_levels(sd_fields *f, sd_unet_config *c)
 }
 
 static const sd_only unet_only[] = {
-    { "only_cross_attention", NULL },   { "dual_cross_attention", NULL },
-    { "class_embed_type", NULL },       { "num_class_embeds", NULL },
-    { "class_embeddings_concat", NULL },{ "addition_embed_type", NULL },
-    { "encoder_hid_dim", NULL },        { "encoder_hid_dim_type", NULL },
-    { "time_embedding_act_fn", NULL },  { "timestep_post_act", NULL },
-    { "time_cond_proj_dim", NULL },     { "cross_attention_norm", NULL },
-    { "num_attention_heads", NULL },    { "resnet_skip_time_act", NULL },
+    { "only_cross_attention", NULL },
+    { "dual_cross_attention", NULL },
+    { "class_embed_type", NULL },
+    { "num_class_embeds", NULL },
+    { "class_embeddings_concat", NULL },
+    { "addition_embed_type", NULL },
+    { "encoder_hid_dim", NULL },
+    { "encoder_hid_dim_type", NULL },
+    { "time_embedding_act_fn", NULL },
+    { "timestep_post_act", NULL },
+    { "time_cond_proj_dim", NULL },
+    { "cross_attention_norm", NULL },
+    { "num_attention_heads", NULL },
+    { "resnet_skip_time_act", NULL },
     { "time_embedding_type", "positional" },
     { "resnet_time_scale_shift", "default" },
     { "attention_type", "default" },
@@ -191,7 +200,8 @@ static void read_trained(sd_fields *f, sd_schedule_config *c)
         f->st = bt_fail(f->err, BT_ENOMEM, "%s: out of memory", f->store);
         return;
     }
-    cJSON_ArrayForEach(item, v) {
+    cJSON_ArrayForEach(item, v)
+    {
         if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= 1))
             sd_fields_fail(f, BT_EFORMAT, "trained_betas", "holds a value out of range");
         c->trained[i++] = (float)item->valuedouble;
@@ -201,9 +211,8 @@ static void read_trained(sd_fields *f, sd_schedule_config *c)
 
 /* Only the solvers that an ODE or SDE of the variance-preserving kind has. */
 static const sd_only schedule_only[] = {
-    { "thresholding", NULL },    { "use_beta_sigmas", NULL },
-    { "use_lu_lambdas", NULL },  { "use_flow_sigmas", NULL },
-    { "variance_type", NULL },   { "timestep_type", "discrete" },
+    { "thresholding", NULL },         { "use_beta_sigmas", NULL }, { "use_lu_lambdas", NULL },
+    { "use_flow_sigmas", NULL },      { "variance_type", NULL },   { "timestep_type", "discrete" },
     { "use_dynamic_shifting", NULL },
 };
 

@@ -28,7 +28,7 @@ typedef enum sd_mid { SD_MID_NONE, SD_MID_RESNET, SD_MID_CROSS } sd_mid;
 typedef struct sd_unet_config {
     int in, out, levels, sample_h, sample_w;
     int channels[SD_MAX_BLOCKS], layers[SD_MAX_BLOCKS], heads[SD_MAX_BLOCKS];
-    int depth[SD_MAX_BLOCKS];    /* transformer blocks of an attention */
+    int depth[SD_MAX_BLOCKS]; /* transformer blocks of an attention */
     int up_depth[SD_MAX_BLOCKS];
     bool down_cross[SD_MAX_BLOCKS], up_cross[SD_MAX_BLOCKS];
     sd_mid mid;
@@ -67,7 +67,7 @@ typedef struct sd_schedule_config {
     int zero_snr, alpha_to_one, clip_sample;
     double clip_range, sigma_min, sigma_max, lambda_min;
     bool karras, exponential, log_linear;
-    bool final_sigma_min;                /* final_sigmas_type */
+    bool final_sigma_min; /* final_sigmas_type */
     bool lower_order_final, euler_at_final, heun;
     int order;
 } sd_schedule_config;

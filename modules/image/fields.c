@@ -124,11 +124,10 @@ void sd_ints(sd_fields *f, const char *key, int fallback, int min, int max, int 
     }
     const cJSON *item;
     int i = 0;
-    cJSON_ArrayForEach(item, v)
-        if (!int_of(item, min, max, &out[i++]))
-            sd_fields_fail(f, cJSON_IsArray(item) ? BT_EUNSUPPORTED : BT_EFORMAT, key,
-                           cJSON_IsArray(item) ? "holds arrays, which is not supported"
-                                               : "holds a value out of range");
+    cJSON_ArrayForEach(item, v) if (!int_of(item, min, max, &out[i++]))
+        sd_fields_fail(f, cJSON_IsArray(item) ? BT_EUNSUPPORTED : BT_EFORMAT, key,
+                       cJSON_IsArray(item) ? "holds arrays, which is not supported"
+                                           : "holds a value out of range");
 }
 
 int sd_count(sd_fields *f, const char *key, int fallback, int max)

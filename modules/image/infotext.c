@@ -22,9 +22,11 @@ char *sd_infotext(const sd_info *i)
     bt_buf_puts(&b, i->prompt);
     if (i->negative[0])
         bt_buf_printf(&b, "\nNegative prompt: %s", i->negative);
-    bt_buf_printf(&b, "\nSteps: %d, Sampler: %s, Schedule type: %s, CFG scale: %.6g, Seed: %llu, "
-                  "Size: %dx%d, Model: ", i->steps, i->sampler, i->scheduler, i->cfg,
-                  (unsigned long long)i->seed, i->width, i->height);
+    bt_buf_printf(&b,
+                  "\nSteps: %d, Sampler: %s, Schedule type: %s, CFG scale: %.6g, Seed: %llu, "
+                  "Size: %dx%d, Model: ",
+                  i->steps, i->sampler, i->scheduler, i->cfg, (unsigned long long)i->seed, i->width,
+                  i->height);
     value(&b, i->model);
     if (!isnan(i->strength))
         bt_buf_printf(&b, ", Denoising strength: %.6g", i->strength);

@@ -32,14 +32,20 @@ static bt_status read_configs(sd_model *m, bt_error *err)
     BT_TRY(sd_schedule_read(m->store, &m->schedule, err));
     BT_TRY(sd_train_create(&m->schedule, &m->train, err));
     if (m->unet.context != m->clip.hidden)
-        return bt_fail(err, BT_EUNSUPPORTED, "%s: the UNet listens to %d channels, the text "
-                       "encoder has %d", path, m->unet.context, m->clip.hidden);
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s: the UNet listens to %d channels, the text "
+                       "encoder has %d",
+                       path, m->unet.context, m->clip.hidden);
     if (m->unet.in != m->vae.latent || m->unet.out != m->vae.latent)
-        return bt_fail(err, BT_EUNSUPPORTED, "%s: a UNet from %d to %d channels does not fit %d "
-                       "latent channels", path, m->unet.in, m->unet.out, m->vae.latent);
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s: a UNet from %d to %d channels does not fit %d "
+                       "latent channels",
+                       path, m->unet.in, m->unet.out, m->vae.latent);
     if (m->unet.center)
-        return bt_fail(err, BT_EUNSUPPORTED, "%s: unet/config.json: \"center_input_sample\" is not "
-                       "supported", path);
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s: unet/config.json: \"center_input_sample\" is not "
+                       "supported",
+                       path);
     return BT_OK;
 fail:
     return st;
@@ -115,10 +121,7 @@ void sd_model_close(void *model)
 
 /* diffusers' pipeline has 7.5. Models trained down to pure noise (zero terminal
  * SNR) saturate there: for them 4 (arXiv 2305.08891, section 3.4). */
-double sd_default_guidance(const sd_model *m)
-{
-    return m->schedule.zero_snr ? 4 : 7.5;
-}
+double sd_default_guidance(const sd_model *m) { return m->schedule.zero_snr ? 4 : 7.5; }
 
 bt_status sd_model_describe(void *model, bt_buf *b)
 {

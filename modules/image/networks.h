@@ -11,7 +11,7 @@
 typedef struct sd_plan {
     bt_plan *plan;
     bt_node *in, *out;
-    bt_node *time, *context; /* UNet: [1,1,1,channels[0]], [n,1,tokens,context] */
+    bt_node *time, *context;  /* UNet: [1,1,1,channels[0]], [n,1,tokens,context] */
     bt_node *ids, *positions; /* CLIP: [tokens] each */
     struct {
         bt_node *ids;

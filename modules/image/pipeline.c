@@ -38,12 +38,12 @@ typedef struct work {
     bt_module_job *j;
     const bt_run *r;
     setup s;
-    size_t n;          /* values of a latent */
-    float *moments;    /* of the first picture: [rows][2 * latent]; NULL: none */
-    float *pixels;     /* of the first picture, 0..1 */
-    float *mask;       /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
-    float *pixel_mask; /* [h * w] 0..1 */
-    int done, total;   /* steps, for progress */
+    size_t n;                       /* values of a latent */
+    float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
+    float *pixels;                  /* of the first picture, 0..1 */
+    float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
+    float *pixel_mask;              /* [h * w] 0..1 */
+    int done, total;                /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } work;
 
@@ -71,8 +71,10 @@ static bt_status set_size(const sd_model *m, const sd_options *o, setup *s, bt_e
     s->w = fit(o->width, s->init ? s->init->width : 0, m->unet.sample_w * f, f);
     s->h = fit(o->height, s->init ? s->init->height : 0, m->unet.sample_h * f, f);
     if (s->w % f || s->h % f || s->w < f || s->h < f)
-        return bt_fail(err, BT_EINVAL, "size %dx%d: width and height must be multiples of %d with "
-                       "this model", s->w, s->h, f);
+        return bt_fail(err, BT_EINVAL,
+                       "size %dx%d: width and height must be multiples of %d with "
+                       "this model",
+                       s->w, s->h, f);
     s->lw = s->w / f;
     s->lh = s->h / f;
     return BT_OK;
@@ -321,10 +323,20 @@ static bt_status hand_over(const work *k, const picture *pic, const uint8_t *rgb
 {
     const setup *s = &k->s;
     sd_info info = {
-        .prompt = s->prompt, .negative = s->negative, .sampler = s->sampler->label,
-        .scheduler = sd_grid_label(s->kind), .model = k->j->m->name, .steps = s->steps,
-        .width = s->w, .height = s->h, .clip_skip = s->skip + 1, .philox = s->philox,
-        .cfg = s->cfg, .eta = s->eta, .strength = s->init ? s->strength : NAN, .seed = pic->seed,
+        .prompt = s->prompt,
+        .negative = s->negative,
+        .sampler = s->sampler->label,
+        .scheduler = sd_grid_label(s->kind),
+        .model = k->j->m->name,
+        .steps = s->steps,
+        .width = s->w,
+        .height = s->h,
+        .clip_skip = s->skip + 1,
+        .philox = s->philox,
+        .cfg = s->cfg,
+        .eta = s->eta,
+        .strength = s->init ? s->strength : NAN,
+        .seed = pic->seed,
     };
     char *text = sd_infotext(&info);
     if (!text)
@@ -370,10 +382,15 @@ static float *lay_out(const work *k, picture *pics, int b)
     float *block = bt_calloc((size_t)b * each, sizeof *block);
     for (int i = 0; block && i < b; i++) {
         float *at = block + (size_t)i * each;
-        pics[i] = (picture){ .p = { .x = at, .old = at + k->n, .noise = at + 2 * k->n,
-                                    .tmp = at + 3 * k->n, .c = k->j->m->vae.latent,
-                                    .h = k->s.lh, .w = k->s.lw },
-                             .x0 = at + 4 * k->n, .start = at + 5 * k->n };
+        pics[i] = (picture){ .p = { .x = at,
+                                    .old = at + k->n,
+                                    .noise = at + 2 * k->n,
+                                    .tmp = at + 3 * k->n,
+                                    .c = k->j->m->vae.latent,
+                                    .h = k->s.lh,
+                                    .w = k->s.lw },
+                             .x0 = at + 4 * k->n,
+                             .start = at + 5 * k->n };
     }
     return block;
 }
@@ -405,9 +422,13 @@ static bt_status report_all(const work *k)
         const char *name, *format;
         double value;
     } facts[] = {
-        { "width", "%.0f", s->w },   { "height", "%.0f", s->h },  { "steps", "%.0f", s->steps },
-        { "cfg_scale", "%.10g", s->cfg }, { "eta", "%.10g", s->eta },
-        { "encode_seconds", "%.4f", k->encode }, { "denoise_seconds", "%.4f", k->denoise },
+        { "width", "%.0f", s->w },
+        { "height", "%.0f", s->h },
+        { "steps", "%.0f", s->steps },
+        { "cfg_scale", "%.10g", s->cfg },
+        { "eta", "%.10g", s->eta },
+        { "encode_seconds", "%.4f", k->encode },
+        { "denoise_seconds", "%.4f", k->denoise },
         { "decode_seconds", "%.4f", k->decode },
     };
     char text[64];
@@ -489,8 +510,8 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
     for (size_t i = 0; i < bt_store_count(m->store); i++)
         out->weights += bt_store_at(m->store, i)->bytes;
-    out->arena = bt_plan_arena(clip->plan) + bt_plan_arena(unet->plan) +
-                 bt_plan_arena(decoder->plan);
+    out->arena =
+        bt_plan_arena(clip->plan) + bt_plan_arena(unet->plan) + bt_plan_arena(decoder->plan);
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
                  bt_plan_flops(unet->plan) / b * s.batch * s.steps +

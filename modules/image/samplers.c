@@ -29,15 +29,9 @@ void sd_noise_draw(sd_noise *r, float *out, float *tmp, int c, int h, int w)
             out[i * (size_t)c + k] = tmp[k * rows + i];
 }
 
-static size_t values(const sd_latent *p)
-{
-    return (size_t)p->c * (size_t)p->h * (size_t)p->w;
-}
+static size_t values(const sd_latent *p) { return (size_t)p->c * (size_t)p->h * (size_t)p->w; }
 
-static void draw(sd_latent *p)
-{
-    sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w);
-}
+static void draw(sd_latent *p) { sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w); }
 
 /* ---- DDIM (arXiv 2010.02502, formulas 12 and 16) ------------------------- */
 

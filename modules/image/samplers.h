@@ -26,7 +26,7 @@ typedef struct sd_latent {
     float *noise; /* of this step */
     float *tmp;
     int c, h, w;
-    int done;     /* steps taken */
+    int done; /* steps taken */
     sd_noise rng;
 } sd_latent;
 

@@ -10,18 +10,15 @@
 #include <string.h>
 
 static const char *const labels[SD_GRID_COUNT] = {
-    "Model", "Automatic", "Uniform", "Karras", "Exponential", "Polyexponential",
-    "SGM Uniform", "Simple", "Normal", "DDIM", "KL Optimal",
+    "Model",       "Automatic", "Uniform", "Karras", "Exponential", "Polyexponential",
+    "SGM Uniform", "Simple",    "Normal",  "DDIM",   "KL Optimal",
 };
 
 const char sd_grid_choices[] =
     "model,automatic,uniform=discrete,karras,exponential,polyexponential,sgm_uniform,simple,normal,"
     "ddim_uniform=ddim,kl_optimal";
 
-const char *sd_grid_label(sd_grid_kind k)
-{
-    return labels[k];
-}
+const char *sd_grid_label(sd_grid_kind k) { return labels[k]; }
 
 /* ---- training ---------------------------------------------------------- */
 
@@ -105,10 +102,7 @@ void sd_train_release(sd_train *t)
 
 /* ---- sigmas of training ------------------------------------------------ */
 
-static float sigma_of(float abar)
-{
-    return sqrtf((1 - abar) / abar);
-}
+static float sigma_of(float abar) { return sqrtf((1 - abar) / abar); }
 
 /* Sigmas of all training steps as doubles (numpy's type from there on), and
  * their logarithms in float, as np.log of a float array. `last`: what stands
@@ -164,10 +158,7 @@ static double sigma_to_t(const table *s, double sigma)
     return (1 - w) * low + w * (low + 1);
 }
 
-static double t_to_sigma(const table *s, double t)
-{
-    return exp(interpolate(s->log, s->n, t));
-}
+static double t_to_sigma(const table *s, double t) { return exp(interpolate(s->log, s->n, t)); }
 
 /* ---- spacing ------------------------------------------------------------ */
 
@@ -193,10 +184,8 @@ static double spaced(const sd_schedule_config *c, sd_spacing spacing, sd_family 
             t = last - 1;
         return f == SD_EULER ? (double)(float)t : rint(t);
     }
-    case SD_TRAILING:
-        return rint(arange(last, (double)c->steps / n, i)) - 1;
-    default:
-        return (double)k * (last / points) + c->offset;
+    case SD_TRAILING: return rint(arange(last, (double)c->steps / n, i)) - 1;
+    default: return (double)k * (last / points) + c->offset;
     }
 }
 

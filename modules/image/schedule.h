@@ -28,7 +28,7 @@ typedef enum sd_grid_kind {
     SD_GRID_COUNT
 } sd_grid_kind;
 
-extern const char sd_grid_choices[]; /* of the option table */
+extern const char sd_grid_choices[];       /* of the option table */
 const char *sd_grid_label(sd_grid_kind k); /* as A1111's "Schedule type" */
 
 /* What training used; made once per model. */
@@ -42,11 +42,11 @@ void sd_train_release(sd_train *t);
 
 typedef struct sd_grid {
     int n;
-    float *t;      /* [n]: the network's timestep, may be fractional */
-    float *sigma;  /* [n + 1], falling; the last is where the run ends */
-    float *abar;   /* [n]: share of the picture at t */
-    float *next;   /* [n]: and where the step from t leads */
-    float start;   /* what the first noise is multiplied with */
+    float *t;     /* [n]: the network's timestep, may be fractional */
+    float *sigma; /* [n + 1], falling; the last is where the run ends */
+    float *abar;  /* [n]: share of the picture at t */
+    float *next;  /* [n]: and where the step from t leads */
+    float start;  /* what the first noise is multiplied with */
 } sd_grid;
 
 /* steps >= 1. AUTOMATIC is resolved by A1111's rule. */

@@ -73,10 +73,7 @@ static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const cha
     return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.proj_out", prefix));
 }
 
-static void push(unet *u, bt_node *x)
-{
-    u->skips[u->n_skips++] = x;
-}
+static void push(unet *u, bt_node *x) { u->skips[u->n_skips++] = x; }
 
 static bt_node *down(unet *u, bt_node *x, int level)
 {
@@ -92,8 +89,9 @@ static bt_node *down(unet *u, bt_node *x, int level)
     }
     if (level == c->levels - 1)
         return x;
-    bt_conv half = { .stride = 2, .top = c->pad, .left = c->pad, .bottom = c->pad,
-                     .right = c->pad };
+    bt_conv half = {
+        .stride = 2, .top = c->pad, .left = c->pad, .bottom = c->pad, .right = c->pad
+    };
     x = bt_nn_conv2d(u->g, x, half, "unet/down_blocks.%d.downsamplers.0.conv", level);
     push(u, x);
     return x;

@@ -17,7 +17,8 @@ static void remove_folder(void)
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         unlink(path);
     }
-    if (d) closedir(d);
+    if (d)
+        closedir(d);
     rmdir(folder);
 }
 
@@ -80,7 +81,8 @@ bt_engine *engine_with(const char *plugin)
     assert_int_equal(bt_engine_create(&o, &e), BT_OK);
     if (plugin) {
         snprintf(path, sizeof path, "%s/%s.so", PLUGINS, plugin);
-        if (bt_engine_load_module(e, path) != BT_OK) fail_msg("%s", bt_engine_message(e));
+        if (bt_engine_load_module(e, path) != BT_OK)
+            fail_msg("%s", bt_engine_message(e));
     }
     return e;
 }
@@ -90,7 +92,8 @@ bt_job *job_with(const char *plugin, const char *demo)
     bt_engine *e = engine_with(plugin);
     bt_model *m;
     bt_job *j;
-    if (bt_model_open(e, tiny_model(demo), &m) != BT_OK) fail_msg("%s", bt_engine_message(e));
+    if (bt_model_open(e, tiny_model(demo), &m) != BT_OK)
+        fail_msg("%s", bt_engine_message(e));
     assert_int_equal(bt_job_create(m, &j), BT_OK);
     bt_model_free(m); /* the job keeps it, and the model keeps the engine */
     bt_engine_free(e);

@@ -13,7 +13,7 @@
 #include <bottega.h>
 #include <cmocka.h>
 
-const char *scratch(void);                 /* a folder of this process, removed at exit */
+const char *scratch(void);                  /* a folder of this process, removed at exit */
 const char *scratch_file(const char *name); /* a path in it; valid until the next-but-7 call */
 /* A safetensors file with the metadata "demo": `demo`; its path. */
 const char *tiny_model(const char *demo);

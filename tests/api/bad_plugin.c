@@ -19,10 +19,7 @@ static bt_status bad_open(bt_store *s, const bt_compute *c, void **model, bt_err
     return bt_fail(err, BT_EUNSUPPORTED, "never");
 }
 
-static void bad_close(void *model)
-{
-    (void)model;
-}
+static void bad_close(void *model) { (void)model; }
 
 static bt_status bad_describe(void *model, bt_buf *json)
 {
@@ -38,10 +35,7 @@ static bt_status bad_job_open(void *model, bt_module_job **job, bt_error *err)
     return bt_fail(err, BT_EUNSUPPORTED, "never");
 }
 
-static void bad_job_close(bt_module_job *job)
-{
-    (void)job;
-}
+static void bad_job_close(bt_module_job *job) { (void)job; }
 
 static bt_status bad_estimate(bt_module_job *job, const void *o, bt_estimate *out, bt_error *err)
 {
@@ -62,10 +56,9 @@ static bt_status bad_run(bt_module_job *job, const bt_run *r)
 #endif
 
 /* 4: a field past the end of the struct; 5: a default that is out of range */
-static const bt_option options[] = {
-    { "n", NULL, NULL, BT_OPT_INT, BAD == 4 ? 1 : 0, BAD == 5 ? "7" : "2", 1, 3, NULL, NULL, "" },
-    { 0 }
-};
+static const bt_option options[] = { { "n", NULL, NULL, BT_OPT_INT, BAD == 4 ? 1 : 0,
+                                       BAD == 5 ? "7" : "2", 1, 3, NULL, NULL, "" },
+                                     { 0 } };
 
 static const bt_module bad = {
     .abi = BAD == 1 ? BT_MODULE_ABI + 1 : BT_MODULE_ABI,
@@ -86,7 +79,4 @@ static const bt_module bad = {
 #endif
 };
 
-const bt_module *bt_module_entry(void)
-{
-    return &bad;
-}
+const bt_module *bt_module_entry(void) { return &bad; }

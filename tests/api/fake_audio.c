@@ -45,10 +45,7 @@ static bt_status sine_open(bt_store *s, const bt_compute *c, void **model, bt_er
     return BT_OK;
 }
 
-static void sine_close(void *model)
-{
-    bt_store_close(model);
-}
+static void sine_close(void *model) { bt_store_close(model); }
 
 static bt_status sine_describe(void *model, bt_buf *json)
 {
@@ -64,10 +61,7 @@ static bt_status sine_job_open(void *model, bt_module_job **job, bt_error *err)
     return *job ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
 }
 
-static void sine_job_close(bt_module_job *job)
-{
-    bt_release(job);
-}
+static void sine_job_close(bt_module_job *job) { bt_release(job); }
 
 static bt_status sine_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
                                bt_error *err)
@@ -91,7 +85,8 @@ static bt_status sine_run(bt_module_job *job, const bt_run *r)
         for (int k = 0; k < PIECE; k++)
             piece[k] = 0.5f * (float)sin(6.283185307 * (200 + 10 * (text[i] & 31)) * k / RATE);
         st = r->progress(r->host, "tone", (int)i, (int)n);
-        if (st == BT_OK) st = r->samples(r->host, RATE, piece, PIECE);
+        if (st == BT_OK)
+            st = r->samples(r->host, RATE, piece, PIECE);
     }
     return st;
 }
@@ -115,7 +110,4 @@ static const bt_module sine = {
 
 BT_API const bt_module *bt_module_entry(void);
 
-const bt_module *bt_module_entry(void)
-{
-    return &sine;
-}
+const bt_module *bt_module_entry(void) { return &sine; }

@@ -47,10 +47,7 @@ static bt_status echo_open(bt_store *s, const bt_compute *c, void **model, bt_er
     return BT_OK;
 }
 
-static void echo_close(void *model)
-{
-    bt_store_close(model);
-}
+static void echo_close(void *model) { bt_store_close(model); }
 
 static bt_status echo_describe(void *model, bt_buf *json)
 {
@@ -66,10 +63,7 @@ static bt_status echo_job_open(void *model, bt_module_job **job, bt_error *err)
     return *job ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
 }
 
-static void echo_job_close(bt_module_job *job)
-{
-    bt_release(job);
-}
+static void echo_job_close(bt_module_job *job) { bt_release(job); }
 
 static bt_status echo_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
                                bt_error *err)
@@ -86,8 +80,10 @@ static bt_status say(const bt_run *r, int id, const char *text, size_t n)
 {
     const echo_options *o = r->options;
     const struct timespec wait = { .tv_nsec = o->delay_ms * 1000000 };
-    if (o->delay_ms) nanosleep(&wait, NULL);
-    if (atomic_load(r->cancel)) return BT_ECANCELLED;
+    if (o->delay_ms)
+        nanosleep(&wait, NULL);
+    if (atomic_load(r->cancel))
+        return BT_ECANCELLED;
     return r->token(r->host, id, text, n);
 }
 
@@ -96,8 +92,10 @@ static bt_status echo_run(bt_module_job *job, const bt_run *r)
     const echo_options *o = r->options;
     char fact[32];
     bt_status st = r->progress(r->host, "echo", 0, (int)o->repeat);
-    if (o->fail == 1) return BT_EIO;
-    if (o->fail == 2) return bt_fail(r->error, BT_EINVAL, "asked to fail");
+    if (o->fail == 1)
+        return BT_EIO;
+    if (o->fail == 2)
+        return bt_fail(r->error, BT_EINVAL, "asked to fail");
     for (int i = 0; i < (int)o->repeat && st == BT_OK; i++)
         for (const char *p = o->prompt; *p && st == BT_OK;) {
             const size_t n = strcspn(p + 1, " ") + 1;
@@ -105,7 +103,8 @@ static bt_status echo_run(bt_module_job *job, const bt_run *r)
             p += n;
         }
     snprintf(fact, sizeof fact, "%d", ++job->runs);
-    if (st == BT_OK) st = r->report(r->host, "turns", fact);
+    if (st == BT_OK)
+        st = r->report(r->host, "turns", fact);
     return st;
 }
 
@@ -115,7 +114,8 @@ static bt_status echo_tokenize(void *model, const char *text, size_t len, int sp
     (void)model;
     (void)special;
     *ids = bt_calloc(len + 1, sizeof **ids);
-    if (!*ids) return bt_fail(err, BT_ENOMEM, "out of memory");
+    if (!*ids)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
     for (size_t i = 0; i < len; i++)
         (*ids)[i] = (unsigned char)text[i];
     *n = len;
@@ -155,7 +155,4 @@ static const bt_module echo = {
 
 BT_API const bt_module *bt_module_entry(void);
 
-const bt_module *bt_module_entry(void)
-{
-    return &echo;
-}
+const bt_module *bt_module_entry(void) { return &echo; }

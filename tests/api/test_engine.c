@@ -72,7 +72,8 @@ static void engine_options_are_checked(void **state)
         assert_null(e);
     }
     /* A caller built against an older, shorter struct: the rest has defaults. */
-    const bt_engine_options old = { .struct_size = offsetof(bt_engine_options, isa), .threads = 2,
+    const bt_engine_options old = { .struct_size = offsetof(bt_engine_options, isa),
+                                    .threads = 2,
                                     .isa = "not looked at" };
     assert_int_equal(bt_engine_create(&old, &e), BT_OK);
     char *json;
@@ -110,7 +111,8 @@ static void options_are_listed_and_merged(void **state)
         assert_non_null(o.help);
         prompts += strcmp(o.name, "prompt") == 0;
         profiles += strcmp(o.name, "profile") == 0;
-        if (strcmp(o.name, "direction") != 0) continue;
+        if (strcmp(o.name, "direction") != 0)
+            continue;
         directions++;
         assert_int_equal(o.type, BT_OPT_CHOICE);
         assert_string_equal(o.choices, "across,down");
@@ -146,7 +148,8 @@ static void bad_plugins_are_refused(void **state)
     bt_engine *e = engine_with(NULL);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(bt_engine_load_module(e, bad[i].file), bad[i].st);
-        if (!strstr(bt_engine_message(e), bad[i].says)) fail_msg("%s", bt_engine_message(e));
+        if (!strstr(bt_engine_message(e), bad[i].says))
+            fail_msg("%s", bt_engine_message(e));
     }
     bt_engine_free(e);
 }

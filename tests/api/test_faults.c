@@ -15,10 +15,14 @@ static bt_status run_and_look(bt_job *j)
     bt_image img = { .struct_size = sizeof img };
     char *json = NULL;
     bt_status st = bt_job_set(j, "prompt", "words to say");
-    if (st == BT_OK) st = bt_job_set(j, "profile", "true");
-    if (st == BT_OK) st = bt_job_run(j);
-    if (st == BT_OK && bt_job_image_count(j) > 0) st = bt_job_image(j, 0, &img);
-    if (st == BT_OK) st = bt_job_report(j, &json);
+    if (st == BT_OK)
+        st = bt_job_set(j, "profile", "true");
+    if (st == BT_OK)
+        st = bt_job_run(j);
+    if (st == BT_OK && bt_job_image_count(j) > 0)
+        st = bt_job_image(j, 0, &img);
+    if (st == BT_OK)
+        st = bt_job_report(j, &json);
     bt_free(json);
     return st;
 }
@@ -29,9 +33,12 @@ static bt_status use_model(bt_engine *e, const char *path)
     bt_job *j = NULL;
     char *json = NULL;
     bt_status st = bt_model_open(e, path, &m);
-    if (st == BT_OK) st = bt_model_describe(m, &json);
-    if (st == BT_OK) st = bt_job_create(m, &j);
-    if (st == BT_OK) st = run_and_look(j);
+    if (st == BT_OK)
+        st = bt_model_describe(m, &json);
+    if (st == BT_OK)
+        st = bt_job_create(m, &j);
+    if (st == BT_OK)
+        st = run_and_look(j);
     bt_free(json);
     bt_job_free(j);
     bt_model_free(m);
@@ -43,9 +50,12 @@ static bt_status whole_life(const char *plugin, const char *path)
     bt_engine *e;
     char *json = NULL;
     bt_status st = bt_engine_create(NULL, &e);
-    if (st == BT_OK) st = bt_engine_load_module(e, plugin);
-    if (st == BT_OK) st = bt_engine_describe(e, &json);
-    if (st == BT_OK) st = use_model(e, path);
+    if (st == BT_OK)
+        st = bt_engine_load_module(e, plugin);
+    if (st == BT_OK)
+        st = bt_engine_describe(e, &json);
+    if (st == BT_OK)
+        st = use_model(e, path);
     bt_free(json);
     bt_engine_free(e);
     return st;
@@ -64,7 +74,8 @@ static void fail_each(const char *plugin, const char *path)
             assert_true(n > 20);
             return;
         }
-        if (st != BT_OK && st != BT_ENOMEM) fail_msg("allocation %ld: status %d", n, st);
+        if (st != BT_OK && st != BT_ENOMEM)
+            fail_msg("allocation %ld: status %d", n, st);
     }
 }
 

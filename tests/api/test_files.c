@@ -114,7 +114,8 @@ static void bad_pictures_are_refused(void **state)
         good[i] ^= 0x41;
         write_file(path, good, n);
         good[i] ^= 0x41;
-        if (bt_image_load(e, path, &out, &text) == BT_OK) bt_free(out.pixels);
+        if (bt_image_load(e, path, &out, &text) == BT_OK)
+            bt_free(out.pixels);
         bt_free(text);
     }
     free(good);
@@ -169,12 +170,9 @@ static void bad_sound_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pictures_come_back),
-        cmocka_unit_test(the_text_chunk_is_the_usual_one),
-        cmocka_unit_test(a_long_text_survives),
-        cmocka_unit_test(bad_pictures_are_refused),
-        cmocka_unit_test(sound_is_written),
-        cmocka_unit_test(bad_sound_is_refused),
+        cmocka_unit_test(pictures_come_back),   cmocka_unit_test(the_text_chunk_is_the_usual_one),
+        cmocka_unit_test(a_long_text_survives), cmocka_unit_test(bad_pictures_are_refused),
+        cmocka_unit_test(sound_is_written),     cmocka_unit_test(bad_sound_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

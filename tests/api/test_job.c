@@ -80,8 +80,10 @@ static void options_are_read_and_checked(void **state)
         const bt_status st = bt_job_set(j, cases[i].name, cases[i].value);
         if ((st == BT_OK) != (cases[i].then != NULL) || (st != BT_OK && st != BT_EINVAL))
             fail_msg("%s = %s: %d %s", cases[i].name, cases[i].value, st, bt_job_message(j));
-        if (st == BT_OK) assert_string_equal(bt_job_get(j, cases[i].name), cases[i].then);
-        if (st != BT_OK) assert_true(*bt_job_message(j));
+        if (st == BT_OK)
+            assert_string_equal(bt_job_get(j, cases[i].name), cases[i].then);
+        if (st != BT_OK)
+            assert_true(*bt_job_message(j));
     }
     assert_string_equal(bt_job_get(j, "width"), "128"); /* what was refused changed nothing */
     assert_int_equal(bt_job_set(j, "width", NULL), BT_OK);
@@ -100,7 +102,8 @@ static void pictures_come_out(void **state)
     char *json;
     assert_int_equal(bt_job_set(j, "batch", "2"), BT_OK);
     assert_int_equal(bt_job_set(j, "prompt", "a \"red\" apple"), BT_OK);
-    if (bt_job_run(j) != BT_OK) fail_msg("%s", bt_job_message(j));
+    if (bt_job_run(j) != BT_OK)
+        fail_msg("%s", bt_job_message(j));
     assert_int_equal(bt_job_image_count(j), 2);
     assert_int_equal(bt_job_image(j, 0, &img), BT_OK);
     assert_int_equal(img.width, 64);
@@ -336,7 +339,8 @@ static void numbers_ignore_the_locale(void **state)
 {
     (void)state;
     char half[16];
-    if (!setlocale(LC_ALL, "de_DE.UTF-8")) setlocale(LC_ALL, "");
+    if (!setlocale(LC_ALL, "de_DE.UTF-8"))
+        setlocale(LC_ALL, "");
     snprintf(half, sizeof half, "%.1f", 0.5);
     const bt_callbacks cb = { .struct_size = sizeof cb, .user = half, .progress = sees_own_locale };
     bt_job *j = job_with("fake_image", "gradient");
@@ -349,10 +353,7 @@ static void numbers_ignore_the_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
-static void *run_job(void *job)
-{
-    return bt_job_run(job) == BT_OK ? job : NULL;
-}
+static void *run_job(void *job) { return bt_job_run(job) == BT_OK ? job : NULL; }
 
 static void two_jobs_share_a_model(void **state)
 {

@@ -102,10 +102,10 @@ static void test_json(void **state)
     json_is("a\0b", 3, "\"a\\u0000b\"");
     json_is("gr\xc3\xbc\xc3\x9f \xf0\x9f\x8d\x8e", 11, "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x8d\x8e\"");
     json_is("\xff", 1, "\"" FFFD "\"");
-    json_is("\xc3", 1, "\"" FFFD "\"");                     /* cut */
-    json_is("\xc0\xaf", 2, "\"" FFFD FFFD "\"");            /* overlong */
-    json_is("\xe0\x80\xaf", 3, "\"" FFFD FFFD FFFD "\"");   /* overlong */
-    json_is("\xed\xa0\x80", 3, "\"" FFFD FFFD FFFD "\"");   /* surrogate */
+    json_is("\xc3", 1, "\"" FFFD "\"");                   /* cut */
+    json_is("\xc0\xaf", 2, "\"" FFFD FFFD "\"");          /* overlong */
+    json_is("\xe0\x80\xaf", 3, "\"" FFFD FFFD FFFD "\""); /* overlong */
+    json_is("\xed\xa0\x80", 3, "\"" FFFD FFFD FFFD "\""); /* surrogate */
     json_is("\xf4\x90\x80\x80", 4, "\"" FFFD FFFD FFFD FFFD "\"");
     json_is("\xe2\x82x", 3, "\"" FFFD FFFD "x\"");
 }
@@ -292,7 +292,7 @@ static void test_cpus(void **state)
 }
 
 #define THREADS 3
-#define ROUNDS 2000
+#define ROUNDS  2000
 
 typedef struct meeting {
     bt_barrier barrier;
@@ -312,7 +312,8 @@ static void *attend(void *arg)
         a->m->arrived[a->me] = r;
         bt_barrier_wait(&a->m->barrier);
         for (int t = 0; t < THREADS; t++)
-            if (a->m->arrived[t] != r) atomic_fetch_add(&a->m->failures, 1);
+            if (a->m->arrived[t] != r)
+                atomic_fetch_add(&a->m->failures, 1);
         bt_barrier_wait(&a->m->barrier);
     }
     return NULL;
@@ -353,9 +354,11 @@ static void test_faults(void **state)
         char *s = bt_buf_take(&b);
         const bool fired = bt_fault_after(0) == 0;
         assert_true(fired == (st != BT_OK || s == NULL));
-        if (st == BT_OK) bt_out_abort(&o);
+        if (st == BT_OK)
+            bt_out_abort(&o);
         bt_release(s);
-        if (!fired) break;
+        if (!fired)
+            break;
         assert_true(n < 100);
     }
 }

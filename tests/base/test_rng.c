@@ -25,7 +25,8 @@ static void check(bt_torch_rng *r, const bt_store *g, const char *name)
     assert_non_null(got);
     bt_torch_randn(r, got, n);
     const double worst = golden_max_abs(got, want, n);
-    if (!(worst <= BOUND)) fail_msg("%s: off by %g", name, worst);
+    if (!(worst <= BOUND))
+        fail_msg("%s: off by %g", name, worst);
     free(got);
     free(want);
 }
@@ -76,8 +77,9 @@ static void test_sequences(void **state)
     static const struct {
         const char *name;
         int n;
-    } seqs[] = { { "seq_5_16", 2 }, { "seq_16_5", 2 }, { "seq_1_1_1", 3 }, { "seq_15_17_8", 3 },
-                 { "seq_1024_1024", 2 }, { "seq_17_64_1", 3 }, { "seq_8_3_16", 3 } };
+    } seqs[] = { { "seq_5_16", 2 },    { "seq_16_5", 2 },      { "seq_1_1_1", 3 },
+                 { "seq_15_17_8", 3 }, { "seq_1024_1024", 2 }, { "seq_17_64_1", 3 },
+                 { "seq_8_3_16", 3 } };
     (void)state;
     bt_store *g = golden_open("torch_randn");
     for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++)

@@ -51,21 +51,23 @@ static bt_status try_open(bt_error *e)
         bt_buf_free(&b);
     } else {
         assert_true(st != BT_OK && sum == 0);
-        if (!strstr(e->text, path)) fail_msg("'%s' does not name %s", e->text, path);
+        if (!strstr(e->text, path))
+            fail_msg("'%s' does not name %s", e->text, path);
         assert_null(strchr(e->text, '\n'));
     }
     bt_store_close(s);
     return st;
 }
 
-static void must_fail(const char *name, const void *data, size_t n, bt_status want,
-                      const char *why)
+static void must_fail(const char *name, const void *data, size_t n, bt_status want, const char *why)
 {
     bt_error e;
     put(name, data, n);
     const bt_status st = try_open(&e);
-    if (st != want) fail_msg("%s: status %d (%s)", name, st, e.text);
-    if (!strstr(e.text, why)) fail_msg("%s: '%s' does not say '%s'", name, e.text, why);
+    if (st != want)
+        fail_msg("%s: status %d (%s)", name, st, e.text);
+    if (!strstr(e.text, why))
+        fail_msg("%s: '%s' does not say '%s'", name, e.text, why);
 }
 
 static char *seed(size_t i, size_t *n)
@@ -86,7 +88,8 @@ static void test_cut(void **state)
         for (size_t k = 0; k < n; k += k < 200 ? 1 : 13) {
             put(seeds[i], data, k);
             const bt_status st = try_open(&e);
-            if (st != BT_EFORMAT) fail_msg("%s cut at %zu: %d %s", seeds[i], k, st, e.text);
+            if (st != BT_EFORMAT)
+                fail_msg("%s cut at %zu: %d %s", seeds[i], k, st, e.text);
         }
         bt_release(data);
     }
@@ -184,8 +187,7 @@ static void test_gguf_lies(void **state)
 }
 
 /* A tensor "k" of n_dims dimensions, type and offset. */
-static size_t tensor(char *p, unsigned n_dims, const uint64_t *dims, unsigned type,
-                     uint64_t offset)
+static size_t tensor(char *p, unsigned n_dims, const uint64_t *dims, unsigned type, uint64_t offset)
 {
     size_t n = 9;
     memcpy(p, "\1\0\0\0\0\0\0\0k", 9);
@@ -271,12 +273,14 @@ static void test_safetensors_lies(void **state)
         "bad data_offsets");
     lie("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[64,68]}}", BT_EFORMAT,
         "beyond the end");
-    lie("{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}",
-        BT_EFORMAT, "too many dimensions");
+    lie("{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", BT_EFORMAT,
+        "too many dimensions");
     lie("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-        "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", BT_EFORMAT, "overlap");
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+        BT_EFORMAT, "overlap");
     lie("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-        "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", BT_EFORMAT, "twice");
+        "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+        BT_EFORMAT, "twice");
 }
 
 static void index_lie(const char *json, bt_status want, const char *why)
@@ -285,7 +289,8 @@ static void index_lie(const char *json, bt_status want, const char *why)
     put("model.safetensors.index.json", json, strlen(json));
     bt_store *s = NULL;
     assert_int_equal(bt_store_open(path, &s, &e), want);
-    if (!strstr(e.text, why)) fail_msg("'%s' does not say '%s'", e.text, why);
+    if (!strstr(e.text, why))
+        fail_msg("'%s' does not say '%s'", e.text, why);
 }
 
 static void test_index_lies(void **state)
@@ -310,14 +315,22 @@ static void test_onnx_lies(void **state)
     must_fail("a.onnx", "\x08\x08\x3a\x03\x28\x01\x00", 7, BT_EFORMAT, "bad graph");
     /* One initializer: float[2^40] "a" without data, one in another file, one
      * of strings, raw data that is too short. */
-    must_fail("a.onnx", "\x08\x08\x3a\x0e\x2a\x0c\x08\x80\x80\x80\x80\x80\x20\x10\x01\x42\x01" "a",
+    must_fail("a.onnx",
+              "\x08\x08\x3a\x0e\x2a\x0c\x08\x80\x80\x80\x80\x80\x20\x10\x01\x42\x01"
+              "a",
               18, BT_EFORMAT, "without its data");
-    must_fail("a.onnx", "\x08\x08\x3a\x0b\x2a\x09\x08\x01\x10\x01\x42\x01" "a\x70\x01", 15,
-              BT_EUNSUPPORTED, "another file");
-    must_fail("a.onnx", "\x08\x08\x3a\x09\x2a\x07\x08\x01\x10\x08\x42\x01" "a", 13,
-              BT_EUNSUPPORTED, "data type 8");
-    must_fail("a.onnx", "\x08\x08\x3a\x0c\x2a\x0a\x08\x01\x10\x01\x42\x01" "a\x4a\x01x", 16,
-              BT_EFORMAT, "wrong length");
+    must_fail("a.onnx",
+              "\x08\x08\x3a\x0b\x2a\x09\x08\x01\x10\x01\x42\x01"
+              "a\x70\x01",
+              15, BT_EUNSUPPORTED, "another file");
+    must_fail("a.onnx",
+              "\x08\x08\x3a\x09\x2a\x07\x08\x01\x10\x08\x42\x01"
+              "a",
+              13, BT_EUNSUPPORTED, "data type 8");
+    must_fail("a.onnx",
+              "\x08\x08\x3a\x0c\x2a\x0a\x08\x01\x10\x01\x42\x01"
+              "a\x4a\x01x",
+              16, BT_EFORMAT, "wrong length");
 }
 
 static void test_folder_lies(void **state)
@@ -332,13 +345,17 @@ static void test_folder_lies(void **state)
     snprintf(path, sizeof path, "%s/p", dir);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EFORMAT);
     assert_non_null(strstr(e.text, "model_index.json"));
-    snprintf(command, sizeof command, "cp " FOLDER "pipe/model_index.json %s/p/ && "
-             "cd %s/p/unet && mv diffusion_pytorch_model.safetensors x.bin", dir, dir);
+    snprintf(command, sizeof command,
+             "cp " FOLDER "pipe/model_index.json %s/p/ && "
+             "cd %s/p/unet && mv diffusion_pytorch_model.safetensors x.bin",
+             dir, dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EUNSUPPORTED);
     assert_non_null(strstr(e.text, "p/unet"));
-    snprintf(command, sizeof command, "cd %s/p/unet && rm x.bin && head -c 5000 "
-             FOLDER "pipe/unet/diffusion_pytorch_model.safetensors > model.safetensors", dir);
+    snprintf(command, sizeof command,
+             "cd %s/p/unet && rm x.bin && head -c 5000 " FOLDER
+             "pipe/unet/diffusion_pytorch_model.safetensors > model.safetensors",
+             dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EFORMAT);
     assert_non_null(strstr(e.text, "p/unet/model.safetensors"));
@@ -359,7 +376,8 @@ static void test_faults(void **state)
             const bool fired = bt_fault_after(0) == 0;
             assert_int_equal(st, fired ? BT_ENOMEM : BT_OK);
             bt_store_close(s);
-            if (!fired) break;
+            if (!fired)
+                break;
         }
 }
 #endif
@@ -381,11 +399,11 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut),        cmocka_unit_test(test_flipped),
-        cmocka_unit_test(test_foreign),    cmocka_unit_test(test_gguf_lies),
+        cmocka_unit_test(test_cut),          cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_foreign),      cmocka_unit_test(test_gguf_lies),
         cmocka_unit_test(test_gguf_tensors), cmocka_unit_test(test_safetensors_lies),
-        cmocka_unit_test(test_index_lies), cmocka_unit_test(test_onnx_lies),
-        cmocka_unit_test(test_folder_lies), cmocka_unit_test(test_gguf_version_2),
+        cmocka_unit_test(test_index_lies),   cmocka_unit_test(test_onnx_lies),
+        cmocka_unit_test(test_folder_lies),  cmocka_unit_test(test_gguf_version_2),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
 #endif

@@ -40,8 +40,10 @@ static bt_store *converted(const bt_store *in, const char *name, bt_dtype type)
 static const bt_tensor *tensor(const bt_store *s, const char *name, bt_dtype type)
 {
     const bt_tensor *t = bt_store_find(s, name);
-    if (!t) fail_msg("no %s", name);
-    if (t->dtype != type) fail_msg("%s is %s", name, bt_dtypes[t->dtype].name);
+    if (!t)
+        fail_msg("no %s", name);
+    if (t->dtype != type)
+        fail_msg("%s is %s", name, bt_dtypes[t->dtype].name);
     return t;
 }
 
@@ -145,7 +147,8 @@ static void test_voice(void **state)
         assert_non_null(from);
         const bool keeps = strncmp(t->name, "enc_p.", 6) == 0 || strncmp(t->name, "dp.", 3) == 0 ||
                            strncmp(t->name, "flow.", 5) == 0;
-        if (!keeps && t->n_dims > 1) continue;
+        if (!keeps && t->n_dims > 1)
+            continue;
         assert_int_equal(t->dtype, BT_F32);
         assert_int_equal(t->bytes, from->bytes);
         assert_memory_equal(t->data, from->data, t->bytes);
@@ -177,8 +180,8 @@ static void test_text(void **state)
 {
     char path[1024];
     (void)state;
-    bt_store *in = golden_open(golden_data("models/SmolLM2-135M-Instruct.Q4_1.gguf", path,
-                                           sizeof path));
+    bt_store *in =
+        golden_open(golden_data("models/SmolLM2-135M-Instruct.Q4_1.gguf", path, sizeof path));
     bt_store *s = converted(in, "text.gguf", BT_Q8_0);
     assert_int_equal(bt_store_count(s), bt_store_count(in));
     uint64_t type = 0;
@@ -198,7 +201,8 @@ static void test_text(void **state)
         size_t k = 0;
         while (k < bt_store_meta_count(s) && strcmp(bt_store_meta_key(s, k), key) != 0)
             k++;
-        if (k == bt_store_meta_count(s)) fail_msg("%s is lost", key);
+        if (k == bt_store_meta_count(s))
+            fail_msg("%s is lost", key);
     }
     tensor(s, "blk.0.attn_norm.weight", BT_F32);
     const bt_tensor *t = tensor(s, "blk.3.ffn_down.weight", BT_Q8_0);
@@ -206,7 +210,8 @@ static void test_text(void **state)
     float *x = golden_floats(in, "blk.3.ffn_down.weight", &n);
     float *y = golden_floats(s, "blk.3.ffn_down.weight", &n);
     for (size_t i = 0; i < n; i++)
-        if (!(fabsf(y[i] - x[i]) <= q8_bound(x, i))) fail_msg("[%zu] %g for %g", i, y[i], x[i]);
+        if (!(fabsf(y[i] - x[i]) <= q8_bound(x, i)))
+            fail_msg("[%zu] %g for %g", i, y[i], x[i]);
     free(x);
     free(y);
     bt_store_close(s);
@@ -275,11 +280,13 @@ static void test_faults(void **state)
         bt_store *in = NULL;
         bt_fault_after(n);
         bt_status st = bt_store_open(FOLDER "pipe", &in, &e);
-        if (st == BT_OK) st = bt_convert_store(in, out_path("f.gguf"), BT_Q8_0, NULL, NULL, &e);
+        if (st == BT_OK)
+            st = bt_convert_store(in, out_path("f.gguf"), BT_Q8_0, NULL, NULL, &e);
         const bool fired = bt_fault_after(0) == 0;
         assert_int_equal(st, fired ? BT_ENOMEM : BT_OK);
         bt_store_close(in);
-        if (!fired) break;
+        if (!fired)
+            break;
         assert_int_equal(access(out_path("f.gguf"), F_OK), -1);
     }
 }

@@ -22,7 +22,8 @@ static void shape_is(const bt_store *s, const char *name, bt_dtype type, const c
 {
     char got[128] = "";
     const bt_tensor *t = bt_store_find(s, name);
-    if (!t) fail_msg("%s: no %s", bt_store_path(s), name);
+    if (!t)
+        fail_msg("%s: no %s", bt_store_path(s), name);
     for (int i = 0; i < t->n_dims; i++)
         sprintf(got + strlen(got), i ? ",%" PRId64 : "%" PRId64, t->dims[i]);
     assert_string_equal(got, want);
@@ -37,7 +38,8 @@ static void counts_up(const bt_store *s, const char *name)
     size_t n;
     float *v = golden_floats(s, name, &n);
     for (size_t i = 0; i < n; i++)
-        if (v[i] != (float)i) fail_msg("%s[%zu] is %g", name, i, v[i]);
+        if (v[i] != (float)i)
+            fail_msg("%s[%zu] is %g", name, i, v[i]);
     free(v);
 }
 
@@ -124,7 +126,7 @@ static void test_gguf_arrays(void **state)
 
 static void test_gguf_tensors(void **state)
 {
-    static const char *const types[] = { "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k",
+    static const char *const types[] = { "q4_0", "q4_1", "q5_0", "q5_1",   "q8_0",   "q2_k", "q3_k",
                                          "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "bf16" };
     (void)state;
     bt_store *s = golden_open(FOLDER "small.gguf");
@@ -158,8 +160,9 @@ static void test_gguf_tensors(void **state)
 
 static void test_safetensors(void **state)
 {
-    static const char *const up[] = { "f64", "f32", "f16", "i64", "i32", "i16", "i8", "u8",
-                                      "deep" };
+    static const char *const up[] = {
+        "f64", "f32", "f16", "i64", "i32", "i16", "i8", "u8", "deep"
+    };
     (void)state;
     bt_store *s = golden_open(FOLDER "small.safetensors");
     assert_string_equal(bt_store_format(s), "safetensors");
@@ -216,10 +219,18 @@ static void test_folder(void **state)
 static void test_onnx(void **state)
 {
     static const char *const up[] = {
-        "/c/Constant_output_0", "/x/Typed_floats", "enc_p.emb.weight",
-        "flow.flows.6.enc.in_layers.0.weight", "flow.flows.6.enc.in_layers.0.bias",
-        "dec.ups.0.weight", "dec.ups.0.bias", "gemm_a.weight", "enc_p.norm_1.0.gamma",
-        "dec.ups.1.weight", "dec.ups.1.bias", "gemm_a.bias",
+        "/c/Constant_output_0",
+        "/x/Typed_floats",
+        "enc_p.emb.weight",
+        "flow.flows.6.enc.in_layers.0.weight",
+        "flow.flows.6.enc.in_layers.0.bias",
+        "dec.ups.0.weight",
+        "dec.ups.0.bias",
+        "gemm_a.weight",
+        "enc_p.norm_1.0.gamma",
+        "dec.ups.1.weight",
+        "dec.ups.1.bias",
+        "gemm_a.bias",
     };
     (void)state;
     bt_store *s = golden_open(FOLDER "small.onnx");
@@ -286,8 +297,8 @@ static void test_real(void **state)
     char path[1024];
     bt_store *g = golden_open(FOLDER "real_values.safetensors");
     bt_store *joe = golden_open(golden_data("models/en_US-joe-medium.onnx", path, sizeof path));
-    bt_store *text = golden_open(golden_data("models/SmolLM2-135M-Instruct.Q4_1.gguf", path,
-                                             sizeof path));
+    bt_store *text =
+        golden_open(golden_data("models/SmolLM2-135M-Instruct.Q4_1.gguf", path, sizeof path));
     size_t seen = 0;
     for (size_t i = 0; i < bt_store_count(g); i++) {
         const char *name = bt_store_at(g, i)->name;
@@ -295,7 +306,8 @@ static void test_real(void **state)
         const bt_store *s = name[0] == 'j' ? joe : text;
         const bt_tensor *t = bt_store_find(s, colon + 1);
         size_t n;
-        if (!t) fail_msg("no tensor %s", name);
+        if (!t)
+            fail_msg("no tensor %s", name);
         float *want = golden_floats(g, name, &n);
         float got[64];
         assert_int_equal(bt_dequantize_row(t->dtype, t->data, got, n), 0);
@@ -319,8 +331,12 @@ static void test_real(void **state)
 /* Every weight of the voice must be there under its module's name. */
 static void test_voice_names(void **state)
 {
-    static const char *const per_flow[] = { "pre", "post", "enc.in_layers.0", "enc.in_layers.3",
-                                            "enc.res_skip_layers.0", "enc.res_skip_layers.3" };
+    static const char *const per_flow[] = { "pre",
+                                            "post",
+                                            "enc.in_layers.0",
+                                            "enc.in_layers.3",
+                                            "enc.res_skip_layers.0",
+                                            "enc.res_skip_layers.3" };
     char path[1024], name[128];
     (void)state;
     bt_store *s = golden_open(golden_data("models/en_US-joe-medium.onnx", path, sizeof path));

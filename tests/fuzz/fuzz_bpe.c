@@ -66,15 +66,18 @@ static void use(const bt_bpe *b, part text, bool special)
     bt_ids ids = { 0 };
     bt_buf out = { 0 };
     bt_utf8_stream s = { .n = 0 };
-    if (bt_bpe_encode(b, text.s, text.n, special, &ids) != BT_OK) abort();
+    if (bt_bpe_encode(b, text.s, text.n, special, &ids) != BT_OK)
+        abort();
     for (size_t i = 0; i < ids.len; i++) {
         size_t n;
         const char *piece = bt_bpe_piece(b, ids.data[i], &n);
-        if (!piece) abort(); /* an id outside the vocabulary */
+        if (!piece)
+            abort(); /* an id outside the vocabulary */
         bt_utf8_push(&s, piece, n, &out);
     }
     bt_utf8_end(&s, &out);
-    if (out.len && !bt_utf8_valid(out.data, out.len)) abort();
+    if (out.len && !bt_utf8_valid(out.data, out.len))
+        abort();
     bt_buf_free(&out);
     bt_ids_free(&ids);
 }
@@ -85,13 +88,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bt_bpe_vocab v = { .token = token_at, .merge = merge_at, .type = type_at };
     bt_bpe *b = NULL;
     bt_error e;
-    if (size == 0) return 0;
+    if (size == 0)
+        return 0;
     part rest = { (const char *)data + 1, size - 1 };
     cut_lines(&tokens, cut(&rest, (char)0xFF));
     cut_lines(&merges, cut(&rest, (char)0xFF));
     v.n_tokens = tokens.n;
     v.n_merges = merges.n;
-    if (bt_bpe_new_gpt2(&v, pre[data[0] % 5], &b, &e) != BT_OK) return 0;
+    if (bt_bpe_new_gpt2(&v, pre[data[0] % 5], &b, &e) != BT_OK)
+        return 0;
     use(b, rest, false);
     use(b, rest, true);
     bt_bpe_free(b);

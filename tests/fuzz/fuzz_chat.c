@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bt_chat *c = NULL;
     bt_error e = { 0 };
     if (bt_chat_new((const char *)data, n, &c, &e) == BT_OK) {
-        const bt_chat_message m[] = { { "system", "Be kind." }, { "user", content },
+        const bt_chat_message m[] = { { "system", "Be kind." },
+                                      { "user", content },
                                       { "assistant", "Hello." } };
         const bt_chat_input in = { m, 3, "<s>", "</s>", true };
         char *text;

@@ -14,8 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const cJSON *item;
     bt_error e;
     bt_buf b = { 0 };
-    if (bt_json_parse("fuzz.json", (const char *)data, size, &json, &e) != BT_OK) return 0;
-    cJSON_ArrayForEach(item, json) {
+    if (bt_json_parse("fuzz.json", (const char *)data, size, &json, &e) != BT_OK)
+        return 0;
+    cJSON_ArrayForEach(item, json)
+    {
         int64_t i;
         double f;
         bool t;
@@ -23,8 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bt_json_f64(json, item->string, &f);
         bt_json_bool(json, item->string, &t);
         const char *s = bt_json_str(json, item->string);
-        if (s) bt_buf_json(&b, s, strlen(s));
-        if (b.len > 1 << 20) break;
+        if (s)
+            bt_buf_json(&b, s, strlen(s));
+        if (b.len > 1 << 20)
+            break;
     }
     bt_buf_free(&b);
     cJSON_Delete(json);

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bt_image img = { .struct_size = sizeof img };
     bt_error e;
     char *text;
-    if (bt_png_decode("fuzz.png", data, size, &img, &text, &e) != BT_OK) return 0;
+    if (bt_png_decode("fuzz.png", data, size, &img, &text, &e) != BT_OK)
+        return 0;
     volatile unsigned char last = 0;
     for (size_t i = 0; i < (size_t)img.width * (size_t)img.height * (size_t)img.channels; i++)
         last = img.pixels[i];

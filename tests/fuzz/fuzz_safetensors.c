@@ -5,8 +5,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bt_store *s;
     bt_error e;
-    if (bt_store_new("fuzz.safetensors", "safetensors", &s, &e) != BT_OK) return 0;
-    if (bt_safetensors_parse(s, "fuzz.safetensors", "p/", data, size, &e) == BT_OK) look_at(s);
+    if (bt_store_new("fuzz.safetensors", "safetensors", &s, &e) != BT_OK)
+        return 0;
+    if (bt_safetensors_parse(s, "fuzz.safetensors", "p/", data, size, &e) == BT_OK)
+        look_at(s);
     bt_store_close(s);
     return 0;
 }

@@ -13,8 +13,10 @@
 static void run(const uint8_t *data, size_t n)
 {
     uint8_t *copy = malloc(n ? n : 1);
-    if (!copy) exit(2);
-    if (n) memcpy(copy, data, n);
+    if (!copy)
+        exit(2);
+    if (n)
+        memcpy(copy, data, n);
     LLVMFuzzerTestOneInput(copy, n);
     free(copy);
 }
@@ -22,12 +24,14 @@ static void run(const uint8_t *data, size_t n)
 static int replay(const char *path)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) return 0;
+    if (!f)
+        return 0;
     static uint8_t data[1 << 20];
     const size_t n = fread(data, 1, sizeof data, f);
     const int is_file = !ferror(f);
     fclose(f);
-    if (!is_file) return 0;
+    if (!is_file)
+        return 0;
     run(data, n);
     run(data, n / 2);
     return 1;
@@ -42,9 +46,11 @@ int main(int argc, char **argv)
         while (d && (e = readdir(d))) {
             char path[4096];
             snprintf(path, sizeof path, "%s/%s", argv[i], e->d_name);
-            if (e->d_name[0] != '.') files += replay(path);
+            if (e->d_name[0] != '.')
+                files += replay(path);
         }
-        if (d) closedir(d);
+        if (d)
+            closedir(d);
     }
     printf("%d files\n", files);
     return files > 0 ? 0 : 1; /* an empty corpus tests nothing */

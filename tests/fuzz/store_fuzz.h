@@ -21,7 +21,8 @@ static inline void look_at_meta(const bt_store *s, const char *key)
     bt_store_f64(s, key, &f);
     bt_store_bool(s, key, &b);
     const bt_meta *a = bt_store_array(s, key, &type, &n);
-    if (!a || n == 0) return;
+    if (!a || n == 0)
+        return;
     bt_store_array_i64(a, n - 1, &i);
     bt_store_array_f64(a, n - 1, &f);
     const char *p = bt_store_array_str(a, n - 1, &len);
@@ -35,7 +36,8 @@ static inline void look_at(const bt_store *s)
     bt_buf b = { 0 };
     for (size_t i = 0; i < bt_store_count(s); i++) {
         const bt_tensor *t = bt_store_at(s, i);
-        if (bt_store_find(s, t->name) == NULL) __builtin_trap();
+        if (bt_store_find(s, t->name) == NULL)
+            __builtin_trap();
         for (size_t k = 0; k < t->bytes; k++)
             sum += t->data[k];
     }

@@ -59,8 +59,11 @@ static void depthwise_convolves(void **state)
             int64_t dims[] = { k->c, 1, k->taps };
             const bt_weight *ww = random_weight(&f, "w", 3, dims, 1, 3, &w);
             const bt_weight *wb = random_weight(&f, "b", 1, dims, 1, 4, &bias);
-            bt_conv p = { .stride = k->stride, .dilation = k->dilation, .left = k->left,
-                          .right = k->right, .groups = k->c };
+            bt_conv p = { .stride = k->stride,
+                          .dilation = k->dilation,
+                          .left = k->left,
+                          .right = k->right,
+                          .groups = k->c };
             bt_node *y = bt_output(f.g, bt_conv1d(f.g, x, ww, wb, p));
             int out = (int)bt_shape_of(y).w;
             fixture_run(&f, x, 5);
@@ -132,7 +135,8 @@ static void naive_attention(const float *q, const float *k, const float *v, cons
 static void relative_attention_attends(void **state)
 {
     (void)state;
-    static const int cases[][4] = { /* rows, heads, d, window */
+    static const int cases[][4] = {
+        /* rows, heads, d, window */
         { 1, 2, 8, 4 }, { 3, 1, 5, 4 }, { 16, 2, 96, 4 }, { 17, 2, 48, 4 }, { 130, 3, 20, 1 },
     };
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
@@ -147,8 +151,9 @@ static void relative_attention_attends(void **state)
             const bt_weight *wk = random_weight(&f, "k", 3, dims, 0, 6, &rk);
             const bt_weight *wv = random_weight(&f, "v", 3, dims, 0, 7, &rv);
             bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, rows, 3 * c });
-            bt_node *y = bt_output(f.g, bt_attention_rel(f.g, bt_slice(f.g, x, 0, c),
-                bt_slice(f.g, x, c, 2 * c), bt_slice(f.g, x, 2 * c, 3 * c), wk, wv, heads, w));
+            bt_node *y = bt_output(
+                f.g, bt_attention_rel(f.g, bt_slice(f.g, x, 0, c), bt_slice(f.g, x, c, 2 * c),
+                                      bt_slice(f.g, x, 2 * c, 3 * c), wk, wv, heads, w));
             assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_OK);
             float *in = bt_plan_data(f.p, x);
             fill_noise(in, (size_t)(rows * 3 * c), 9);
@@ -214,10 +219,8 @@ static void gather_picks_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(depthwise_convolves),
-        cmocka_unit_test(depthwise_refuses),
-        cmocka_unit_test(relative_attention_attends),
-        cmocka_unit_test(flip_reverses),
+        cmocka_unit_test(depthwise_convolves),        cmocka_unit_test(depthwise_refuses),
+        cmocka_unit_test(relative_attention_attends), cmocka_unit_test(flip_reverses),
         cmocka_unit_test(gather_picks_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

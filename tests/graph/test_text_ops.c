@@ -209,8 +209,9 @@ static void test_attention(void **state)
         fixture_open(&f, isas[i % N_ISA], 2, BT_PREC_F32);
         bt_node *xq = bt_input(f.g, (bt_shape){ s.n, 1, s.nq, cq });
         bt_node *xkv = bt_input(f.g, (bt_shape){ s.n, 1, s.nk, 2 * ck });
-        bt_node *y = bt_attention(f.g, xq, bt_slice(f.g, xkv, 0, ck), bt_slice(f.g, xkv, ck, 2 * ck),
-                                  s.heads, s.kv, s.scale, s.causal >= 0);
+        bt_node *y =
+            bt_attention(f.g, xq, bt_slice(f.g, xkv, 0, ck), bt_slice(f.g, xkv, ck, 2 * ck),
+                         s.heads, s.kv, s.scale, s.causal >= 0);
         bt_output(f.g, y);
         plan(&f);
         put(&f, xq, q);
@@ -334,9 +335,9 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),     cmocka_unit_test(test_rms_norm),
-        cmocka_unit_test(test_rope),      cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_cache),     cmocka_unit_test(test_cache_limits),
+        cmocka_unit_test(test_embed),  cmocka_unit_test(test_rms_norm),
+        cmocka_unit_test(test_rope),   cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_cache),  cmocka_unit_test(test_cache_limits),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,10 +27,13 @@ static bt_status render(const char *source, size_t n, const cJSON *messages, boo
         m[in.n++].content = cJSON_GetObjectItem(item, "content")->valuestring;
     }
     bt_status st = bt_chat_new(source, n, &c, err);
-    if (st != BT_OK) assert_null(c);
+    if (st != BT_OK)
+        assert_null(c);
     size_t len = 0;
-    if (st == BT_OK) st = bt_chat_render(c, &in, text, &len, err);
-    if (st == BT_OK) assert_int_equal(len, strlen(*text));
+    if (st == BT_OK)
+        st = bt_chat_render(c, &in, text, &len, err);
+    if (st == BT_OK)
+        assert_int_equal(len, strlen(*text));
     bt_chat_free(c);
     return st;
 }
@@ -47,7 +50,8 @@ static int agrees(const char *source, const cJSON *messages, bool gen, const cJS
         print_message("--- %s\nwant: %s\ngot (%d): %s%s\n", source,
                       want ? want->valuestring : cJSON_GetObjectItem(row, "error")->valuestring, st,
                       text ? text : "", st != BT_OK ? err.text : "");
-    if (st != BT_OK) assert_true(err.text[0] != 0);
+    if (st != BT_OK)
+        assert_true(err.text[0] != 0);
     bt_release(text);
     return same;
 }
@@ -125,9 +129,18 @@ static void not_supported(void **state)
 {
     (void)state;
     static const char *const sources[] = {
-        "{% macro f() %}{% endmacro %}", "{% include 'x' %}", "{% set a, b = 1, 2 %}", "{{ 1.5 }}",
-        "{{ 1 / 2 }}", "{{ 2 ** 3 }}", "{{ 1 < 2 < 3 }}", "{{ [1] }}", "{{ strftime_now('%d') }}",
-        "{{ 'a'|indent(4) }}", "{% raw %}x{% endraw %}", "{{ 9223372036854775807 + 1 }}",
+        "{% macro f() %}{% endmacro %}",
+        "{% include 'x' %}",
+        "{% set a, b = 1, 2 %}",
+        "{{ 1.5 }}",
+        "{{ 1 / 2 }}",
+        "{{ 2 ** 3 }}",
+        "{{ 1 < 2 < 3 }}",
+        "{{ [1] }}",
+        "{{ strftime_now('%d') }}",
+        "{{ 'a'|indent(4) }}",
+        "{% raw %}x{% endraw %}",
+        "{{ 9223372036854775807 + 1 }}",
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         bt_error err = { 0 };
@@ -165,14 +178,16 @@ static void harm(void **state)
         char *text;
         const double t = bt_now();
         const char *s = sources[i];
-        if (render(s, strlen(s), NULL, false, "", &text, &err) == BT_OK) fail_msg("%s", s);
+        if (render(s, strlen(s), NULL, false, "", &text, &err) == BT_OK)
+            fail_msg("%s", s);
         assert_true(bt_now() - t < 120);
         bt_release(text);
     }
     static const char *const deep[][3] = {
-        { "{{ ", "(", "" }, { "{{ ", "not ", "" }, { "{{ ", "-", "" }, { "{{ ", "[", "" },
-        { "{{ 1", "+1", " }}" }, { "{{ x", "|trim", " }}" }, { "", "{% if 1 %}", "" },
-        { "{{ x", ".x", " }}" }, { "{{ 1 ", "if 1 else 1 ", " }}" }, { "{{ a", "[a", "" },
+        { "{{ ", "(", "" },       { "{{ ", "not ", "" },   { "{{ ", "-", "" },
+        { "{{ ", "[", "" },       { "{{ 1", "+1", " }}" }, { "{{ x", "|trim", " }}" },
+        { "", "{% if 1 %}", "" }, { "{{ x", ".x", " }}" }, { "{{ 1 ", "if 1 else 1 ", " }}" },
+        { "{{ a", "[a", "" },
     };
     for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
         bt_error err = { 0 };
@@ -215,9 +230,8 @@ static void large_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(families),      cmocka_unit_test(pieces),
-        cmocka_unit_test(smollm2_chats), cmocka_unit_test(not_supported),
-        cmocka_unit_test(harm),          cmocka_unit_test(large_message),
+        cmocka_unit_test(families),      cmocka_unit_test(pieces), cmocka_unit_test(smollm2_chats),
+        cmocka_unit_test(not_supported), cmocka_unit_test(harm),   cmocka_unit_test(large_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

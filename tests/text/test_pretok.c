@@ -11,7 +11,8 @@ static bool same_cuts(const bt_pretok *p, const char *text, size_t n, const cJSO
 {
     size_t i = 0;
     for (const cJSON *w = want->child; w; w = w->next) {
-        if (i >= n || p->next(text + i, n - i) != (size_t)w->valueint) return false;
+        if (i >= n || p->next(text + i, n - i) != (size_t)w->valueint)
+            return false;
         i += (size_t)w->valueint;
     }
     return i == n;

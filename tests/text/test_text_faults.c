@@ -21,7 +21,8 @@ static bt_status clip_life(void)
         return st;
     }
     st = bt_bpe_encode_clip(b, "A\u030AB ab \xFF<e>b", 13, ids, NULL);
-    if (st == BT_OK) assert_int_equal(ids[0], 4);
+    if (st == BT_OK)
+        assert_int_equal(ids[0], 4);
     bt_bpe_free(b);
     return st;
 }
@@ -38,7 +39,8 @@ static bt_status chat_life(void)
     char *text = NULL;
     bt_error err = { 0 };
     bt_status st = bt_chat_new(source, strlen(source), &c, &err);
-    if (st == BT_OK) st = bt_chat_render(c, &in, &text, NULL, &err);
+    if (st == BT_OK)
+        st = bt_chat_render(c, &in, &text, NULL, &err);
     assert_true((st == BT_OK) == (text != NULL));
     bt_chat_free(c);
     bt_release(text);

@@ -32,7 +32,8 @@ static void smollm2_strings(void **state)
         same += same_ids(&plain, want_ids, text) &&
                 same_ids(&special, ids_special ? ids_special : want_ids, text);
         bool came_back = back.len == want_n && (!want_n || memcmp(back.data, want, want_n) == 0);
-        if (!came_back) print_message("comes back as \"%s\", not \"%s\"\n", back.data, want);
+        if (!came_back)
+            print_message("comes back as \"%s\", not \"%s\"\n", back.data, want);
         round += came_back;
         total++;
         bt_ids_free(&plain);
@@ -57,11 +58,14 @@ static bool clip_padded_fits(const bt_bpe *b, const char *text, size_t n, const 
     size_t used;
     assert_int_equal(bt_bpe_encode_clip(b, text, n, ids, &used), BT_OK);
     int k = cJSON_GetArraySize(want);
-    if ((int)used != (k < 32 ? k : 32)) return false;
+    if ((int)used != (k < 32 ? k : 32))
+        return false;
     for (int i = 0; i < 32; i++) {
         int expect = i < k ? cJSON_GetArrayItem(want, i)->valueint : 2713;
-        if (k > 32 && i == 31) expect = 2713;
-        if (ids[i] != expect) return false;
+        if (k > 32 && i == 31)
+            expect = 2713;
+        if (ids[i] != expect)
+            return false;
     }
     return true;
 }
@@ -116,12 +120,18 @@ static void megabytes(void **state)
 {
     (void)state;
     static const char *const unit[][2] = {
-        { "one word", "a" },          { "one word of words", "thequickbrown" },
-        { "spaces", " " },            { "line ends", "\n" },
-        { "spaces and line ends", " \n" }, { "spaced letters", "   x" },
-        { "digits", "1234567890" },   { "marks", "!?." },
-        { "quotes", "'s" },           { "emoji", "\xF0\x9F\x98\x80" },
-        { "combining marks", "\xCC\x81\xCC\x96" }, { "special tokens", "<|im_start|>" },
+        { "one word", "a" },
+        { "one word of words", "thequickbrown" },
+        { "spaces", " " },
+        { "line ends", "\n" },
+        { "spaces and line ends", " \n" },
+        { "spaced letters", "   x" },
+        { "digits", "1234567890" },
+        { "marks", "!?." },
+        { "quotes", "'s" },
+        { "emoji", "\xF0\x9F\x98\x80" },
+        { "combining marks", "\xCC\x81\xCC\x96" },
+        { "special tokens", "<|im_start|>" },
         { "nearly special", "<|im_start" },
         { "English", "It was a bright cold day in April, and the clocks were striking thirteen. "
                      "The hallway smelt of boiled cabbage and old rag mats; at one end of it a "
@@ -171,10 +181,7 @@ static const char *toy_merge(void *user, size_t i, size_t *len)
     return s;
 }
 
-static int toy_type(void *user, size_t i)
-{
-    return ((toy *)user)->types[i];
-}
+static int toy_type(void *user, size_t i) { return ((toy *)user)->types[i]; }
 
 static const char *const toy_tokens[] = { "a", "b", "c", "ab", "bc", "abc", "<x>", "<xy>", "<u>" };
 static const int toy_types[] = { 1, 1, 1, 1, 1, 1, 3, 3, 4 };
@@ -199,11 +206,11 @@ static void toy_merges(void **state)
     bt_bpe *b = NULL;
     bt_error err = { 0 };
     assert_int_equal(bt_bpe_new_gpt2(&v, "gpt-2", &b, &err), BT_OK);
-    encode_is(b, "abc", true, "5");      /* the better rank first: bc, then a bc */
+    encode_is(b, "abc", true, "5"); /* the better rank first: bc, then a bc */
     encode_is(b, "abab", true, "3 3");
-    encode_is(b, "azb", true, "3");      /* a byte without a token vanishes, as in Hugging Face */
+    encode_is(b, "azb", true, "3"); /* a byte without a token vanishes, as in Hugging Face */
     encode_is(b, "<x><xy><xyz", true, "6 7"); /* the longest special token counts */
-    encode_is(b, "<x>a<u>", false, "0 8"); /* a user-defined token is always found */
+    encode_is(b, "<x>a<u>", false, "0 8");    /* a user-defined token is always found */
     encode_is(b, "", true, "");
     assert_int_equal(bt_bpe_find(b, "<xy>", 4), 7);
     assert_int_equal(bt_bpe_find(b, "nope", 4), -1);
@@ -237,9 +244,20 @@ static void bad_vocabularies(void **state)
     t.tokens = holed;
     assert_int_equal(bt_bpe_new_gpt2(&v, "gpt-2", &b, &err), BT_EFORMAT);
     static const char *const json[] = {
-        "", "{", "{}", "[1]", "{\"<s>\":0}", "{\"<s>\":0,\"<e>\":0}", "{\"<s>\":0,\"<e>\":-1}",
-        "{\"<s>\":0,\"<e>\":999999999999}", "{\"<s>\":0,\"<e>\":1", "{\"\\ud800\":0}", "{\"\\u12",
-        "{\"<s>\":0,\"<e\\", "{\"<s>\":0,\"<e>\":1,}", "{\"<s>\":\"0\"}",
+        "",
+        "{",
+        "{}",
+        "[1]",
+        "{\"<s>\":0}",
+        "{\"<s>\":0,\"<e>\":0}",
+        "{\"<s>\":0,\"<e>\":-1}",
+        "{\"<s>\":0,\"<e>\":999999999999}",
+        "{\"<s>\":0,\"<e>\":1",
+        "{\"\\ud800\":0}",
+        "{\"\\u12",
+        "{\"<s>\":0,\"<e\\",
+        "{\"<s>\":0,\"<e>\":1,}",
+        "{\"<s>\":\"0\"}",
     };
     for (size_t i = 0; i < sizeof json / sizeof *json; i++)
         assert_int_equal(bt_bpe_new_clip(json[i], strlen(json[i]), "", 0, &c, &b, &err),
@@ -255,8 +273,8 @@ static void bad_vocabularies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(smollm2_strings), cmocka_unit_test(clip_strings),
-        cmocka_unit_test(megabytes),       cmocka_unit_test(toy_merges),
+        cmocka_unit_test(smollm2_strings),  cmocka_unit_test(clip_strings),
+        cmocka_unit_test(megabytes),        cmocka_unit_test(toy_merges),
         cmocka_unit_test(bad_vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,14 +12,17 @@ static void all_code_points(void **state)
     for (uint32_t cp = 0; cp < 0x110000; cp++) {
         char s[4];
         uint32_t back;
-        if (cp >= 0xD800 && cp < 0xE000) continue;
+        if (cp >= 0xD800 && cp < 0xE000)
+            continue;
         const size_t n = bt_utf8_put(s, cp);
         assert_int_equal(bt_utf8_next(s, n, &back), n);
         assert_int_equal(back, cp);
         assert_true(bt_utf8_valid(s, n));
         assert_int_equal(bt_utf8_partial(s, n), 0);
-        if (n > 1) assert_false(bt_utf8_valid(s, n - 1));
-        if (n > 1) assert_int_equal(bt_utf8_partial(s, n - 1), n - 1);
+        if (n > 1)
+            assert_false(bt_utf8_valid(s, n - 1));
+        if (n > 1)
+            assert_int_equal(bt_utf8_partial(s, n - 1), n - 1);
     }
 }
 
@@ -124,9 +127,8 @@ static void classes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_code_points), cmocka_unit_test(replacement),
-        cmocka_unit_test(streams),         cmocka_unit_test(normal_forms),
-        cmocka_unit_test(classes),
+        cmocka_unit_test(all_code_points), cmocka_unit_test(replacement), cmocka_unit_test(streams),
+        cmocka_unit_test(normal_forms),    cmocka_unit_test(classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@ char *read_file(const char *path, size_t *n)
 {
     char *s = NULL;
     bt_error err = { 0 };
-    if (bt_file_read(path, (size_t)1 << 28, &s, n, &err) != BT_OK) fail_msg("%s", err.text);
+    if (bt_file_read(path, (size_t)1 << 28, &s, n, &err) != BT_OK)
+        fail_msg("%s", err.text);
     return s;
 }
 
@@ -25,7 +26,8 @@ cJSON *json_load(const char *name)
         memcpy(p, "\\uf8ff", 6);
     cJSON *j = cJSON_ParseWithLength(s, n);
     bt_release(s);
-    if (!j) fail_msg("%s: not JSON", path);
+    if (!j)
+        fail_msg("%s: not JSON", path);
     return j;
 }
 
@@ -49,7 +51,8 @@ int same_ids(const bt_ids *ids, const cJSON *want, const char *text)
     const cJSON *v = want->child;
     for (size_t i = 0; same && i < ids->len; i++, v = v->next)
         same = ids->data[i] == v->valueint;
-    if (same) return 1;
+    if (same)
+        return 1;
     char *list = cJSON_PrintUnformatted(want);
     print_message("differs: \"%.200s\"\n  want %s\n  got  [", text, list);
     for (size_t i = 0; i < ids->len; i++)
@@ -66,8 +69,12 @@ bt_store *smollm2_open(void)
     bt_store *s = NULL;
     bt_error err = { 0 };
     snprintf(path, sizeof path, "%s%s/models/SmolLM2-135M-Instruct.Q4_1.gguf",
-             data ? data : home ? home : "", data ? "" : "/.local/share/bottega");
-    if (bt_store_open(path, &s, &err) != BT_OK) fail_msg("%s", err.text);
+             data   ? data
+             : home ? home
+                    : "",
+             data ? "" : "/.local/share/bottega");
+    if (bt_store_open(path, &s, &err) != BT_OK)
+        fail_msg("%s", err.text);
     return s;
 }
 
@@ -105,7 +112,8 @@ bt_bpe *smollm2_tokenizer(const bt_store *s)
     assert_true(a.tokens && a.merges && a.types && n_types == n_tokens);
     const bt_bpe_vocab v = { n_tokens, n_merges, token_at, merge_at, type_at, &a };
     const char *pre = bt_store_str(s, "tokenizer.ggml.pre", NULL);
-    if (bt_bpe_new_gpt2(&v, pre, &b, &err) != BT_OK) fail_msg("%s", err.text);
+    if (bt_bpe_new_gpt2(&v, pre, &b, &err) != BT_OK)
+        fail_msg("%s", err.text);
     return b;
 }
 

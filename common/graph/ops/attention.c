@@ -13,10 +13,7 @@ typedef struct attr {
     float scale;
 } attr;
 
-static int64_t blocks(const bt_node *n)
-{
-    return (n->shape.h * n->shape.w + TILE - 1) / TILE;
-}
+static int64_t blocks(const bt_node *n) { return (n->shape.h * n->shape.w + TILE - 1) / TILE; }
 
 static int64_t attention_tiles(const bt_node *n, const bt_exec *x, int phase)
 {

@@ -22,15 +22,9 @@ typedef struct attr {
     float eps;
 } attr;
 
-static int64_t picture_rows(const bt_node *n)
-{
-    return n->shape.h * n->shape.w;
-}
+static int64_t picture_rows(const bt_node *n) { return n->shape.h * n->shape.w; }
 
-static int64_t chunks(const bt_node *n)
-{
-    return (picture_rows(n) + CHUNK - 1) / CHUNK;
-}
+static int64_t chunks(const bt_node *n) { return (picture_rows(n) + CHUNK - 1) / CHUNK; }
 
 /* Shared memory: [pictures][chunks][2][c] double, then [pictures][2][c] float. */
 static double *sums(const bt_node *n, const bt_exec *x, int64_t picture, int64_t chunk)

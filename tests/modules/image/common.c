@@ -26,15 +26,9 @@ static float *transpose(const float *x, int rows, int cols)
     return y;
 }
 
-float *to_nhwc(const float *x, int c, int h, int w)
-{
-    return transpose(x, c, h * w);
-}
+float *to_nhwc(const float *x, int c, int h, int w) { return transpose(x, c, h * w); }
 
-float *to_nchw(const float *x, int c, int h, int w)
-{
-    return transpose(x, h * w, c);
-}
+float *to_nchw(const float *x, int c, int h, int w) { return transpose(x, h * w, c); }
 
 static void write_file(const char *root, const char *name, const void *data, size_t n)
 {
@@ -55,8 +49,7 @@ const char *temp_model(const char *const *files)
     static const char index[] =
         "{\"unet\":[\"\",\"\"],\"vae\":[\"\",\"\"],\"text_encoder\":[\"\",\"\"],"
         "\"scheduler\":[\"\",\"\"],\"tokenizer\":[\"\",\"\"]}";
-    static const char header[] =
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    static const char header[] = "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
     static char root[64];
     char weights[8 + sizeof header - 1 + 4] = { sizeof header - 1 };
 
@@ -76,10 +69,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
     return remove(path);
 }
 
-void remove_model(const char *path)
-{
-    nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
+void remove_model(const char *path) { nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
 
 const char *icons_path(void)
 {
@@ -136,9 +126,16 @@ host *host_new(int threads, bt_precision precision)
 {
     host *h = calloc(1, sizeof *h);
     assert_non_null(h);
-    h->o = (sd_options){ .prompt = "", .negative = "", .width = BT_INT_UNSET,
-                         .height = BT_INT_UNSET, .steps = BT_INT_UNSET, .seed = 42, .batch = 1,
-                         .clip_skip = 1, .cfg = NAN, .strength = 0.75 };
+    h->o = (sd_options){ .prompt = "",
+                         .negative = "",
+                         .width = BT_INT_UNSET,
+                         .height = BT_INT_UNSET,
+                         .steps = BT_INT_UNSET,
+                         .seed = 42,
+                         .batch = 1,
+                         .clip_skip = 1,
+                         .cfg = NAN,
+                         .strength = 0.75 };
     bt_kernels_init(&h->kernels, bt_cpu_flags());
     h->compute = (bt_compute){ &h->kernels, threads, precision };
     return h;
@@ -170,8 +167,14 @@ static void forget(host *h)
 bt_status host_run(host *h)
 {
     forget(h);
-    bt_run r = { .host = h, .options = &h->o, .cancel = &h->cancel, .image_in = image_in,
-                 .error = &h->error, .progress = progress, .image = image, .report = report };
+    bt_run r = { .host = h,
+                 .options = &h->o,
+                 .cancel = &h->cancel,
+                 .image_in = image_in,
+                 .error = &h->error,
+                 .progress = progress,
+                 .image = image,
+                 .report = report };
     return bt_module_diffusion.run(h->job, &r);
 }
 

@@ -37,7 +37,7 @@ const char *icons_path(void);
 /* ---- the module without an engine ------------------------------------------ */
 
 typedef struct host {
-    sd_options o; /* defaults; change, then host_run */
+    sd_options o;        /* defaults; change, then host_run */
     bt_image init, mask; /* used if pixels is not NULL */
     struct {
         int width, height;
@@ -46,7 +46,7 @@ typedef struct host {
     } pictures[16];
     int n_pictures;
     int progress_calls, cancel_after; /* 0: never */
-    char facts[4096]; /* "name=json;..." */
+    char facts[4096];                 /* "name=json;..." */
     bt_error error;
     atomic_bool cancel;
     bt_kernels kernels;

@@ -8,17 +8,18 @@ extern const bt_module bt_module_diffusion;
 /* Reads one file with one reader; returns the status, keeps the message. */
 static bt_error last;
 
-#define READ(fn, type, file, text)                                            \
-    __extension__({                                                            \
-        const char *path = temp_model((const char *const[]){ file, text, NULL }); \
-        bt_store *s_ = NULL;                                                   \
-        type c_;                                                               \
-        last = (bt_error){ 0 };                                                \
-        bt_status st_ = bt_store_open(path, &s_, &last);                       \
-        if (st_ == BT_OK) st_ = fn(s_, &c_, &last);                            \
-        bt_store_close(s_);                                                    \
-        remove_model(path);                                                    \
-        st_;                                                                   \
+#define READ(fn, type, file, text)                                                                 \
+    __extension__({                                                                                \
+        const char *path = temp_model((const char *const[]){ file, text, NULL });                  \
+        bt_store *s_ = NULL;                                                                       \
+        type c_;                                                                                   \
+        last = (bt_error){ 0 };                                                                    \
+        bt_status st_ = bt_store_open(path, &s_, &last);                                           \
+        if (st_ == BT_OK)                                                                          \
+            st_ = fn(s_, &c_, &last);                                                              \
+        bt_store_close(s_);                                                                        \
+        remove_model(path);                                                                        \
+        st_;                                                                                       \
     })
 
 static bt_status unet(const char *text)
@@ -120,7 +121,9 @@ static void test_schedules(void **state)
     assert_int_equal(schedule("{\"num_train_timesteps\":1e9}", &c), BT_EFORMAT);
     assert_int_equal(schedule("{\"trained_betas\":[0.1,2]}", &c), BT_EFORMAT);
     assert_int_equal(schedule("{\"trained_betas\":[0.1,0.2,0.3],"
-                              "\"beta_schedule\":\"squaredcos_cap_v2\"}", &c), BT_OK);
+                              "\"beta_schedule\":\"squaredcos_cap_v2\"}",
+                              &c),
+                     BT_OK);
     assert_int_equal(c.steps, 3);
     sd_train t;
     assert_int_equal(sd_train_create(&c, &t, NULL), BT_OK);
@@ -138,10 +141,13 @@ static void test_missing_tensors(void **state)
 {
     (void)state;
     size_t n[7];
-    static const char *const files[] = {
-        "unet/config.json", "vae/config.json", "text_encoder/config.json",
-        "scheduler/scheduler_config.json", "tokenizer/vocab.json", "tokenizer/merges.txt",
-        "tokenizer/tokenizer_config.json" };
+    static const char *const files[] = { "unet/config.json",
+                                         "vae/config.json",
+                                         "text_encoder/config.json",
+                                         "scheduler/scheduler_config.json",
+                                         "tokenizer/vocab.json",
+                                         "tokenizer/merges.txt",
+                                         "tokenizer/tokenizer_config.json" };
     const char *list[15] = { 0 };
     char *text[7], path[128];
     for (int i = 0; i < 7; i++) {
@@ -176,11 +182,21 @@ static void test_missing_tensors(void **state)
 static void test_infotext(void **state)
 {
     (void)state;
-    sd_info i = { .prompt = "a red apple, on a table", .negative = "", .sampler = "DDIM",
-                  .scheduler = "Model", .model = "icons-128", .steps = 20, .width = 128,
-                  .height = 128, .clip_skip = 1, .cfg = 4, .strength = NAN, .seed = 7 };
+    sd_info i = { .prompt = "a red apple, on a table",
+                  .negative = "",
+                  .sampler = "DDIM",
+                  .scheduler = "Model",
+                  .model = "icons-128",
+                  .steps = 20,
+                  .width = 128,
+                  .height = 128,
+                  .clip_skip = 1,
+                  .cfg = 4,
+                  .strength = NAN,
+                  .seed = 7 };
     char *t = sd_infotext(&i);
-    assert_string_equal(t, "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
+    assert_string_equal(t,
+                        "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
                         "Model, CFG scale: 4, Seed: 7, Size: 128x128, Model: icons-128, RNG: CPU, "
                         "Version: bottega " BT_VERSION);
     bt_release(t);
@@ -188,9 +204,9 @@ static void test_infotext(void **state)
     i.cfg = 7.25, i.eta = 1, i.philox = 1;
     t = sd_infotext(&i);
     assert_string_equal(t, "a red apple, on a table\nNegative prompt: green\nSteps: 20, Sampler: "
-                        "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, "
-                        "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, "
-                        "Eta DDIM: 1, Version: bottega " BT_VERSION);
+                           "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, "
+                           "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, "
+                           "Eta DDIM: 1, Version: bottega " BT_VERSION);
     bt_release(t);
 }
 

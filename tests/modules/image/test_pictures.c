@@ -4,7 +4,7 @@
  */
 #include "common.h"
 
-#define TINY BT_SOURCE_DIR "/tests/golden/tiny-sd"
+#define TINY  BT_SOURCE_DIR "/tests/golden/tiny-sd"
 #define ASSET BT_SOURCE_DIR "/assets/icons-128.gguf"
 
 static const char *text_of(const cJSON *j, const char *key)
@@ -74,15 +74,16 @@ static double compare(host *h, const bt_store *golden, const cJSON *j)
     return db;
 }
 
-static void all_pictures(const char *path, const char *golden, bt_precision precision,
-                         int most, double bound)
+static void all_pictures(const char *path, const char *golden, bt_precision precision, int most,
+                         double bound)
 {
     bt_store *s = golden_open(golden);
     cJSON *side = side_json(golden);
     host *h = host_open(path, 2, precision);
     const cJSON *j;
     double worst = 999;
-    cJSON_ArrayForEach(j, cJSON_GetObjectItem(side, "pictures")) {
+    cJSON_ArrayForEach(j, cJSON_GetObjectItem(side, "pictures"))
+    {
         if (most-- == 0)
             break;
         double db = compare(h, s, j);

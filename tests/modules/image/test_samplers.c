@@ -49,7 +49,8 @@ static void test_training(void **state)
 {
     (void)state;
     const cJSON *c;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItem(side, "configs")) {
+    cJSON_ArrayForEach(c, cJSON_GetObjectItem(side, "configs"))
+    {
         sd_schedule_config config = read_config(c);
         sd_train train;
         assert_int_equal(sd_train_create(&config, &train, NULL), BT_OK);
@@ -162,9 +163,9 @@ static void test_traces(void **state)
 {
     (void)state;
     const cJSON *c;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItem(side, "configs"))
-        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-            check_kind(c, &kinds[k]);
+    cJSON_ArrayForEach(c, cJSON_GetObjectItem(
+                              side, "configs")) for (size_t k = 0; k < sizeof kinds / sizeof *kinds;
+                                                     k++) check_kind(c, &kinds[k]);
 }
 
 /* A1111's grids, SD 1.5, n = 10 (shared/research/image_engines.md, measured). */
@@ -176,10 +177,12 @@ static void test_named_grids(void **state)
         int n;
         double sigma[10];
     } want[] = {
-        { SD_GRID_KARRAS, 10, { 14.6146, 9.1029, 5.4784, 3.1686, 1.7494, .91408, .44692, .20140,
-                                .08191, .02917 } },
-        { SD_GRID_UNIFORM, 10, { 14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, .93236, .62498,
-                                 .36866, .02917 } },
+        { SD_GRID_KARRAS,
+          10,
+          { 14.6146, 9.1029, 5.4784, 3.1686, 1.7494, .91408, .44692, .20140, .08191, .02917 } },
+        { SD_GRID_UNIFORM,
+          10,
+          { 14.6146, 7.8399, 4.6092, 2.9183, 1.9502, 1.3449, .93236, .62498, .36866, .02917 } },
         { SD_GRID_SGM_UNIFORM, 5, { 14.6146, 8.3072, 5.0924, 3.3251, 2.2797 } },
         { SD_GRID_SIMPLE, 3, { 14.6146, 8.3028, 5.0878 } },
         { SD_GRID_EXPONENTIAL, 3, { 14.6146, 7.3249, 3.6712 } },
@@ -211,8 +214,9 @@ static void test_all_grids_fall(void **state)
         for (int family = SD_DDIM; family <= SD_DPM; family++)
             for (int n = 1; n <= 1000; n = n * 3 + 1) {
                 sd_grid g;
-                assert_int_equal(sd_grid_create(&c, &train, (sd_family)family,
-                                                (sd_grid_kind)kind, n, &g, NULL), BT_OK);
+                assert_int_equal(
+                    sd_grid_create(&c, &train, (sd_family)family, (sd_grid_kind)kind, n, &g, NULL),
+                    BT_OK);
                 for (int i = 0; i < n; i++) {
                     assert_true(g.t[i] >= 0 && g.t[i] <= 999);
                     assert_true(g.abar[i] >= 0 && g.abar[i] < 1 && g.next[i] > g.abar[i]);
