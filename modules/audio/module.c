@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The audio module: Piper voices (VITS). Options, job, descriptor.
+ * The audio module: Piper voices (VITS). Options, model, descriptor.
  */
-#include "module.h"
-
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/threads.h"
-#include "phonemes.h"
-#include "vits.h"
+#include "speak.h"
 
-typedef struct speak_options {
-    const char *text, *phonemes, *speaker, *espeak;
-    double length_scale, noise_scale, noise_w, sentence_silence, volume;
-    uint64_t seed;
-    int normalize;
-} speak_options;
-
-#define OFF(field) offsetof(speak_options, field)
+#define OFF(field) offsetof(bt_speak_options, field)
 
 static const bt_option options[] = {
     { "text", NULL, NULL, BT_OPT_STRING, OFF(text), "", 0, 0, NULL, NULL,
@@ -46,225 +34,6 @@ static const bt_option options[] = {
       "program that turns text into phonemes" },
     { 0 },
 };
-
-struct bt_module_job {
-    const bt_voice *voice;
-    bt_vits_plans plans;
-    bt_espeak *espeak; /* started on first use */
-    char *program;     /* what it was started as */
-};
-
-/* ---- text -------------------------------------------------------------- */
-
-static void drop_espeak(bt_module_job *job)
-{
-    bt_espeak_close(job->espeak);
-    bt_release(job->program);
-    job->espeak = NULL;
-    job->program = NULL;
-}
-
-static bt_status need_espeak(bt_module_job *job, const char *program, bt_error *err)
-{
-    if (job->espeak && strcmp(job->program, program) == 0)
-        return BT_OK;
-    drop_espeak(job);
-    job->program = bt_strdup(program);
-    if (!job->program)
-        return bt_fail(err, BT_ENOMEM, "no memory for the job");
-    return bt_espeak_open(program, job->voice->espeak_voice, &job->espeak, err);
-}
-
-static bt_status utter(bt_module_job *job, const bt_run *r, bt_utterances *u)
-{
-    const speak_options *o = r->options;
-    if (o->phonemes[0])
-        return bt_utter_phonemes(job->voice, o->phonemes, u, r->error);
-    bt_status st = BT_OK;
-    if (!job->voice->is_text)
-        st = need_espeak(job, o->espeak, r->error);
-    if (st == BT_OK)
-        st = bt_utter_text(job->voice, job->espeak, o->text, r->cancel, u, r->error);
-    if (st != BT_OK)
-        drop_espeak(job); /* its next answer might be this one's */
-    return st;
-}
-
-/* ---- samples ----------------------------------------------------------- */
-
-/* From the decoder to the engine, by way of volume and normalizing. */
-typedef struct sink {
-    const bt_run *r;
-    int rate;
-    float volume;
-    bool whole;      /* keep a sentence until its peak is known */
-    float *held;
-    size_t n, cap;
-    double total;    /* samples given on */
-} sink;
-
-static bt_status give(sink *k, const float *x, size_t n)
-{
-    k->total += (double)n;
-    return k->r->samples(k->r->host, k->rate, x, n);
-}
-
-/* Clipped only where a factor may have made it necessary. */
-static bt_status give_scaled(sink *k, const float *x, size_t n, float factor)
-{
-    float part[4096];
-    bt_status st = BT_OK;
-    for (size_t i = 0; st == BT_OK && i < n;) {
-        size_t m = n - i < 4096 ? n - i : 4096;
-        for (size_t j = 0; j < m; j++)
-            part[j] = fminf(fmaxf(x[i + j] * factor, -1), 1);
-        st = give(k, part, m);
-        i += m;
-    }
-    return st;
-}
-
-static bt_status take(void *user, const float *x, size_t n)
-{
-    sink *k = user;
-    if (!k->whole)
-        return k->volume == 1 ? give(k, x, n) : give_scaled(k, x, n, k->volume);
-    if (k->n + n > k->cap) {
-        size_t cap = 2 * k->cap + n;
-        float *held = bt_realloc_array(k->held, k->cap, cap, sizeof *held);
-        if (!held)
-            return bt_fail(k->r->error, BT_ENOMEM, "no memory for a sentence");
-        k->held = held;
-        k->cap = cap;
-    }
-    memcpy(k->held + k->n, x, n * sizeof *x);
-    k->n += n;
-    return BT_OK;
-}
-
-static bt_status end_sentence(sink *k)
-{
-    float peak = 0;
-    for (size_t i = 0; i < k->n; i++)
-        peak = fmaxf(peak, fabsf(k->held[i]));
-    size_t n = k->n;
-    k->n = 0;
-    return give_scaled(k, k->held, n, peak > 1e-8f ? k->volume / peak : 0);
-}
-
-static bt_status silence(sink *k, double seconds)
-{
-    static const float zeros[1024];
-    bt_status st = BT_OK;
-    for (size_t n = (size_t)(seconds * k->rate); st == BT_OK && n;) {
-        size_t m = n < 1024 ? n : 1024;
-        st = give(k, zeros, m);
-        n -= m;
-    }
-    return st;
-}
-
-/* ---- run --------------------------------------------------------------- */
-
-static bt_status report(const bt_run *r, const char *name, double value)
-{
-    char json[40];
-    snprintf(json, sizeof json, "%.9g", value);
-    return r->report(r->host, name, json);
-}
-
-static bt_status settings_of(const bt_module_job *job, const bt_run *r, bt_vits_settings *s)
-{
-    const speak_options *o = r->options;
-    const bt_voice *v = job->voice;
-    int speaker = o->speaker[0] ? bt_voice_speaker(v, o->speaker) : v->default_speaker;
-    if (speaker < 0)
-        return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has %d)",
-                       o->speaker, v->n_speakers);
-    double length = isnan(o->length_scale) ? v->length_scale : o->length_scale;
-    double noise = isnan(o->noise_scale) ? v->noise_scale : o->noise_scale;
-    double noise_w = isnan(o->noise_w) ? v->noise_w : o->noise_w;
-    *s = (bt_vits_settings){
-        .speaker = speaker,
-        .length_scale = (float)length,
-        .noise_scale = (float)noise,
-        .noise_w = (float)noise_w,
-        .cancel = r->cancel,
-        .trace = r->trace,
-        .samples = take,
-    };
-    bt_status st;
-    BT_TRY(report(r, "length_scale", length));
-    BT_TRY(report(r, "noise_scale", noise));
-    BT_TRY(report(r, "noise_w", noise_w));
-fail:
-    return st;
-}
-
-static bt_status report_text(const bt_run *r, const bt_utterances *u, double seconds)
-{
-    bt_buf json = { 0 };
-    bt_status st;
-    bt_buf_json(&json, u->phonemes.data ? u->phonemes.data : "", u->phonemes.len);
-    if (json.failed) {
-        st = bt_fail(r->error, BT_ENOMEM, "no memory for the report");
-        goto fail;
-    }
-    BT_TRY(r->report(r->host, "spoken_phonemes", json.data));
-    BT_TRY(report(r, "sentences", (double)u->n));
-    BT_TRY(report(r, "missing_phonemes", (double)u->missing));
-    BT_TRY(report(r, "phonemize_seconds", seconds));
-fail:
-    bt_buf_free(&json);
-    return st;
-}
-
-static bt_status speak_all(bt_module_job *job, const bt_run *r, const bt_utterances *u)
-{
-    const speak_options *o = r->options;
-    sink k = { .r = r, .rate = job->voice->sample_rate, .volume = (float)o->volume };
-    bt_vits_settings s;
-    double ids = 0, begin = bt_now();
-    bt_status st;
-    k.whole = o->normalize;
-    BT_TRY(settings_of(job, r, &s));
-    s.user = &k;
-    for (size_t i = 0; i < u->n; i++) {
-        BT_TRY(r->progress(r->host, "speak", (int)i, (int)u->n));
-        if (i && o->sentence_silence > 0)
-            BT_TRY(silence(&k, o->sentence_silence));
-        s.seed = o->seed + i;
-        BT_TRY(bt_vits_speak(&job->plans, u->v[i].ids, (size_t)u->v[i].n, &s, NULL, r->error));
-        BT_TRY(end_sentence(&k));
-        ids += u->v[i].n;
-    }
-    BT_TRY(r->progress(r->host, "speak", (int)u->n, (int)u->n));
-    BT_TRY(report(r, "phoneme_ids", ids));
-    BT_TRY(report(r, "audio_seconds", k.total / k.rate));
-    BT_TRY(report(r, "model_seconds", bt_now() - begin));
-fail:
-    bt_release(k.held);
-    return st;
-}
-
-static bt_status speak_run(bt_module_job *job, const bt_run *r)
-{
-    bt_utterances u = { 0 };
-    bt_status st;
-    double begin = bt_now();
-    BT_TRY(utter(job, r, &u));
-    BT_TRY(report_text(r, &u, bt_now() - begin));
-    if (u.n == 0) {
-        st = bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
-        goto fail;
-    }
-    st = speak_all(job, r, &u);
-fail:
-    bt_utterances_free(&u);
-    return st;
-}
-
-/* ---- model and job ----------------------------------------------------- */
 
 static int speak_probe(const bt_store *s) { return bt_voice_is(s) ? 100 : 0; }
 
@@ -343,7 +112,8 @@ static void speak_job_close(bt_module_job *job)
     if (!job)
         return;
     bt_vits_plans_clear(&job->plans);
-    drop_espeak(job);
+    bt_espeak_close(job->espeak);
+    bt_release(job->program);
     bt_release(job);
 }
 
@@ -352,7 +122,7 @@ static void speak_job_close(bt_module_job *job)
 static bt_status speak_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
                                 bt_error *err)
 {
-    const speak_options *o = opts;
+    const bt_speak_options *o = opts;
     const bt_voice *v = job->voice;
     double letters = (double)strlen(o->phonemes[0] ? o->phonemes : o->text) + 1;
     double sentence = letters < 100 ? letters : 100;
@@ -380,7 +150,7 @@ const bt_module bt_module_vits = {
     .name = "vits",
     .kind = BT_KIND_AUDIO,
     .options = options,
-    .options_size = sizeof(speak_options),
+    .options_size = sizeof(bt_speak_options),
     .probe = speak_probe,
     .open = speak_open,
     .close = speak_close,
@@ -388,5 +158,5 @@ const bt_module bt_module_vits = {
     .job_open = speak_job_open,
     .job_close = speak_job_close,
     .estimate = speak_estimate,
-    .run = speak_run,
+    .run = bt_speak,
 };

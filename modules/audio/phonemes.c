@@ -20,10 +20,16 @@ static bt_status no_memory(bt_error *err)
     return bt_fail(err, BT_ENOMEM, "no memory for phonemes");
 }
 
-void bt_utterances_free(bt_utterances *u)
+void bt_utterances_drop(bt_utterances *u)
 {
     for (size_t i = 0; i < u->n; i++)
         bt_release(u->v[i].ids);
+    u->n = 0;
+}
+
+void bt_utterances_free(bt_utterances *u)
+{
+    bt_utterances_drop(u);
     bt_release(u->v);
     bt_buf_free(&u->phonemes);
     memset(u, 0, sizeof *u);
@@ -126,14 +132,15 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
     return st == BT_OK ? BT_OK : no_memory(err);
 }
 
-bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, bt_utterances *out,
+bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, bt_utterances *out,
                             bt_error *err)
 {
     bt_status st = BT_OK;
-    for (const char *s = phonemes; st == BT_OK && *s; s += strspn(s, "\r\n")) {
-        size_t n = strcspn(s, "\r\n");
-        st = add_sentence(v, s, n, out, err);
-        s += n;
+    for (size_t at = 0; st == BT_OK && at < n; at++) {
+        const char *end = memchr(phonemes + at, '\n', n - at);
+        size_t len = end ? (size_t)(end - phonemes) - at : n - at;
+        st = add_sentence(v, phonemes + at, len, out, err);
+        at += len;
     }
     return st;
 }
@@ -257,20 +264,16 @@ static bt_status phonemize(bt_espeak *e, const char *text, size_t n, const atomi
     return st == BT_OK ? add_text(e, text + from, n - from, join, cancel, s, err) : st;
 }
 
-bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text,
+bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text, size_t n,
                         const atomic_bool *cancel, bt_utterances *out, bt_error *err)
 {
     bt_buf clean = { 0 };
     sentences s = { 0 };
-    bt_status st;
-    bt_utf8_clean(&clean, text, strlen(text));
+    bt_status st = BT_OK;
+    bt_utf8_clean(&clean, text, n);
     if (clean.failed)
         st = no_memory(err);
-    else if (clean.len == 0)
-        st = BT_OK;
-    else if (v->is_text)
-        st = bt_utter_phonemes(v, clean.data, out, err);
-    else
+    else if (clean.len)
         st = phonemize(e, clean.data, clean.len, cancel, &s, err);
     for (size_t i = 0; i < s.n; i++) {
         if (st == BT_OK && s.v[i].failed)

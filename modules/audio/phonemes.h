@@ -23,13 +23,14 @@ typedef struct bt_utterances {
 } bt_utterances;
 
 void bt_utterances_free(bt_utterances *u);
+void bt_utterances_drop(bt_utterances *u); /* the sentences; the rest stays */
 
-/* Both append to `out`. `phonemes`: one sentence per line. */
-bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, bt_utterances *out,
+/* Both append to `out`. Phonemes (or the text of voices whose phonemes are its
+ * characters): one sentence per line. */
+bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, bt_utterances *out,
                             bt_error *err);
-/* Text through espeak-ng (e may be NULL for voices whose phonemes are plain
- * text); parts in [[ ]] are phonemes, as in piper. */
-bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text,
+/* Text through espeak-ng; parts in [[ ]] are phonemes, as in piper. */
+bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text, size_t n,
                         const atomic_bool *cancel, bt_utterances *out, bt_error *err);
 
 #endif
