@@ -36,7 +36,8 @@ static bt_status ask(void)
     bt_status st = bt_espeak_open("espeak-ng", "en-us", &e, &h.error);
     if (st != BT_OK)
         return st;
-    st = bt_utter_text(joe, e, "One, two. [[x]] Three\xFF", NULL, &u, &h.error);
+    const char *text = "One, two. [[x]] Three\xFF";
+    st = bt_utter_text(joe, e, text, strlen(text), NULL, &u, &h.error);
     bt_utterances_free(&u);
     bt_espeak_close(e);
     return st;

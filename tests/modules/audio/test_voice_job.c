@@ -134,6 +134,24 @@ static void speakers_differ(void **state)
     host_close(&h);
 }
 
+/* Sentences are taken one by one; the sound is the same as of all at once. */
+static void books_are_streamed(void **state)
+{
+    (void)state;
+    host h;
+    size_t n;
+    host_open(&h, JOE, NULL, 2, BT_PREC_F32);
+    host_set(&h, "text", "One, two. Three!\nFour");
+    float *a = run(&h, &n);
+    assert_true(host_fact(&h, "sentences") == 3 && h.calls == 3);
+    host_set(&h, "text", "One, two. Three!\n[[fˈɔːɹ]]"); /* taken as a whole */
+    host_run(&h);
+    assert_true(host_fact(&h, "sentences") == 2);
+    assert_memory_equal(h.samples, a, 10000 * sizeof *a);
+    free(a);
+    host_close(&h);
+}
+
 static void nothing_to_say_is_an_error(void **state)
 {
     (void)state;
@@ -324,6 +342,7 @@ int main(void)
         cmocka_unit_test(sentences_are_joined),
         cmocka_unit_test(scales_have_effect),
         cmocka_unit_test(speakers_differ),
+        cmocka_unit_test(books_are_streamed),
         cmocka_unit_test(nothing_to_say_is_an_error),
         cmocka_unit_test(callbacks_and_flags_cancel),
         cmocka_unit_test(chunks_do_not_change_bytes),

@@ -148,7 +148,7 @@ static void ids_match_piper(void **state)
     {
         bt_utterances u = { 0 };
         const char *line = cJSON_GetObjectItem(s, "text")->valuestring;
-        if (bt_utter_text(h.model, e, line, NULL, &u, &h.error) != BT_OK)
+        if (bt_utter_text(h.model, e, line, strlen(line), NULL, &u, &h.error) != BT_OK)
             fail_msg("%s: %s", line, h.error.text);
         int ok = same_ids(cJSON_GetObjectItem(s, "ids"), &u);
         total++;
@@ -189,7 +189,7 @@ static void other_languages_are_cut_alike(void **state)
         const char *line = cJSON_GetObjectItem(s, "text")->valuestring;
         const char *voice = cJSON_GetObjectItem(s, "voice")->valuestring;
         if (bt_espeak_open("espeak-ng", voice, &e, &h.error) != BT_OK ||
-            bt_utter_text(h.model, e, line, NULL, &u, &h.error) != BT_OK)
+            bt_utter_text(h.model, e, line, strlen(line), NULL, &u, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         char *want = joined(cJSON_GetObjectItem(s, "phonemes"));
         total++;
@@ -216,7 +216,7 @@ static void phonemes_of_text(const char *text, const char *want)
     bt_utterances u = { 0 };
     host_open(&h, JOE, NULL, 1, BT_PREC_F32);
     if (bt_espeak_open("espeak-ng", "en-us", &e, &h.error) != BT_OK ||
-        bt_utter_text(h.model, e, text, NULL, &u, &h.error) != BT_OK)
+        bt_utter_text(h.model, e, text, strlen(text), NULL, &u, &h.error) != BT_OK)
         fail_msg("%s", h.error.text);
     assert_string_equal(u.phonemes.data, want);
     bt_utterances_free(&u);
@@ -243,7 +243,7 @@ static void long_texts_are_cut(void **state)
     for (int i = 0; i < 1500; i++)
         bt_buf_puts(&text, "one word ");
     if (bt_espeak_open("espeak-ng", "en-us", &e, &h.error) != BT_OK ||
-        bt_utter_text(h.model, e, text.data, NULL, &u, &h.error) != BT_OK)
+        bt_utter_text(h.model, e, text.data, text.len, NULL, &u, &h.error) != BT_OK)
         fail_msg("%s", h.error.text);
     assert_true(u.n > 1);
     for (size_t i = 0; i < u.n; i++)

@@ -115,6 +115,7 @@ bt_status host_try_run(host *h)
     };
     h->n = h->calls = 0;
     bt_buf_free(&h->report);
+    bt_buf_puts(&h->report, "\n");
     memset(&h->error, 0, sizeof h->error);
     return bt_module_vits.run(h->job, &r);
 }
