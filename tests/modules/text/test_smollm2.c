@@ -69,7 +69,8 @@ static void check_text(const bt_store *g, bt_llm_session *s, const char *name)
     int v = s->model->config.n_vocab;
     int32_t *ids = ids_of(g, name, "ids", &n), *best = ids_of(g, name, "argmax", &n_best);
     float *last = floats(g, name, "last_logits", &n_last);
-    float *lse = floats(g, name, "logsumexp", NULL), *cols = floats(g, name, "columns_logits", NULL);
+    float *lse = floats(g, name, "logsumexp", NULL);
+    float *cols = floats(g, name, "columns_logits", NULL);
     int64_t *col = golden_ints(g, "columns", &n_cols);
     float *x = logits_of(s, ids, n, BT_LLM_CHUNK_ALL);
     double worst = golden_max_abs(x + (n - 1) * (size_t)v, last, n_last);

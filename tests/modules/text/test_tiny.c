@@ -38,9 +38,10 @@ static void check_golden(const char *name, int isa)
         float *logits = golden_floats(g, key, &n_logits);
         assert_int_equal(n_logits, n * v);
         h.job->session.tokens.len = 0;
-        assert_int_equal(bt_llm_step(&h.job->session, ids.data, n, true, &done, NULL, &h.error), BT_OK);
+        bt_llm_session *session = &h.job->session;
+        assert_int_equal(bt_llm_step(session, ids.data, n, true, &done, NULL, &h.error), BT_OK);
         assert_int_equal(done, n);
-        assert_true(golden_max_abs(h.job->session.logits, logits, n_logits) < 2e-4);
+        assert_true(golden_max_abs(session->logits, logits, n_logits) < 2e-4);
 
         snprintf(key, sizeof key, "%s.t%d.nll", name, i);
         float *nll = golden_floats(g, key, NULL);
