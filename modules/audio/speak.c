@@ -61,7 +61,7 @@ static size_t piece_end(const source *s)
     }
     while (bt_clause_next(s->text, s->n, c.end, &c))
         if (c.ends_sentence)
-            return c.end;
+            return c.end + strspn(s->text + c.end, " \t\r\n");
     return s->n;
 }
 
