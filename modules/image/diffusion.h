@@ -13,7 +13,7 @@ typedef struct sd_options {
     const char *prompt, *negative;
     int64_t width, height, steps, seed, batch, clip_skip;
     double cfg, strength, eta;
-    int sampler;   /* 0 = the model's, else sd_samplers[i - 1] */
+    int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
 } sd_options;

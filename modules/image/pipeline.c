@@ -94,6 +94,18 @@ static bt_status set_start(setup *s, bt_error *err)
     return BT_OK;
 }
 
+/* A scheduler that is asked for by its own name outweighs the sampler's. */
+static void set_sampler(const sd_model *m, const sd_options *o, setup *s)
+{
+    bool karras = false;
+    s->sampler =
+        o->sampler ? sd_sampler_chosen(o->sampler, &karras) : sd_sampler_of(m->schedule.class_name);
+    s->eta = s->sampler->family == SD_DDIM ? o->eta : 0;
+    s->kind = (sd_grid_kind)o->scheduler;
+    if (karras && s->kind == SD_GRID_MODEL)
+        s->kind = SD_GRID_KARRAS;
+}
+
 static bt_status resolve(const sd_model *m, const sd_options *o, const bt_image *init,
                          const bt_image *mask, setup *s, bt_error *err)
 {
@@ -105,9 +117,7 @@ static bt_status resolve(const sd_model *m, const sd_options *o, const bt_image 
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
     s->philox = o->rng;
-    s->sampler = o->sampler ? &sd_samplers[o->sampler - 1] : sd_sampler_of(m->schedule.class_name);
-    s->eta = s->sampler->family == SD_DDIM ? o->eta : 0;
-    s->kind = (sd_grid_kind)o->scheduler;
+    set_sampler(m, o, s);
     s->seed = (uint64_t)o->seed;
     if (o->seed < 0) {
         uint32_t seed = 0;
@@ -439,6 +449,8 @@ static bt_status report_all(const work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
+    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
+        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:

@@ -158,8 +158,19 @@ const sd_sampler sd_samplers[] = {
     { 0 },
 };
 
-const char sd_sampler_choices[] = "model,ddim,euler=k_euler,euler_a=euler_ancestral=k_euler_a,"
-                                  "dpm++2m=dpm++_2m=dpmpp_2m=dpmpp2m=k_dpmpp_2m";
+const char sd_sampler_choices[] =
+    "model,ddim,euler=k_euler,euler_a=euler_ancestral=k_euler_a,"
+    "dpm++2m=dpm++_2m=dpmpp_2m=dpmpp2m=k_dpmpp_2m,"
+    "euler_karras=k_euler_karras=k_euler_ka,"
+    "euler_a_karras=euler_ancestral_karras=k_euler_a_karras=k_euler_a_ka,"
+    "dpm++2m_karras=dpm++_2m_karras=dpmpp_2m_karras=dpmpp2m_karras=k_dpmpp_2m_karras=k_dpmpp_2m_ka";
+
+const sd_sampler *sd_sampler_chosen(int choice, bool *karras)
+{
+    enum { SAMPLERS = sizeof sd_samplers / sizeof *sd_samplers - 1 };
+    *karras = choice > SAMPLERS; /* DDIM, the first, has no such name */
+    return &sd_samplers[*karras ? choice - SAMPLERS : choice - 1];
+}
 
 const sd_sampler *sd_sampler_of(const char *class_name)
 {

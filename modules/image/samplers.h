@@ -48,8 +48,11 @@ typedef struct sd_sampler {
 extern const sd_sampler sd_samplers[]; /* ends with a zeroed entry */
 /* Of the option table: "model", then those of sd_samplers in order, each with
  * the spellings of A1111, ComfyUI and stable-diffusion.cpp (the engine takes
- * any case, and a space or '-' for '_'). */
+ * any case, and a space or '-' for '_'). Then those that A1111 up to 1.8 and
+ * its heirs name together with Karras' noise levels: "DPM++ 2M Karras". */
 extern const char sd_sampler_choices[];
+/* The sampler of a choice >= 1; *karras: the choice names the levels too. */
+const sd_sampler *sd_sampler_chosen(int choice, bool *karras);
 /* The sampler of a model's scheduler class. Classes that have none here fall
  * back to DDIM, which solves the same equation. */
 const sd_sampler *sd_sampler_of(const char *class_name);

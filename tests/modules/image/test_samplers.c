@@ -231,6 +231,26 @@ static void test_all_grids_fall(void **state)
     sd_schedule_release(&c);
 }
 
+/* Every choice leads to a sampler of its name, the last three with Karras' levels. */
+static void test_choices(void **state)
+{
+    (void)state;
+    int choice = 0, with_karras = 0;
+    for (const char *p = strchr(sd_sampler_choices, ','); p; p = strchr(p + 1, ',')) {
+        const size_t len = strcspn(p + 1, ",=");
+        bool karras;
+        const sd_sampler *s = sd_sampler_chosen(++choice, &karras);
+        char want[40];
+        assert_non_null(s->name);
+        snprintf(want, sizeof want, "%s%s", s->name, karras ? "_karras" : "");
+        assert_int_equal(len, strlen(want));
+        assert_memory_equal(p + 1, want, len);
+        with_karras += karras;
+    }
+    assert_int_equal(choice, 7);
+    assert_int_equal(with_karras, 3);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -250,10 +270,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_traces),
-        cmocka_unit_test(test_named_grids),
-        cmocka_unit_test(test_all_grids_fall),
+        cmocka_unit_test(test_training),    cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_named_grids), cmocka_unit_test(test_all_grids_fall),
+        cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
