@@ -31,11 +31,6 @@ static const char *const weight_names[] = {
     "model.fp16.safetensors",
 };
 
-static bt_status no_memory(const bt_store *s, bt_error *err)
-{
-    return bt_fail(err, BT_ENOMEM, "out of memory while reading %s", bt_store_path(s));
-}
-
 static bool ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), m = strlen(end);
@@ -70,7 +65,7 @@ static bt_status folder_list(folder *f)
     bt_status st = BT_OK;
     f->names = bt_calloc(MAX_ENTRIES, sizeof *f->names);
     if (!f->names)
-        st = no_memory(f->s, f->err);
+        st = bt_store_no_memory(f->s, f->err);
     const struct dirent *e;
     while (st == BT_OK && (e = readdir(d))) {
         if (e->d_name[0] == '.')
@@ -78,7 +73,7 @@ static bt_status folder_list(folder *f)
         if (f->n == MAX_ENTRIES)
             st = bt_fail(f->err, BT_EFORMAT, "%s holds too many files", f->path);
         else if (!(f->names[f->n] = bt_strdup(e->d_name)))
-            st = no_memory(f->s, f->err);
+            st = bt_store_no_memory(f->s, f->err);
         else
             f->n++;
     }
@@ -101,11 +96,11 @@ static bt_status add_side_file(const folder *f, const char *name)
     char *text = NULL, *copy = NULL;
     size_t n = 0;
     char *path = join(f->path, "/", name), *key = join(f->prefix, "", name);
-    bt_status st = path && key ? BT_OK : no_memory(f->s, f->err);
+    bt_status st = path && key ? BT_OK : bt_store_no_memory(f->s, f->err);
     if (st == BT_OK)
         st = bt_file_read(path, MAX_SIDE_FILE, &text, &n, f->err);
     if (st == BT_OK && !(copy = bt_store_own_str(f->s, text, n)))
-        st = no_memory(f->s, f->err);
+        st = bt_store_no_memory(f->s, f->err);
     if (st == BT_OK)
         st = bt_store_add_file(f->s, key, copy, n, f->err);
     bt_release(text);
@@ -119,7 +114,7 @@ static bt_status add_weights(const folder *f, const char *name)
     bt_map m;
     char *path = join(f->path, "/", name);
     if (!path)
-        return no_memory(f->s, f->err);
+        return bt_store_no_memory(f->s, f->err);
     bt_status st;
     if (ends_with(name, ".json"))
         st = bt_safetensors_open_index(f->s, path, f->prefix, f->err);
@@ -162,7 +157,7 @@ static bt_status add_component(bt_store *s, const char *name, bt_error *err)
     char *prefix = join(name, "", "/");
     folder f = { s, join(bt_store_path(s), "/", name), prefix, NULL, 0, err };
     if (!f.path || !prefix)
-        st = no_memory(s, err);
+        st = bt_store_no_memory(s, err);
     else if (bt_is_dir(f.path) && (st = folder_list(&f)) == BT_OK)
         st = add_files(&f);
     folder_free(&f);
@@ -193,7 +188,7 @@ bt_status bt_diffusers_open(bt_store *s, const char *path, bt_error *err)
 {
     folder top = { s, bt_strdup(path), "", NULL, 0, err };
     size_t n = 0;
-    bt_status st = top.path ? folder_list(&top) : no_memory(s, err);
+    bt_status st = top.path ? folder_list(&top) : bt_store_no_memory(s, err);
     if (st == BT_OK && has(&top, "model_index.json")) {
         bt_store_set_format(s, "diffusers");
         st = add_side_file(&top, "model_index.json");

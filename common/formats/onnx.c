@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * ONNX reader: initializers and constants as tensors. Field numbers are those
- * of onnx.proto (ModelProto, GraphProto, NodeProto, TensorProto).
+ * of onnx.proto (ModelProto, GraphProto, TensorProto).
+ *
+ * Tensors are added under the names that the file has; onnx_names.c then gives
+ * those whose names the exporter made up the names of their torch modules.
  */
-#include "onnx.h"
-
 #include <string.h>
+
+#include "onnx_names.h"
 
 enum { MODEL_GRAPH = 7, MODEL_PROPS = 14 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5 };
-enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE };
-enum { ATTR_NAME = 1, ATTR_TENSOR = 5 };
+enum { ATTR_TENSOR = 5 };
 enum {
     TENSOR_DIMS = 1,
     TENSOR_TYPE = 2,
@@ -47,11 +49,6 @@ static const struct {
 static bt_status bad(const bt_onnx *o, const char *what)
 {
     return bt_fail(o->err, BT_EFORMAT, "%s: malformed ONNX: %s", o->file, what);
-}
-
-static bt_status no_memory(const bt_onnx *o)
-{
-    return bt_fail(o->err, BT_ENOMEM, "out of memory while reading %s", o->file);
 }
 
 static bool read_tensor_message(bt_span m, tensor_message *t)
@@ -149,7 +146,7 @@ static bt_status tensor_data(const bt_onnx *o, const tensor_message *m, uint32_t
         return bad(o, "a tensor without its data");
     uint8_t *data = bt_store_own(o->s, t->bytes);
     if (!data)
-        return no_memory(o);
+        return bt_store_no_memory(o->s, o->err);
     t->data = data;
     if (decode_values(m->whole, field, bt_dtypes[t->dtype].bytes, data, n))
         return BT_OK;
@@ -187,46 +184,9 @@ static bt_status add_tensor(const bt_onnx *o, bt_span message, bt_span name)
         return bad(o, "a tensor of impossible size");
     t.name = bt_store_own_str(o->s, (const char *)name.p, n);
     if (!t.name)
-        return no_memory(o);
+        return bt_store_no_memory(o->s, o->err);
     const bt_status st = tensor_data(o, &m, types[k].field, &t);
     return st == BT_OK ? bt_store_add(o->s, o->file, &t, o->err) : st;
-}
-
-static bool read_node(bt_span m, bt_onnx_node *n)
-{
-    bt_field f;
-    int more;
-    *n = (bt_onnx_node){ .message = m };
-    while ((more = bt_span_next(&m, &f)) > 0) {
-        if (f.number > NODE_ATTRIBUTE)
-            continue;
-        if (f.wire != BT_WIRE_BYTES)
-            return false;
-        if (f.number == NODE_INPUT && n->n_inputs < BT_ONNX_INPUTS)
-            n->inputs[n->n_inputs++] = f.bytes;
-        else if (f.number == NODE_OUTPUT && bt_span_len(n->output) == 0)
-            n->output = f.bytes;
-        else if (f.number == NODE_NAME)
-            n->name = f.bytes;
-        else if (f.number == NODE_OP)
-            n->op = f.bytes;
-    }
-    return more == 0;
-}
-
-bool bt_onnx_attribute(const bt_onnx_node *n, const char *name, bt_span *out)
-{
-    bt_field f, g;
-    for (bt_span m = n->message; bt_span_next(&m, &f) > 0;) {
-        if (f.number != NODE_ATTRIBUTE)
-            continue;
-        for (bt_span a = f.bytes; bt_span_next(&a, &g) > 0;)
-            if (g.number == ATTR_NAME && g.wire == BT_WIRE_BYTES && bt_span_is(g.bytes, name)) {
-                *out = f.bytes;
-                return true;
-            }
-    }
-    return false;
 }
 
 /* The tensor of a Constant node, under the name of the node's output. */
@@ -261,7 +221,7 @@ static bt_status read_graph(const bt_onnx *o, bt_span graph, bool names)
                 st = add_tensor(o, f.bytes, (bt_span){ 0 });
             continue;
         }
-        if (!read_node(f.bytes, &node))
+        if (!bt_onnx_read_node(f.bytes, &node))
             return bad(o, "a bad node");
         if (names)
             st = bt_onnx_name_weights(o, &node);
@@ -281,7 +241,7 @@ static bt_status read_property(const bt_onnx *o, bt_span m)
             continue;
         text[f.number - 1] = bt_store_own_str(o->s, (const char *)f.bytes.p, bt_span_len(f.bytes));
         if (!text[f.number - 1])
-            return no_memory(o);
+            return bt_store_no_memory(o->s, o->err);
     }
     if (!text[0] || !text[1])
         return BT_OK;

@@ -15,15 +15,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "onnx.h"
+#include "onnx_names.h"
 
 enum { ATTR_INT = 3, ATTR_INTS = 8 };
 #define MAX_INTS 16
-
-static bt_status no_memory(const bt_onnx *o)
-{
-    return bt_fail(o->err, BT_ENOMEM, "out of memory while reading %s", o->file);
-}
 
 /* "enc_p.emb.weight" is a parameter's name, "onnx::Conv_8168", "6549" and
  * "/enc_p/Constant_output_0" are not. */
@@ -164,12 +159,12 @@ static bt_status name_input(const bt_onnx *o, const bt_onnx_node *n, int i, cons
     bt_tensor copy = *t;
     copy.name = bt_store_own_str(o->s, name, strlen(name));
     if (!copy.name)
-        return no_memory(o);
+        return bt_store_no_memory(o->s, o->err);
     if (parameter)
         return bt_store_add(o->s, o->file, &copy, o->err);
     if (t->bytes > 0 && ((how == TRANSPOSED && !transpose(o, &copy)) ||
                          ((how == MINUS_LOG || how == NEGATED) && !restore_logs(o, &copy, how))))
-        return no_memory(o);
+        return bt_store_no_memory(o->s, o->err);
     *bt_store_edit(o->s, at) = copy;
     return bt_store_rename(o->s, at, copy.name, o->err);
 }
@@ -204,7 +199,7 @@ static bt_status note_attribute(const bt_onnx *o, const bt_onnx_node *n, const c
     bt_meta m = { .type = scalar ? BT_META_I64 : BT_META_ARRAY, .elem = BT_META_I64 };
     m.key = bt_store_own_str(o->s, key, strlen(key));
     if (!raw || !m.key)
-        return no_memory(o);
+        return bt_store_no_memory(o->s, o->err);
     const uint32_t elem = BT_META_I64;
     const uint64_t n64 = count;
     if (head) {

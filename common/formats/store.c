@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The store: owned memory, tables with hashed names, and telling formats apart.
+ * The store: owned memory and tables with hashed names. It knows no format: the
+ * parsers fill it through store_build.h, open.c chooses the parser.
  */
 #include "store_build.h"
 
@@ -8,8 +9,7 @@
 
 #include "base/hash.h"
 
-#define CHUNK          65536
-#define MAX_VOICE_JSON (16u << 20)
+#define CHUNK 65536
 
 /* Memory of the store: small pieces share a chunk, large ones have their own. */
 typedef struct chunk {
@@ -109,7 +109,7 @@ static void table_free(table *t)
 
 /* ---- building --------------------------------------------------------- */
 
-static bt_status no_memory(const bt_store *s, bt_error *err)
+bt_status bt_store_no_memory(const bt_store *s, bt_error *err)
 {
     return bt_fail(err, BT_ENOMEM, "out of memory while reading %s", s->path);
 }
@@ -130,6 +130,16 @@ bt_status bt_store_new(const char *path, const char *format, bt_store **out, bt_
 }
 
 void bt_store_set_format(bt_store *s, const char *format) { s->format = format; }
+
+void bt_store_mark_mapped(bt_store *s)
+{
+    const bt_map *m = s->maps.rows;
+    for (size_t i = 0; i < s->tensors.n; i++) {
+        bt_tensor *t = bt_store_edit(s, i);
+        for (size_t k = 0; k < s->maps.n && !t->in_file && t->bytes > 0; k++)
+            t->in_file = t->data >= m[k].data && t->data < m[k].data + m[k].size;
+    }
+}
 
 void bt_store_close(bt_store *s)
 {
@@ -192,7 +202,7 @@ bt_status bt_store_map_file(bt_store *s, const char *path, bt_map *out, bt_error
     if (table_add(&s->maps, out, sizeof *out, NULL))
         return BT_OK;
     bt_map_close(out);
-    return no_memory(s, err);
+    return bt_store_no_memory(s, err);
 }
 
 /* Adds a named row; names are unique in a table. */
@@ -202,7 +212,7 @@ static bt_status add_row(bt_store *s, table *t, const void *row, size_t size, co
     size_t i;
     if (index_find(&t->names, name, &i))
         return bt_fail(err, BT_EFORMAT, "%s: %s '%.200s' is there twice", file, what, name);
-    return table_add(t, row, size, name) ? BT_OK : no_memory(s, err);
+    return table_add(t, row, size, name) ? BT_OK : bt_store_no_memory(s, err);
 }
 
 bt_status bt_store_add(bt_store *s, const char *file, const bt_tensor *t, bt_error *err)
@@ -222,7 +232,7 @@ bt_status bt_store_add_str(bt_store *s, const char *file, const char *key, const
     m.key = bt_store_own_str(s, key, strlen(key));
     m.str = bt_store_own_str(s, v, m.str_n);
     if (!m.key || !m.str)
-        return no_memory(s, err);
+        return bt_store_no_memory(s, err);
     return bt_store_add_meta(s, file, &m, err);
 }
 
@@ -231,14 +241,14 @@ bt_status bt_store_add_file(bt_store *s, const char *name, const char *text, siz
 {
     const bt_side_file f = { bt_store_own_str(s, name, strlen(name)), text, len };
     if (!f.name)
-        return no_memory(s, err);
+        return bt_store_no_memory(s, err);
     return add_row(s, &s->files, &f, sizeof f, f.name, s->path, "file", err);
 }
 
 bt_status bt_store_rename(bt_store *s, size_t i, const char *name, bt_error *err)
 {
     if (!index_add(&s->tensors.names, name, i))
-        return no_memory(s, err);
+        return bt_store_no_memory(s, err);
     bt_store_edit(s, i)->name = name;
     return BT_OK;
 }
@@ -281,7 +291,7 @@ bt_status bt_store_check_overlap(const bt_store *s, size_t first, const char *fi
     bt_status st = BT_OK;
     const bt_tensor **list = bt_calloc(s->tensors.n - first + 1, sizeof *list);
     if (!list)
-        return no_memory(s, err);
+        return bt_store_no_memory(s, err);
     for (size_t i = first; i < s->tensors.n; i++)
         if (bt_store_at(s, i)->bytes > 0)
             list[n++] = bt_store_at(s, i);
@@ -292,108 +302,6 @@ bt_status bt_store_check_overlap(const bt_store *s, size_t first, const char *fi
                          list[i - 1]->name, list[i]->name);
     bt_release(list);
     return st;
-}
-
-/* ---- opening ---------------------------------------------------------- */
-
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-static bool looks_like_safetensors(const uint8_t *p, size_t n)
-{
-    uint64_t header = 0;
-    if (n < 9)
-        return false;
-    for (int i = 0; i < 8; i++)
-        header |= (uint64_t)p[i] << (8 * i);
-    return p[8] == '{' && header < UINT64_C(1) << 32;
-}
-
-/* A voice's settings lie beside it. */
-static bt_status add_voice_json(bt_store *s, bt_error *err)
-{
-    char *text = NULL;
-    size_t n = 0;
-    bt_buf name = { 0 };
-    bt_buf_printf(&name, "%s.json", s->path);
-    char *path = bt_buf_take(&name);
-    if (!path)
-        return no_memory(s, err);
-    bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, err);
-    bt_release(path);
-    if (st == BT_ENOTFOUND)
-        return BT_OK;
-    if (st != BT_OK)
-        return st;
-    char *copy = bt_store_own_str(s, text, n);
-    bt_release(text);
-    return copy ? bt_store_add_file(s, "voice.json", copy, n, err) : no_memory(s, err);
-}
-
-static bt_status open_file(bt_store *s, bt_error *err)
-{
-    bt_map m;
-    const bt_status st = bt_store_map_file(s, s->path, &m, err);
-    if (st != BT_OK)
-        return st;
-    if (m.size == 0)
-        return bt_fail(err, BT_EFORMAT, "%s is empty", s->path);
-    if (m.size >= 4 && memcmp(m.data, "GGUF", 4) == 0) {
-        s->format = "gguf";
-        return bt_gguf_parse(s, m.data, m.size, err);
-    }
-    if (looks_like_safetensors(m.data, m.size) || ends_with(s->path, ".safetensors")) {
-        s->format = "safetensors";
-        return bt_safetensors_parse(s, s->path, "", m.data, m.size, err);
-    }
-    if (m.data[0] == 0x08 || ends_with(s->path, ".onnx")) {
-        s->format = "onnx";
-        const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
-        return parsed == BT_OK ? add_voice_json(s, err) : parsed;
-    }
-    if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
-        return bt_fail(err, BT_EUNSUPPORTED,
-                       "%s is a PyTorch or zip archive; only safetensors, "
-                       "GGUF and ONNX files are read",
-                       s->path);
-    return bt_fail(err, BT_EFORMAT, "%s is no GGUF, safetensors or ONNX file", s->path);
-}
-
-static void mark_mapped(bt_store *s)
-{
-    const bt_map *m = s->maps.rows;
-    for (size_t i = 0; i < s->tensors.n; i++) {
-        bt_tensor *t = bt_store_edit(s, i);
-        for (size_t k = 0; k < s->maps.n && !t->in_file && t->bytes > 0; k++)
-            t->in_file = t->data >= m[k].data && t->data < m[k].data + m[k].size;
-    }
-}
-
-bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
-{
-    bt_store *s = NULL;
-    *out = NULL;
-    bt_status st = bt_store_new(path, "", &s, err);
-    if (st != BT_OK)
-        return st;
-    if (bt_is_dir(path)) {
-        st = bt_diffusers_open(s, path, err);
-    } else if (ends_with(path, ".safetensors.index.json")) {
-        s->format = "safetensors";
-        st = bt_safetensors_open_index(s, path, "", err);
-    } else {
-        st = open_file(s, err);
-    }
-    if (st != BT_OK) {
-        bt_store_close(s);
-        return st;
-    }
-    mark_mapped(s);
-    *out = s;
-    return BT_OK;
 }
 
 /* ---- reading ---------------------------------------------------------- */

@@ -33,6 +33,10 @@ size_t bt_meta_size(bt_meta_type t);
 
 bt_status bt_store_new(const char *path, const char *format, bt_store **out, bt_error *err);
 void bt_store_set_format(bt_store *s, const char *format); /* a literal */
+/* Notes which tensors lie in mapped files (in_file); the last step of opening. */
+void bt_store_mark_mapped(bt_store *s);
+/* BT_ENOMEM, with the store's path in the message. */
+bt_status bt_store_no_memory(const bt_store *s, bt_error *err);
 
 /* Memory that lives as long as the store; NULL: there is none. */
 void *bt_store_own(bt_store *s, size_t n);

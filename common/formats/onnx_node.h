@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Between the two halves of the ONNX reader: onnx.c takes the tensors out of
- * the file, onnx_names.c finds the torch modules that they belong to.
+ * Nodes of an ONNX graph, for the two halves of the reader: onnx.c takes the
+ * tensors out of the file, onnx_names.c finds the torch modules of their nodes.
  */
-#ifndef BT_FORMATS_ONNX_H
-#define BT_FORMATS_ONNX_H
+#ifndef BT_FORMATS_ONNX_NODE_H
+#define BT_FORMATS_ONNX_NODE_H
 
 #include "protobuf.h"
 #include "store_build.h"
@@ -11,9 +11,10 @@
 #define BT_ONNX_INPUTS 8 /* of a node that are looked at: weights come early */
 #define BT_ONNX_NAME   512
 
+/* A file being read. */
 typedef struct bt_onnx {
     bt_store *s;
-    const char *file;
+    const char *file; /* for messages */
     bt_error *err;
 } bt_onnx;
 
@@ -24,11 +25,11 @@ typedef struct bt_onnx_node {
     bt_span message;
 } bt_onnx_node;
 
+/* Points *n at the parts of the NodeProto m; inputs past BT_ONNX_INPUTS are
+ * skipped. false: malformed. */
+bool bt_onnx_read_node(bt_span m, bt_onnx_node *n);
+
 /* The node's attribute of this name (AttributeProto), if it has it. */
 bool bt_onnx_attribute(const bt_onnx_node *n, const char *name, bt_span *out);
-
-/* Names tensors after the node's module ("/dec/ups.0/ConvTranspose", input 1:
- * "dec.ups.0.weight") and notes the settings of convolutions as metadata. */
-bt_status bt_onnx_name_weights(const bt_onnx *o, const bt_onnx_node *n);
 
 #endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * Opening a model by path: tells the formats apart by what the files hold and
+ * hands them to their parsers. The one file that names every parser.
+ *
+ * Content goes before the name's ending, because people rename models: "GGUF"
+ * starts a GGUF file, the length of a JSON header and its '{' a safetensors
+ * file, field 1 of a ModelProto (0x08) an ONNX file.
+ */
+#include <string.h>
+
+#include "store_build.h"
+
+#define MAX_VOICE_JSON (16u << 20)
+
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static bool looks_like_safetensors(const uint8_t *p, size_t n)
+{
+    uint64_t header = 0;
+    if (n < 9)
+        return false;
+    for (int i = 0; i < 8; i++)
+        header |= (uint64_t)p[i] << (8 * i);
+    return p[8] == '{' && header < UINT64_C(1) << 32;
+}
+
+/* A voice's settings lie beside it. */
+static bt_status add_voice_json(bt_store *s, bt_error *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    bt_buf name = { 0 };
+    bt_buf_printf(&name, "%s.json", bt_store_path(s));
+    char *path = bt_buf_take(&name);
+    if (!path)
+        return bt_store_no_memory(s, err);
+    bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, err);
+    bt_release(path);
+    if (st == BT_ENOTFOUND)
+        return BT_OK;
+    if (st != BT_OK)
+        return st;
+    char *copy = bt_store_own_str(s, text, n);
+    bt_release(text);
+    return copy ? bt_store_add_file(s, "voice.json", copy, n, err) : bt_store_no_memory(s, err);
+}
+
+static bt_status open_file(bt_store *s, bt_error *err)
+{
+    bt_map m;
+    const char *path = bt_store_path(s);
+    const bt_status st = bt_store_map_file(s, path, &m, err);
+    if (st != BT_OK)
+        return st;
+    if (m.size == 0)
+        return bt_fail(err, BT_EFORMAT, "%s is empty", path);
+    if (m.size >= 4 && memcmp(m.data, "GGUF", 4) == 0) {
+        bt_store_set_format(s, "gguf");
+        return bt_gguf_parse(s, m.data, m.size, err);
+    }
+    if (looks_like_safetensors(m.data, m.size) || ends_with(path, ".safetensors")) {
+        bt_store_set_format(s, "safetensors");
+        return bt_safetensors_parse(s, path, "", m.data, m.size, err);
+    }
+    if (m.data[0] == 0x08 || ends_with(path, ".onnx")) {
+        bt_store_set_format(s, "onnx");
+        const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
+        return parsed == BT_OK ? add_voice_json(s, err) : parsed;
+    }
+    if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s is a PyTorch or zip archive; only safetensors, "
+                       "GGUF and ONNX files are read",
+                       path);
+    return bt_fail(err, BT_EFORMAT, "%s is no GGUF, safetensors or ONNX file", path);
+}
+
+bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
+{
+    bt_store *s = NULL;
+    *out = NULL;
+    bt_status st = bt_store_new(path, "", &s, err);
+    if (st != BT_OK)
+        return st;
+    if (bt_is_dir(path)) {
+        st = bt_diffusers_open(s, path, err);
+    } else if (ends_with(path, ".safetensors.index.json")) {
+        bt_store_set_format(s, "safetensors");
+        st = bt_safetensors_open_index(s, path, "", err);
+    } else {
+        st = open_file(s, err);
+    }
+    if (st != BT_OK) {
+        bt_store_close(s);
+        return st;
+    }
+    bt_store_mark_mapped(s);
+    *out = s;
+    return BT_OK;
+}
