@@ -352,16 +352,9 @@ const bt_op bt_op_matmul = {
     .prepare = mm_prepare,
 };
 
-/* Processors with AMX issue VDPBF16PS every second cycle: there f32 is faster
- * (docs/performance.md), and bf16 is for the tiles. */
-static bool bf16_is_fast(const bt_kernels *k)
-{
-    return k->cpu & BT_CPU_AVX512BF16 && !(k->cpu & BT_CPU_AMX);
-}
-
-/* int8 wherever the weight is quantized, or when asked for; bf16 for float
- * weights on processors that are fast at it, or when asked for; f32 where
- * neither fits or when asked for. */
+/* int8 wherever the weight is quantized, or when asked for; else f32. `auto`
+ * leaves bf16 alone: VDPBF16PS has been no faster than f32 on the processors
+ * measured so far (docs/performance.md), and half as exact. */
 static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t channels,
                    bt_precision p)
 {
@@ -375,7 +368,7 @@ static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t c
     if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
         mm->compute = BT_MM_Q8;
         mm->type = q;
-    } else if (k->gemm_bf16 && channels % 2 == 0 && (p == BT_PREC_BF16 || bf16_is_fast(k))) {
+    } else if (p == BT_PREC_BF16 && k->gemm_bf16 && channels % 2 == 0) {
         mm->compute = BT_MM_BF16;
         mm->type = t == BT_F32 ? BT_BF16 : t;
     }
