@@ -1,357 +1,292 @@
 /* SPDX-License-Identifier: MIT
- * Encoding and decoding. See bpe.h.
+ * A BPE tokenizer's tables: making them from tokens and merges, and look-ups.
  *
- * A word's bytes are tokens in a doubly linked list; a heap holds the possible
- * merges, best first: lowest rank, then leftmost. A merge makes its two
- * neighbours' entries stale; they are recognised when they come up, because the
- * pair at their place no longer has their rank. So n bytes take O(n log n).
+ * Byte-level vocabularies spell each byte as a printable character (GPT-2,
+ * encoder.py, bytes_to_unicode). The tables keep that spelling to look tokens
+ * up, and the plain bytes to decode.
  */
-#include "bpe.h"
-
-#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "bpe_impl.h"
 #include "utf8.h"
 
-typedef struct symbol {
-    int32_t id;         /* -1: merged into the one before */
-    int32_t prev, next; /* -1: none */
-} symbol;
-
-typedef struct candidate {
-    uint64_t key; /* rank << 32 | index of the left symbol */
-    int32_t id;   /* what the two become */
-} candidate;
-
-typedef struct encoder {
-    const bt_bpe *b;
-    bt_ids *out;
-    symbol *sym;
-    size_t sym_cap;
-    candidate *heap;
-    size_t heap_n, heap_cap;
-} encoder;
-
-bt_status bt_ids_add(bt_ids *ids, int32_t id)
+static uint32_t byte_to_cp(uint8_t b)
 {
-    if (ids->len == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 64;
-        int32_t *p = bt_realloc_array(ids->data, ids->cap, cap, sizeof *p);
-        if (!p)
-            return BT_ENOMEM;
-        ids->data = p;
-        ids->cap = cap;
-    }
-    ids->data[ids->len++] = id;
-    return BT_OK;
+    if (b < 33)
+        return 256u + b;
+    if (b >= 127 && b <= 160)
+        return 256u + 33 + (b - 127u);
+    return b == 173 ? 256u + 67 : b;
 }
 
-void bt_ids_free(bt_ids *ids)
+static int cp_to_byte(uint32_t cp)
 {
-    bt_release(ids->data);
-    *ids = (bt_ids){ 0 };
+    if (cp >= 256 && cp < 289)
+        return (int)(cp - 256);
+    if (cp >= 289 && cp < 323)
+        return (int)(cp - 289 + 127);
+    if (cp == 323)
+        return 173;
+    return cp < 256 && byte_to_cp((uint8_t)cp) == cp ? (int)cp : -1;
 }
 
-/* ---- merging one word ----------------------------------------------------- */
+/* ---- tokens by text ----------------------------------------------------- */
 
-static bt_status heap_push(encoder *e, candidate c)
+static size_t table_size(size_t n)
 {
-    if (e->heap_n == e->heap_cap) {
-        size_t cap = e->heap_cap ? e->heap_cap * 2 : 64;
-        candidate *h = bt_realloc_array(e->heap, e->heap_cap, cap, sizeof *h);
-        if (!h)
-            return BT_ENOMEM;
-        e->heap = h;
-        e->heap_cap = cap;
-    }
-    size_t i = e->heap_n++;
-    for (; i > 0 && e->heap[(i - 1) / 2].key > c.key; i = (i - 1) / 2)
-        e->heap[i] = e->heap[(i - 1) / 2];
-    e->heap[i] = c;
-    return BT_OK;
+    size_t size = 16;
+    while (size < n * 2)
+        size *= 2;
+    return size;
 }
 
-static candidate heap_pop(encoder *e)
+int32_t bt_bpe_find(const bt_bpe *b, const char *text, size_t n)
 {
-    candidate top = e->heap[0], last = e->heap[--e->heap_n];
-    size_t i = 0, child;
-    while ((child = 2 * i + 1) < e->heap_n) {
-        if (child + 1 < e->heap_n && e->heap[child + 1].key < e->heap[child].key)
-            child++;
-        if (e->heap[child].key >= last.key)
-            break;
-        e->heap[i] = e->heap[child];
-        i = child;
-    }
-    e->heap[i] = last;
-    return top;
-}
-
-static bt_status consider(encoder *e, int32_t left)
-{
-    const symbol *s = e->sym;
-    if (left < 0 || s[left].next < 0)
-        return BT_OK;
-    const bpe_merge *m = bpe_pair(e->b, s[left].id, s[s[left].next].id);
-    if (!m)
-        return BT_OK;
-    return heap_push(e, (candidate){ (uint64_t)m->rank << 32 | (uint32_t)left, m->id });
-}
-
-static bt_status apply(encoder *e, candidate c)
-{
-    symbol *s = e->sym;
-    int32_t left = (int32_t)(c.key & UINT32_MAX), right = s[left].next;
-    if (s[left].id < 0 || right < 0)
-        return BT_OK;
-    const bpe_merge *m = bpe_pair(e->b, s[left].id, s[right].id);
-    if (!m || m->rank != c.key >> 32)
-        return BT_OK;
-    s[left].id = c.id;
-    s[left].next = s[right].next;
-    if (s[left].next >= 0)
-        s[s[left].next].prev = left;
-    s[right].id = -1;
-    bt_status st = consider(e, s[left].prev);
-    return st == BT_OK ? consider(e, left) : st;
-}
-
-/* One token per byte; bytes without a token become unk or vanish. */
-static size_t spell(encoder *e, const char *w, size_t n)
-{
-    const bt_bpe *b = e->b;
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = (i + 1 < n ? b->byte_id : b->byte_end)[(uint8_t)w[i]];
+    size_t h = (size_t)bt_hash(BT_HASH_INIT, text, n);
+    for (int i = 0; i < BPE_PROBES; i++, h++) {
+        int32_t id = b->by_text[h & b->text_mask];
         if (id < 0)
-            id = b->unk;
-        if (id < 0)
-            continue;
-        e->sym[k] = (symbol){ id, (int32_t)k - 1, (int32_t)k + 1 };
-        k++;
+            return -1;
+        if (b->text[id].n == n && memcmp(b->text[id].s, text, n) == 0)
+            return id;
     }
-    if (k)
-        e->sym[k - 1].next = -1;
+    return -1;
+}
+
+static bool add_text(bt_bpe *b, int32_t id)
+{
+    const bpe_text *t = &b->text[id];
+    size_t h = (size_t)bt_hash(BT_HASH_INIT, t->s, t->n);
+    for (int i = 0; i < BPE_PROBES; i++, h++) {
+        int32_t *slot = &b->by_text[h & b->text_mask];
+        if (*slot < 0)
+            *slot = id;
+        if (b->text[*slot].n == t->n && memcmp(b->text[*slot].s, t->s, t->n) == 0)
+            return true; /* of equal texts the first counts */
+    }
+    return false;
+}
+
+/* The bytes that a token stands for; at most as many as its text has. A control
+ * or user-defined token, or one with a foreign character, stands for itself. */
+static size_t spell_out(char *out, const bpe_text *t, bool plain, const char *end_of_word)
+{
+    size_t n = t->n, k = 0, e = strlen(end_of_word);
+    bool ends = e && n >= e && !plain && memcmp(t->s + n - e, end_of_word, e) == 0;
+    if (ends)
+        n -= e;
+    for (size_t i = 0; i < n && !plain;) {
+        uint32_t cp;
+        i += bt_utf8_next(t->s + i, n - i, &cp);
+        int byte = cp_to_byte(cp);
+        if (byte < 0)
+            plain = true;
+        out[k++] = (char)byte;
+    }
+    if (plain) {
+        if (n)
+            memcpy(out, t->s, n);
+        k = n;
+    }
+    if (ends)
+        out[k++] = ' ';
     return k;
 }
 
-static bt_status encode_word(encoder *e, const char *w, size_t n)
+static bt_token_type type_of(const bt_bpe_vocab *v, size_t i)
+{
+    int t = v->type ? v->type(v->user, i) : BT_TOKEN_NORMAL;
+    return t >= BT_TOKEN_NORMAL && t <= BT_TOKEN_BYTE ? (bt_token_type)t : BT_TOKEN_UNUSED;
+}
+
+static bt_status add_tokens(bt_bpe *b, const bt_bpe_vocab *v, const char *end, bt_error *err)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        const char *s = v->token(v->user, i, &b->text[i].n);
+        if (!s || !bt_add_ok(total, b->text[i].n, &total) || total > SIZE_MAX / 4)
+            return bt_fail(err, BT_EFORMAT, "tokenizer: token %zu has no text", i);
+    }
+    b->pool = bt_alloc(2 * total + 1);
+    if (!b->pool)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory for its tokens");
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        bpe_text *t = &b->text[i];
+        t->s = b->pool + at;
+        memcpy(b->pool + at, v->token(v->user, i, &t->n), t->n);
+        at += t->n;
+        b->type[i] = (uint8_t)type_of(v, i);
+        bool plain = b->type[i] == BT_TOKEN_CONTROL || b->type[i] == BT_TOKEN_USER_DEFINED;
+        b->piece[i].s = b->pool + at;
+        b->piece[i].n = spell_out(b->pool + at, t, plain, end);
+        at += b->piece[i].n;
+        if (t->n && !add_text(b, (int32_t)i))
+            return bt_fail(err, BT_EFORMAT, "tokenizer: its tokens make no usable table");
+    }
+    return BT_OK;
+}
+
+static void find_bytes(bt_bpe *b, const char *end_of_word)
+{
+    for (int i = 0; i < 256; i++) {
+        char s[16];
+        size_t n = bt_utf8_put(s, byte_to_cp((uint8_t)i)), e = strlen(end_of_word);
+        b->byte_id[i] = bt_bpe_find(b, s, n);
+        memcpy(s + n, end_of_word, e);
+        b->byte_end[i] = bt_bpe_find(b, s, n + e);
+    }
+}
+
+/* ---- merges --------------------------------------------------------------- */
+
+static bool add_merge(bt_bpe *b, const bpe_merge *m)
+{
+    size_t h = bpe_pair_hash(m->left, m->right);
+    for (int i = 0; i < BPE_PROBES; i++, h++) {
+        bpe_merge *slot = &b->merges[h & b->merge_mask];
+        if (slot->left < 0)
+            *slot = *m;
+        if (slot->left == m->left && slot->right == m->right)
+            return true;
+    }
+    return false;
+}
+
+/* "left right": ids of both and of what they make. */
+static bool read_merge(const bt_bpe *b, const char *s, size_t n, bt_buf *joined, bpe_merge *m)
+{
+    const char *space = n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
+    if (!space)
+        return false;
+    size_t k = (size_t)(space - s);
+    joined->len = 0;
+    bt_buf_add(joined, s, k);
+    bt_buf_add(joined, space + 1, n - k - 1);
+    if (joined->failed)
+        return true;
+    m->left = bt_bpe_find(b, s, k);
+    m->right = bt_bpe_find(b, space + 1, n - k - 1);
+    m->id = bt_bpe_find(b, joined->data, joined->len);
+    return m->left >= 0 && m->right >= 0 && m->id >= 0;
+}
+
+static bt_status add_merges(bt_bpe *b, const bt_bpe_vocab *v, bt_error *err)
 {
     bt_status st = BT_OK;
-    if (n > e->sym_cap) {
-        size_t cap = n < 128 ? 256 : n * 2;
-        symbol *s = bt_realloc_array(e->sym, e->sym_cap, cap, sizeof *s);
-        if (!s)
-            return BT_ENOMEM;
-        e->sym = s;
-        e->sym_cap = cap;
+    bt_buf joined = { 0 };
+    for (size_t i = 0; i < v->n_merges && st == BT_OK; i++) {
+        size_t n = 0;
+        const char *s = v->merge(v->user, i, &n);
+        bpe_merge m = { .rank = (uint32_t)i };
+        if (!s || !read_merge(b, s, n, &joined, &m))
+            st = bt_fail(err, BT_EFORMAT, "tokenizer: merge %zu (%.*s) is not of known tokens", i,
+                         s ? (int)(n < 60 ? n : 60) : 0, s ? s : "");
+        else if (joined.failed)
+            st = bt_fail(err, BT_ENOMEM, "tokenizer: no memory for its merges");
+        else if (!add_merge(b, &m))
+            st = bt_fail(err, BT_EFORMAT, "tokenizer: its merges make no usable table");
     }
-    const size_t k = spell(e, w, n);
-    e->heap_n = 0;
-    for (size_t i = 0; i + 1 < k && st == BT_OK; i++)
-        st = consider(e, (int32_t)i);
-    while (e->heap_n > 0 && st == BT_OK)
-        st = apply(e, heap_pop(e));
-    for (int32_t i = k ? 0 : -1; i >= 0 && st == BT_OK; i = e->sym[i].next)
-        st = bt_ids_add(e->out, e->sym[i].id);
+    bt_buf_free(&joined);
     return st;
 }
 
-/* The token whose bytes are the word w, or -1. */
-static int32_t whole_word(encoder *e, const char *w, size_t n)
+/* ---- special tokens --------------------------------------------------------- */
+
+static int by_text(const void *x, const void *y, void *user)
 {
-    bt_buf spelt = { 0 };
-    for (size_t i = 0; i < n; i++) {
-        size_t len;
-        const char *s = bt_bpe_text(e->b, e->b->byte_id[(uint8_t)w[i]], &len);
-        if (s)
-            bt_buf_add(&spelt, s, len);
-    }
-    int32_t id = spelt.data ? bt_bpe_find(e->b, spelt.data, spelt.len) : -1;
-    bt_buf_free(&spelt);
-    return id >= 0 && e->b->type[id] == BT_TOKEN_NORMAL ? id : -1;
+    const bt_bpe *b = user;
+    const bpe_text *p = &b->text[*(const int32_t *)x], *q = &b->text[*(const int32_t *)y];
+    int c = memcmp(p->s, q->s, p->n < q->n ? p->n : q->n);
+    return c ? c : (p->n > q->n) - (p->n < q->n);
 }
 
-/* ---- texts ------------------------------------------------------------------ */
-
-static bt_status encode_words(encoder *e, const char *s, size_t n)
+static bool is_special(const bt_bpe *b, size_t i)
 {
-    const bt_pretok *pre = e->b->pre;
-    bt_status st = BT_OK;
-    for (size_t i = 0, len; i < n && st == BT_OK; i += len) {
-        len = pre->next(s + i, n - i);
-        int32_t id = pre->whole_words ? whole_word(e, s + i, len) : -1;
-        st = id >= 0 ? bt_ids_add(e->out, id) : encode_word(e, s + i, len);
-    }
-    return st;
+    return (b->type[i] == BT_TOKEN_CONTROL || b->type[i] == BT_TOKEN_USER_DEFINED) &&
+           b->text[i].n > 0 && b->text[i].n <= BPE_SPECIAL_MAX;
 }
 
-/* CLIP: collapses white space and lowers the case of NFC text. */
-static void fold(bt_buf *out, const char *s, size_t n)
+static bt_status sort_specials(bt_bpe *b, bt_error *err)
 {
-    bool space = false;
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        i += bt_utf8_next(s + i, n - i, &cp);
-        bool is_space = bt_is_space(cp);
-        if (!is_space)
-            bt_utf8_lower(out, cp);
-        else if (!space)
-            bt_buf_add(out, " ", 1);
-        space = is_space;
-    }
-}
-
-static const char *find_text(const char *s, size_t n, const bpe_text *what)
-{
-    const char *p = what->n ? memmem(s, n, what->s, what->n) : NULL;
-    return p ? p : s + n;
-}
-
-/* Folded text: its bos tokens, and between them CLIP's words, each cut again by
- * GPT-2's rule, as the ByteLevel step of CLIPTokenizer does. */
-static bt_status encode_folded(encoder *e, const char *s, size_t n)
-{
-    const bt_bpe *b = e->b;
-    bt_status st = BT_OK;
-    for (const char *end = s + n; s < end && st == BT_OK;) {
-        const char *bos = find_text(s, (size_t)(end - s), &b->text[b->bos]);
-        while (s < bos && st == BT_OK) {
-            uint32_t cp;
-            size_t len = bt_pretok_clip(s, (size_t)(bos - s));
-            bt_utf8_next(s, len, &cp);
-            if (!bt_is_space(cp))
-                st = encode_words(e, s, len);
-            s += len;
-        }
-        if (bos < end && st == BT_OK) {
-            st = bt_ids_add(e->out, b->bos);
-            s = bos + b->text[b->bos].n;
-        }
-    }
-    return st;
-}
-
-static bt_status encode_plain(encoder *e, const char *s, size_t n)
-{
-    if (n == 0)
-        return BT_OK;
-    if (!e->b->clip && !e->b->pre->nfc)
-        return encode_words(e, s, n);
-    bt_buf nfc = { 0 }, folded = { 0 };
-    bt_status st = bt_utf8_normalize(&nfc, s, n, BT_NFC);
-    if (st == BT_OK && e->b->clip) {
-        fold(&folded, nfc.data, nfc.len);
-        st = folded.failed ? BT_ENOMEM : encode_folded(e, folded.data, folded.len);
-    } else if (st == BT_OK) {
-        st = encode_words(e, nfc.data, nfc.len);
-    }
-    bt_buf_free(&nfc);
-    bt_buf_free(&folded);
-    return st;
-}
-
-/* The longest special token at the start of s[0..n), or -1. The sorted list
- * narrows byte by byte to the tokens that begin so. */
-static int32_t special_at(const bt_bpe *b, const char *s, size_t n, bool control)
-{
-    size_t lo = 0, hi = b->n_special;
-    int32_t best = -1;
-    for (size_t d = 0; d < n && lo < hi; d++) {
-        for (int side = 0; side < 2; side++) { /* first token with byte >= c, then > c */
-            size_t a = lo, z = hi;
-            while (a < z) {
-                size_t mid = a + (z - a) / 2;
-                const bpe_text *t = &b->text[b->special[mid]];
-                int c = d < t->n ? (uint8_t)t->s[d] : -1;
-                if (c < (uint8_t)s[d] + side)
-                    a = mid + 1;
-                else
-                    z = mid;
-            }
-            *(side ? &hi : &lo) = a;
-        }
-        if (lo == hi)
-            break;
-        int32_t id = b->special[lo];
-        if (b->text[id].n == d + 1 && (control || b->type[id] != BT_TOKEN_CONTROL))
-            best = id;
-    }
-    return best;
-}
-
-static bt_status encode_text(encoder *e, const char *s, size_t n, bool special)
-{
-    const bt_bpe *b = e->b;
-    size_t done = 0;
-    bt_status st = BT_OK;
-    for (size_t i = 0; i < n && st == BT_OK; i++) {
-        if (!b->special_first[(uint8_t)s[i]])
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        n += is_special(b, i);
+    b->special = bt_calloc(n + 1, sizeof *b->special);
+    if (!b->special)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
+    for (size_t i = 0; i < b->n; i++) {
+        if (!is_special(b, i))
             continue;
-        int32_t id = special_at(b, s + i, n - i, special);
-        if (id < 0)
-            continue;
-        st = encode_plain(e, s + done, i - done);
-        if (st == BT_OK)
-            st = bt_ids_add(e->out, id);
-        done = i + b->text[id].n;
-        i = done - 1;
+        b->special[b->n_special++] = (int32_t)i;
+        b->special_first[(uint8_t)b->text[i].s[0]] = true;
     }
-    return st == BT_OK ? encode_plain(e, s + done, n - done) : st;
+    qsort_r(b->special, n, sizeof *b->special, by_text, b);
+    return BT_OK;
 }
 
-bt_status bt_bpe_encode(const bt_bpe *b, const char *text, size_t n, bool special, bt_ids *out)
+bt_status bt_bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, bt_error *err)
 {
-    encoder e = { .b = b, .out = out };
-    bt_buf clean = { 0 };
-    if (n > INT32_MAX / 4)
-        return BT_EINVAL;
-    if (!bt_utf8_valid(text, n)) {
-        bt_utf8_clean(&clean, text, n);
-        text = clean.data;
-        n = clean.len;
-    }
-    bt_status st = clean.failed ? BT_ENOMEM : encode_text(&e, text, n, special);
-    bt_buf_free(&clean);
-    bt_release(e.sym);
-    bt_release(e.heap);
-    return st;
+    if (v->n_tokens == 0 || v->n_tokens > INT32_MAX / 4 || v->n_merges > INT32_MAX / 4)
+        return bt_fail(err, BT_EFORMAT, "tokenizer: %zu tokens and %zu merges", v->n_tokens,
+                       v->n_merges);
+    b->n = v->n_tokens;
+    b->text_mask = table_size(b->n) - 1;
+    b->merge_mask = table_size(v->n_merges) - 1;
+    b->text = bt_calloc(b->n, sizeof *b->text);
+    b->piece = bt_calloc(b->n, sizeof *b->piece);
+    b->type = bt_calloc(b->n, sizeof *b->type);
+    b->by_text = bt_calloc(b->text_mask + 1, sizeof *b->by_text);
+    b->merges = bt_calloc(b->merge_mask + 1, sizeof *b->merges);
+    if (!b->text || !b->piece || !b->type || !b->by_text || !b->merges)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory for %zu tokens", b->n);
+    memset(b->by_text, 0xFF, (b->text_mask + 1) * sizeof *b->by_text);
+    for (size_t i = 0; i <= b->merge_mask; i++)
+        b->merges[i].left = -1;
+    bt_status st = add_tokens(b, v, end_of_word, err);
+    if (st == BT_OK)
+        find_bytes(b, end_of_word);
+    if (st == BT_OK)
+        st = add_merges(b, v, err);
+    return st == BT_OK ? sort_specials(b, err) : st;
 }
 
-bt_status bt_bpe_encode_clip(const bt_bpe *b, const char *text, size_t n, int32_t *ids,
-                             size_t *used)
+void bt_bpe_free(bt_bpe *b)
 {
-    bt_ids list = { 0 };
-    bt_status st = bt_bpe_encode(b, text, n, true, &list);
-    if (st == BT_OK) {
-        const size_t max = (size_t)b->max_length;
-        const size_t k = list.len < max - 2 ? list.len : max - 2;
-        ids[0] = b->bos;
-        if (k)
-            memcpy(ids + 1, list.data, k * sizeof *ids);
-        ids[k + 1] = b->eos;
-        for (size_t i = k + 2; i < max; i++)
-            ids[i] = b->pad;
-        if (used)
-            *used = k + 2;
+    if (!b)
+        return;
+    bt_release(b->pool);
+    bt_release(b->text);
+    bt_release(b->piece);
+    bt_release(b->type);
+    bt_release(b->by_text);
+    bt_release(b->merges);
+    bt_release(b->special);
+    bt_release(b);
+}
+
+bt_status bt_bpe_new_gpt2(const bt_bpe_vocab *v, const char *pre, bt_bpe **out, bt_error *err)
+{
+    *out = NULL;
+    const bt_pretok *p = bt_pretok_find(pre ? pre : "default");
+    if (!p)
+        return bt_fail(err, BT_EUNSUPPORTED, "tokenizer: unknown pre-tokenizer \"%s\"", pre);
+    bt_bpe *b = bt_calloc(1, sizeof *b);
+    if (!b)
+        return bt_fail(err, BT_ENOMEM, "tokenizer: no memory");
+    b->pre = p;
+    b->unk = b->bos = b->eos = b->pad = -1;
+    bt_status st = bt_bpe_build(b, v, "", err);
+    if (st != BT_OK) {
+        bt_bpe_free(b);
+        return st;
     }
-    bt_ids_free(&list);
-    return st;
+    *out = b;
+    return BT_OK;
 }
 
 /* ---- looking at tokens ----------------------------------------------------- */
-
-void bt_bpe_decode(const bt_bpe *b, const int32_t *ids, size_t n, bool special, bt_buf *out)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= b->n)
-            continue;
-        if (!special && b->type[ids[i]] == BT_TOKEN_CONTROL)
-            continue;
-        bt_buf_add(out, b->piece[ids[i]].s, b->piece[ids[i]].n);
-    }
-}
 
 int bt_bpe_max_length(const bt_bpe *b) { return b->max_length; }
 
@@ -374,4 +309,26 @@ const char *bt_bpe_piece(const bt_bpe *b, int32_t id, size_t *n)
 bt_token_type bt_bpe_type(const bt_bpe *b, int32_t id)
 {
     return id >= 0 && (size_t)id < b->n ? (bt_token_type)b->type[id] : BT_TOKEN_UNUSED;
+}
+
+/* ---- lists of ids ---------------------------------------------------------- */
+
+bt_status bt_ids_add(bt_ids *ids, int32_t id)
+{
+    if (ids->len == ids->cap) {
+        size_t cap = ids->cap ? ids->cap * 2 : 64;
+        int32_t *p = bt_realloc_array(ids->data, ids->cap, cap, sizeof *p);
+        if (!p)
+            return BT_ENOMEM;
+        ids->data = p;
+        ids->cap = cap;
+    }
+    ids->data[ids->len++] = id;
+    return BT_OK;
+}
+
+void bt_ids_free(bt_ids *ids)
+{
+    bt_release(ids->data);
+    *ids = (bt_ids){ 0 };
 }

@@ -222,7 +222,7 @@ static bt_status build(bt_bpe *b, files *f, bt_error *err)
 {
     const bt_clip_config *c = f->config;
     const bt_bpe_vocab v = { f->token.n, f->merge.n, token_at, merge_at, type_at, f };
-    bt_status st = bpe_build(b, &v, "</w>", err);
+    bt_status st = bt_bpe_build(b, &v, "</w>", err);
     if (st == BT_OK)
         st = find_named(b, "bos", c->bos, &b->bos, err);
     if (st == BT_OK)

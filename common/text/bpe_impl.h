@@ -44,7 +44,7 @@ struct bt_bpe {
 };
 
 /* Makes the tables; what is left is pre, unk and the CLIP members. */
-bt_status bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, bt_error *err);
+bt_status bt_bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, bt_error *err);
 
 static inline size_t bpe_pair_hash(int32_t left, int32_t right)
 {

@@ -1,75 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Runs a template: statements, expressions, scopes (jinja2/runtime.py).
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "chat_impl.h"
-
-/* ---- memory and failures ------------------------------------------------------ */
-
-#define CHUNK 16384
-
-struct chat_chunk {
-    struct chat_chunk *next;
-    size_t used, size;
-    _Alignas(16) char data[];
-};
-
-void *chat_new(chat_arena *a, size_t n)
-{
-    if (n > a->limit - a->used)
-        return NULL;
-    n = (n + 15) & ~(size_t)15;
-    if (!a->head || a->head->size - a->head->used < n) {
-        const size_t size = n > CHUNK / 4 ? n : CHUNK;
-        struct chat_chunk *c = bt_alloc(sizeof *c + size);
-        if (!c)
-            return NULL;
-        *c = (struct chat_chunk){ .next = a->head, .size = size };
-        a->head = c;
-    }
-    void *p = a->head->data + a->head->used;
-    a->head->used += n;
-    a->used = a->used + n < a->limit ? a->used + n : a->limit;
-    return memset(p, 0, n);
-}
-
-void chat_arena_free(chat_arena *a)
-{
-    while (a->head) {
-        struct chat_chunk *next = a->head->next;
-        bt_release(a->head);
-        a->head = next;
-    }
-}
-
-bool chat_fail(chat_run *r, bt_status st, const chat_node *at, const char *fmt, ...)
-{
-    char text[256];
-    if (r->st != BT_OK)
-        return false;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    r->st = bt_fail(r->err, st, "chat template, line %d: %s", at->line, text);
-    return false;
-}
-
-bool chat_no_memory(chat_run *r, const chat_node *at)
-{
-    if (r->mem.limit - r->mem.used < CHAT_MAX_MEMORY / 2)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "it needs too much memory");
-    return chat_fail(r, BT_ENOMEM, at, "no memory");
-}
-
-bool chat_spend(chat_run *r, const chat_node *at, size_t bytes)
-{
-    r->steps += 1 + bytes / 64;
-    return r->steps <= CHAT_MAX_STEPS || chat_fail(r, BT_EUNSUPPORTED, at, "it runs too long");
-}
 
 /* ---- variables ------------------------------------------------------------------- */
 
@@ -77,13 +11,13 @@ static bool push_var(chat_run *r, const chat_node *at, chat_str name, chat_val v
 {
     chat_dict *d = &r->vars;
     if (d->n >= CHAT_MAX_NAMES)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "too many variables");
-    if (d->n == d->cap) { /* chat_dict_set would look for the name in every scope */
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "too many variables");
+    if (d->n == d->cap) { /* bt_chat_dict_set would look for the name in every scope */
         const size_t cap = d->cap ? d->cap * 2 : 32;
-        chat_str *keys = chat_new(&r->mem, cap * sizeof *keys);
-        chat_val *vals = chat_new(&r->mem, cap * sizeof *vals);
+        chat_str *keys = bt_chat_arena_new(&r->mem, cap * sizeof *keys);
+        chat_val *vals = bt_chat_arena_new(&r->mem, cap * sizeof *vals);
         if (!keys || !vals)
-            return chat_no_memory(r, at);
+            return bt_chat_no_memory(r, at);
         if (d->n)
             memcpy(keys, d->keys, d->n * sizeof *keys);
         if (d->n)
@@ -122,7 +56,7 @@ static bool eval_args(chat_run *r, const chat_node *n, chat_args *a)
 {
     a->n = 0;
     for (const chat_node *arg = n->body; arg; arg = arg->next) {
-        if (!chat_eval(r, arg->a, &a->v[a->n]))
+        if (!bt_chat_eval(r, arg->a, &a->v[a->n]))
             return false;
         a->name[a->n++] = arg->str;
     }
@@ -134,25 +68,25 @@ static bool eval_list(chat_run *r, const chat_node *n, chat_val *out)
     size_t count = 0;
     for (const chat_node *arg = n->body; arg; arg = arg->next)
         count++;
-    if (!chat_new_list(r, n, count, out))
+    if (!bt_chat_new_list(r, n, count, out))
         return false;
     for (const chat_node *arg = n->body; arg; arg = arg->next)
-        if (!chat_eval(r, arg->a, &out->list->v[out->list->n++]))
+        if (!bt_chat_eval(r, arg->a, &out->list->v[out->list->n++]))
             return false;
     return true;
 }
 
 static bool eval_dict(chat_run *r, const chat_node *n, chat_val *out)
 {
-    if (!chat_new_dict(r, n, out))
+    if (!bt_chat_new_dict(r, n, out))
         return false;
     for (const chat_node *item = n->body; item; item = item->next) {
         chat_val key, v;
-        if (!chat_eval(r, item->a, &key) || !chat_eval(r, item->b, &v))
+        if (!bt_chat_eval(r, item->a, &key) || !bt_chat_eval(r, item->b, &v))
             return false;
         if (key.type != V_STR)
-            return chat_fail(r, BT_EUNSUPPORTED, n, "keys that are no strings");
-        if (!chat_dict_set(r, n, out->dict, key.str, v))
+            return bt_chat_fail(r, BT_EUNSUPPORTED, n, "keys that are no strings");
+        if (!bt_chat_dict_set(r, n, out->dict, key.str, v))
             return false;
     }
     return true;
@@ -163,8 +97,8 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
     int64_t v = 0;
     bool over = false;
     if ((a.type != V_INT && a.type != V_BOOL) || (b.type != V_INT && b.type != V_BOOL))
-        return chat_fail(r, BT_EINVAL, n, "cannot calculate with %s and %s", chat_type_name(a),
-                         chat_type_name(b));
+        return bt_chat_fail(r, BT_EINVAL, n, "cannot calculate with %s and %s",
+                            bt_chat_type_name(a), bt_chat_type_name(b));
     if (n->op == OP_ADD)
         over = __builtin_add_overflow(a.i, b.i, &v);
     if (n->op == OP_SUB)
@@ -173,7 +107,7 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
         over = __builtin_mul_overflow(a.i, b.i, &v);
     if (n->op == OP_DIV || n->op == OP_MOD) { /* rounded down, as in Python */
         if (b.i == 0)
-            return chat_fail(r, BT_EINVAL, n, "division by zero");
+            return bt_chat_fail(r, BT_EINVAL, n, "division by zero");
         if (b.i == -1)
             over = n->op == OP_DIV && __builtin_sub_overflow(0, a.i, &v);
         else if (n->op == OP_DIV)
@@ -182,8 +116,8 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
             v = a.i % b.i + (a.i % b.i != 0 && (a.i < 0) != (b.i < 0) ? b.i : 0);
     }
     if (over)
-        return chat_fail(r, BT_EUNSUPPORTED, n, "number too large");
-    *out = chat_int_val(v);
+        return bt_chat_fail(r, BT_EUNSUPPORTED, n, "number too large");
+    *out = bt_chat_int_val(v);
     return true;
 }
 
@@ -191,7 +125,7 @@ static bool eval_order(chat_run *r, const chat_node *n, chat_val a, chat_val b, 
 {
     int c;
     if (a.type == V_STR && b.type == V_STR) {
-        if (!chat_spend(r, n, a.str.n))
+        if (!bt_chat_spend(r, n, a.str.n))
             return false;
         c = memcmp(a.str.s, b.str.s, a.str.n < b.str.n ? a.str.n : b.str.n);
         if (c == 0)
@@ -199,13 +133,13 @@ static bool eval_order(chat_run *r, const chat_node *n, chat_val a, chat_val b, 
     } else if ((a.type == V_INT || a.type == V_BOOL) && (b.type == V_INT || b.type == V_BOOL)) {
         c = (a.i > b.i) - (a.i < b.i);
     } else {
-        return chat_fail(r, BT_EINVAL, n, "cannot compare %s with %s", chat_type_name(a),
-                         chat_type_name(b));
+        return bt_chat_fail(r, BT_EINVAL, n, "cannot compare %s with %s", bt_chat_type_name(a),
+                            bt_chat_type_name(b));
     }
-    *out = chat_bool_val(n->op == OP_LT   ? c < 0
-                         : n->op == OP_LE ? c <= 0
-                         : n->op == OP_GT ? c > 0
-                                          : c >= 0);
+    *out = bt_chat_bool_val(n->op == OP_LT   ? c < 0
+                            : n->op == OP_LE ? c <= 0
+                            : n->op == OP_GT ? c > 0
+                                             : c >= 0);
     return true;
 }
 
@@ -213,33 +147,33 @@ static bool eval_binary(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val a, b;
     bool found = false;
-    if (!chat_eval(r, n->a, &a))
+    if (!bt_chat_eval(r, n->a, &a))
         return false;
-    if ((n->op == OP_OR && chat_truth(a)) || (n->op == OP_AND && !chat_truth(a))) {
+    if ((n->op == OP_OR && bt_chat_truth(a)) || (n->op == OP_AND && !bt_chat_truth(a))) {
         *out = a;
         return true;
     }
-    if (!chat_eval(r, n->b, &b))
+    if (!bt_chat_eval(r, n->b, &b))
         return false;
     switch (n->op) {
     case OP_OR:
     case OP_AND: *out = b; return true;
     case OP_EQ:
     case OP_NE:
-        if (!chat_equal(r, n, a, b, &found))
+        if (!bt_chat_equal(r, n, a, b, &found))
             return false;
-        *out = chat_bool_val(found == (n->op == OP_EQ));
+        *out = bt_chat_bool_val(found == (n->op == OP_EQ));
         return true;
     case OP_IN:
     case OP_NOT_IN:
-        if (!chat_contains(r, n, b, a, &found))
+        if (!bt_chat_contains(r, n, b, a, &found))
             return false;
-        *out = chat_bool_val(found == (n->op == OP_IN));
+        *out = bt_chat_bool_val(found == (n->op == OP_IN));
         return true;
-    case OP_CONCAT: return chat_join(r, n, a, b, out);
+    case OP_CONCAT: return bt_chat_join(r, n, a, b, out);
     case OP_ADD:
         if ((a.type == V_STR && b.type == V_STR) || (a.type == V_LIST && b.type == V_LIST))
-            return chat_join(r, n, a, b, out);
+            return bt_chat_join(r, n, a, b, out);
         return eval_math(r, n, a, b, out);
     case OP_SUB:
     case OP_MUL:
@@ -252,15 +186,15 @@ static bool eval_binary(chat_run *r, const chat_node *n, chat_val *out)
 static bool eval_slice(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val of, part[3] = { { .type = V_NONE }, { .type = V_NONE }, { .type = V_NONE } };
-    if (!chat_eval(r, n->a, &of))
+    if (!bt_chat_eval(r, n->a, &of))
         return false;
-    if (n->b && !chat_eval(r, n->b, &part[0]))
+    if (n->b && !bt_chat_eval(r, n->b, &part[0]))
         return false;
-    if (n->c && !chat_eval(r, n->c, &part[1]))
+    if (n->c && !bt_chat_eval(r, n->c, &part[1]))
         return false;
-    if (n->d && !chat_eval(r, n->d, &part[2]))
+    if (n->d && !bt_chat_eval(r, n->d, &part[2]))
         return false;
-    return chat_slice(r, n, of, part, out);
+    return bt_chat_slice(r, n, of, part, out);
 }
 
 static bool eval_call(chat_run *r, const chat_node *n, chat_val *out)
@@ -268,13 +202,13 @@ static bool eval_call(chat_run *r, const chat_node *n, chat_val *out)
     chat_args args;
     chat_val self;
     if (n->a->kind == N_ATTR) {
-        if (!chat_eval(r, n->a->a, &self) || !eval_args(r, n, &args))
+        if (!bt_chat_eval(r, n->a->a, &self) || !eval_args(r, n, &args))
             return false;
-        return chat_method(r, n, self, n->a->str, &args, out);
+        return bt_chat_method(r, n, self, n->a->str, &args, out);
     }
     if (n->a->kind != N_NAME)
-        return chat_fail(r, BT_EUNSUPPORTED, n, "this kind of call");
-    return eval_args(r, n, &args) && chat_function(r, n, n->a->str, &args, out);
+        return bt_chat_fail(r, BT_EUNSUPPORTED, n, "this kind of call");
+    return eval_args(r, n, &args) && bt_chat_function(r, n, n->a->str, &args, out);
 }
 
 static bool eval_named(chat_run *r, const chat_node *n, chat_val *out)
@@ -282,13 +216,13 @@ static bool eval_named(chat_run *r, const chat_node *n, chat_val *out)
     chat_args args;
     chat_val v;
     bool yes = false;
-    if (!chat_eval(r, n->a, &v) || !eval_args(r, n, &args))
+    if (!bt_chat_eval(r, n->a, &v) || !eval_args(r, n, &args))
         return false;
     if (n->kind == N_FILTER)
-        return chat_filter(r, n, v, &args, out);
-    if (!chat_test(r, n, n->str, v, &args, &yes))
+        return bt_chat_filter(r, n, v, &args, out);
+    if (!bt_chat_test(r, n, n->str, v, &args, &yes))
         return false;
-    *out = chat_bool_val(yes != (n->num != 0));
+    *out = bt_chat_bool_val(yes != (n->num != 0));
     return true;
 }
 
@@ -302,7 +236,7 @@ static bool eval_name(chat_run *r, const chat_node *n, chat_val *out)
 static bool eval_const(const chat_node *n, chat_val *out)
 {
     if (n->vtype == V_STR)
-        *out = chat_str_val(n->str.s, n->str.n);
+        *out = bt_chat_str_val(n->str.s, n->str.n);
     else
         *out = (chat_val){ .type = n->vtype, .i = n->num };
     return true;
@@ -317,38 +251,40 @@ static bool eval_kind(chat_run *r, const chat_node *n, chat_val *out)
     case N_LIST: return eval_list(r, n, out);
     case N_DICT: return eval_dict(r, n, out);
     case N_NOT:
-        if (!chat_eval(r, n->a, &v))
+        if (!bt_chat_eval(r, n->a, &v))
             return false;
-        *out = chat_bool_val(!chat_truth(v));
+        *out = bt_chat_bool_val(!bt_chat_truth(v));
         return true;
     case N_NEG:
-        if (!chat_eval(r, n->a, &v))
+        if (!bt_chat_eval(r, n->a, &v))
             return false;
-        return eval_math(r, &(chat_node){ .op = OP_SUB, .line = n->line }, chat_int_val(0), v, out);
+        return eval_math(r, &(chat_node){ .op = OP_SUB, .line = n->line }, bt_chat_int_val(0), v,
+                         out);
     case N_BINARY: return eval_binary(r, n, out);
     case N_COND:
-        if (!chat_eval(r, n->b, &v))
+        if (!bt_chat_eval(r, n->b, &v))
             return false;
         *out = (chat_val){ .type = V_UNDEFINED };
-        if (chat_truth(v))
-            return chat_eval(r, n->a, out);
-        return !n->c || chat_eval(r, n->c, out);
-    case N_ATTR: return chat_eval(r, n->a, &v) && chat_attr(r, n, v, n->str, out);
+        if (bt_chat_truth(v))
+            return bt_chat_eval(r, n->a, out);
+        return !n->c || bt_chat_eval(r, n->c, out);
+    case N_ATTR: return bt_chat_eval(r, n->a, &v) && bt_chat_attr(r, n, v, n->str, out);
     case N_INDEX:
-        return chat_eval(r, n->a, &v) && chat_eval(r, n->b, &key) && chat_index(r, n, v, key, out);
+        return bt_chat_eval(r, n->a, &v) && bt_chat_eval(r, n->b, &key) &&
+               bt_chat_index(r, n, v, key, out);
     case N_SLICE: return eval_slice(r, n, out);
     case N_CALL: return eval_call(r, n, out);
     default: return eval_named(r, n, out);
     }
 }
 
-bool chat_eval(chat_run *r, const chat_node *n, chat_val *out)
+bool bt_chat_eval(chat_run *r, const chat_node *n, chat_val *out)
 {
     *out = (chat_val){ .type = V_UNDEFINED };
-    if (!chat_spend(r, n, 0))
+    if (!bt_chat_spend(r, n, 0))
         return false;
     if (r->depth >= CHAT_MAX_EVAL)
-        return chat_fail(r, BT_EUNSUPPORTED, n, "nested too deeply");
+        return bt_chat_fail(r, BT_EUNSUPPORTED, n, "nested too deeply");
     r->depth++;
     const bool ok = eval_kind(r, n, out);
     r->depth--;
@@ -361,28 +297,28 @@ static bool exec(chat_run *r, const chat_node *n);
 
 static bool print(chat_run *r, const chat_node *at, const char *s, size_t n)
 {
-    if (!chat_spend(r, at, n))
+    if (!bt_chat_spend(r, at, n))
         return false;
     if (n > CHAT_MAX_MEMORY - r->out->len)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "it writes too much");
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "it writes too much");
     bt_buf_add(r->out, s, n);
-    return !r->out->failed || chat_fail(r, BT_ENOMEM, at, "no memory");
+    return !r->out->failed || bt_chat_fail(r, BT_ENOMEM, at, "no memory");
 }
 
 static bool exec_out(chat_run *r, const chat_node *n)
 {
     chat_val v;
     chat_str s;
-    return chat_eval(r, n->a, &v) && chat_to_text(r, n, v, &s) && print(r, n, s.s, s.n);
+    return bt_chat_eval(r, n->a, &v) && bt_chat_to_text(r, n, v, &s) && print(r, n, s.s, s.n);
 }
 
 static bool exec_if(chat_run *r, const chat_node *n)
 {
     chat_val v;
     for (;; n = n->orelse) {
-        if (!chat_eval(r, n->a, &v))
+        if (!bt_chat_eval(r, n->a, &v))
             return false;
-        if (chat_truth(v))
+        if (bt_chat_truth(v))
             return exec(r, n->body);
         const bool elif = n->orelse && n->orelse->kind == N_IF && n->orelse->num;
         if (!elif)
@@ -395,7 +331,8 @@ static bool bind(chat_run *r, const chat_node *n, chat_val item)
     if (!n->str2.s)
         return push_var(r, n, n->str, item);
     if (item.type != V_LIST || item.list->n != 2)
-        return chat_fail(r, BT_EINVAL, n, "cannot unpack %s into two names", chat_type_name(item));
+        return bt_chat_fail(r, BT_EINVAL, n, "cannot unpack %s into two names",
+                            bt_chat_type_name(item));
     return push_var(r, n, n->str, item.list->v[0]) && push_var(r, n, n->str2, item.list->v[1]);
 }
 
@@ -406,13 +343,13 @@ static bool select_items(chat_run *r, const chat_node *n, chat_val *items)
     const size_t base = r->vars.n;
     if (!n->b)
         return true;
-    if (!chat_new_list(r, n, items->list->n, &kept))
+    if (!bt_chat_new_list(r, n, items->list->n, &kept))
         return false;
     for (size_t i = 0; i < items->list->n; i++) {
-        if (!bind(r, n, items->list->v[i]) || !chat_eval(r, n->b, &v))
+        if (!bind(r, n, items->list->v[i]) || !bt_chat_eval(r, n->b, &v))
             return false;
         r->vars.n = base;
-        if (chat_truth(v))
+        if (bt_chat_truth(v))
             kept.list->v[kept.list->n++] = items->list->v[i];
     }
     *items = kept;
@@ -423,21 +360,21 @@ static bool exec_for(chat_run *r, const chat_node *n)
 {
     chat_val over, items;
     const size_t base = r->vars.n, scope = r->scope;
-    if (!chat_eval(r, n->a, &over) || !chat_items(r, n, over, &items))
+    if (!bt_chat_eval(r, n->a, &over) || !bt_chat_items(r, n, over, &items))
         return false;
     if (!select_items(r, n, &items))
         return false;
     if (items.list->n == 0)
         return exec(r, n->orelse);
-    chat_loop *loop = chat_new(&r->mem, sizeof *loop);
+    chat_loop *loop = bt_chat_arena_new(&r->mem, sizeof *loop);
     if (!loop)
-        return chat_no_memory(r, n);
+        return bt_chat_no_memory(r, n);
     loop->over = items.list;
     bool ok = true;
     r->scope = base;
     for (; ok && loop->i < items.list->n && !r->breaking; loop->i++) {
         const chat_val self = { .type = V_LOOP, .loop = loop };
-        ok = chat_spend(r, n, 0) && push_var(r, n, (chat_str){ "loop", 4 }, self) &&
+        ok = bt_chat_spend(r, n, 0) && push_var(r, n, (chat_str){ "loop", 4 }, self) &&
              bind(r, n, items.list->v[loop->i]) && exec(r, n->body);
         r->continuing = false;
         r->vars.n = base;
@@ -450,14 +387,14 @@ static bool exec_for(chat_run *r, const chat_node *n)
 static bool exec_set(chat_run *r, const chat_node *n)
 {
     chat_val v;
-    if (!chat_eval(r, n->a, &v))
+    if (!bt_chat_eval(r, n->a, &v))
         return false;
     if (!n->str2.s)
         return set_var(r, n, n->str, v);
     chat_val *ns = find_var(r, n->str, 0);
     if (!ns || ns->type != V_DICT || !ns->dict->is_namespace)
-        return chat_fail(r, BT_EINVAL, n, "'%.*s' is no namespace", (int)n->str.n, n->str.s);
-    return chat_dict_set(r, n, ns->dict, n->str2, v);
+        return bt_chat_fail(r, BT_EINVAL, n, "'%.*s' is no namespace", (int)n->str.n, n->str.s);
+    return bt_chat_dict_set(r, n, ns->dict, n->str2, v);
 }
 
 static bool exec_set_block(chat_run *r, const chat_node *n)
@@ -466,10 +403,11 @@ static bool exec_set_block(chat_run *r, const chat_node *n)
     r->out = &text;
     bool ok = exec(r, n->body);
     r->out = out;
-    char *s = ok ? chat_new(&r->mem, text.len + 1) : NULL;
+    char *s = ok ? bt_chat_arena_new(&r->mem, text.len + 1) : NULL;
     if (s && text.len)
         memcpy(s, text.data, text.len);
-    ok = ok && (s || chat_no_memory(r, n)) && set_var(r, n, n->str, chat_str_val(s, text.len));
+    ok =
+        ok && (s || bt_chat_no_memory(r, n)) && set_var(r, n, n->str, bt_chat_str_val(s, text.len));
     bt_buf_free(&text);
     return ok;
 }
@@ -504,8 +442,8 @@ static bool exec(chat_run *r, const chat_node *n)
 static bool set_text(chat_run *r, chat_dict *d, const char *key, const char *s)
 {
     static const chat_node start = { .line = 1 };
-    return chat_dict_set(r, &start, d, (chat_str){ key, strlen(key) },
-                         chat_str_val(s ? s : "", s ? strlen(s) : 0));
+    return bt_chat_dict_set(r, &start, d, (chat_str){ key, strlen(key) },
+                            bt_chat_str_val(s ? s : "", s ? strlen(s) : 0));
 }
 
 /* The variables that Hugging Face gives to a template without tools. */
@@ -513,11 +451,11 @@ static bool set_input(chat_run *r, const bt_chat_input *in)
 {
     static const chat_node start = { .line = 1 };
     chat_val list;
-    if (!chat_new_list(r, &start, in->n, &list))
+    if (!bt_chat_new_list(r, &start, in->n, &list))
         return false;
     for (size_t i = 0; i < in->n; i++) {
         chat_val m;
-        if (!chat_new_dict(r, &start, &m))
+        if (!bt_chat_new_dict(r, &start, &m))
             return false;
         if (!set_text(r, m.dict, "role", in->messages[i].role))
             return false;
@@ -530,7 +468,7 @@ static bool set_input(chat_run *r, const bt_chat_input *in)
            push_var(r, &start, (chat_str){ "tools", 5 }, none) &&
            push_var(r, &start, (chat_str){ "documents", 9 }, none) &&
            push_var(r, &start, (chat_str){ "add_generation_prompt", 21 },
-                    chat_bool_val(in->add_generation_prompt)) &&
+                    bt_chat_bool_val(in->add_generation_prompt)) &&
            set_text(r, &r->vars, "bos_token", in->bos_token) &&
            set_text(r, &r->vars, "eos_token", in->eos_token);
 }
@@ -543,7 +481,7 @@ bt_status bt_chat_render(const bt_chat *c, const bt_chat_input *in, char **text,
     *text = NULL;
     if (set_input(&r, in))
         exec(&r, c->body);
-    chat_arena_free(&r.mem);
+    bt_chat_arena_free(&r.mem);
     if (n)
         *n = out.len;
     if (r.st == BT_OK && !(*text = bt_buf_take(&out)))

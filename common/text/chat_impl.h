@@ -22,8 +22,8 @@ typedef struct chat_arena {
     size_t used, limit; /* bytes */
 } chat_arena;
 
-void *chat_new(chat_arena *a, size_t n); /* NULL: no memory, or over the limit */
-void chat_arena_free(chat_arena *a);
+void *bt_chat_arena_new(chat_arena *a, size_t n); /* NULL: no memory, or over the limit */
+void bt_chat_arena_free(chat_arena *a);
 
 typedef struct chat_str {
     const char *s;
@@ -163,43 +163,44 @@ typedef struct chat_run {
 } chat_run;
 
 /* Records the first failure at a node's line; returns false. */
-bool chat_fail(chat_run *r, bt_status st, const chat_node *at, const char *fmt, ...)
+bool bt_chat_fail(chat_run *r, bt_status st, const chat_node *at, const char *fmt, ...)
     BT_PRINTF(4, 5);
-bool chat_spend(chat_run *r, const chat_node *at, size_t bytes); /* counts towards the steps */
-bool chat_no_memory(chat_run *r, const chat_node *at);
+bool bt_chat_spend(chat_run *r, const chat_node *at, size_t bytes); /* counts towards the steps */
+bool bt_chat_no_memory(chat_run *r, const chat_node *at);
 
-bool chat_eval(chat_run *r, const chat_node *n, chat_val *out);
+bool bt_chat_eval(chat_run *r, const chat_node *n, chat_val *out);
 
 /* chat_value.c */
-bool chat_truth(chat_val v);
+bool bt_chat_truth(chat_val v);
 /* Lists and dicts are equal if they are the same one, or have equal strings,
  * numbers and same ones in them: no template was seen that compares deeper. */
-bool chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *out);
-const char *chat_type_name(chat_val v);
-chat_val chat_str_val(const char *s, size_t n);
-chat_val chat_int_val(int64_t i);
-chat_val chat_bool_val(bool b);
-const chat_val *chat_dict_find(const chat_dict *d, chat_str key);
-bool chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
-bool chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out);
-bool chat_new_dict(chat_run *r, const chat_node *at, chat_val *out);
-bool chat_join(chat_run *r, const chat_node *at, chat_val a, chat_val b, chat_val *out);
-bool chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out);
+bool bt_chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *out);
+const char *bt_chat_type_name(chat_val v);
+chat_val bt_chat_str_val(const char *s, size_t n);
+chat_val bt_chat_int_val(int64_t i);
+chat_val bt_chat_bool_val(bool b);
+const chat_val *bt_chat_dict_find(const chat_dict *d, chat_str key);
+bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
+bool bt_chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out);
+bool bt_chat_new_dict(chat_run *r, const chat_node *at, chat_val *out);
+bool bt_chat_join(chat_run *r, const chat_node *at, chat_val a, chat_val b, chat_val *out);
+bool bt_chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out);
 /* What a loop over v visits. */
-bool chat_items(chat_run *r, const chat_node *at, chat_val v, chat_val *list);
-bool chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat_val *out);
-bool chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat_val *out);
-bool chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val part[3],
-                chat_val *out);
-bool chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what, bool *out);
+bool bt_chat_items(chat_run *r, const chat_node *at, chat_val v, chat_val *list);
+bool bt_chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat_val *out);
+bool bt_chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat_val *out);
+bool bt_chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val part[3],
+                   chat_val *out);
+bool bt_chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what, bool *out);
 
 /* chat_lib.c: by name */
-bool chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out);
-bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
-               bool *out);
-bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name, const chat_args *a,
-                 chat_val *out);
-bool chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_args *a,
-                   chat_val *out);
+bool bt_chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
+                    chat_val *out);
+bool bt_chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
+                  bool *out);
+bool bt_chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
+                    const chat_args *a, chat_val *out);
+bool bt_chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_args *a,
+                      chat_val *out);
 
 #endif

@@ -24,17 +24,17 @@ static bool need(chat_run *r, const chat_node *at, const chat_args *a, size_t n)
 {
     if (a->n >= n)
         return true;
-    return chat_fail(r, BT_EINVAL, at, "an argument is missing");
+    return bt_chat_fail(r, BT_EINVAL, at, "an argument is missing");
 }
 
 static bool want_text(chat_run *r, const chat_node *at, const chat_val *v, chat_str *s)
 {
     *s = (chat_str){ "", 0 };
     if (!v || v->type != V_STR)
-        return chat_fail(r, BT_EINVAL, at, "%s where a string is needed",
-                         v ? chat_type_name(*v) : "nothing");
+        return bt_chat_fail(r, BT_EINVAL, at, "%s where a string is needed",
+                            v ? bt_chat_type_name(*v) : "nothing");
     *s = v->str;
-    return chat_spend(r, at, s->n);
+    return bt_chat_spend(r, at, s->n);
 }
 
 /* ---- strings -------------------------------------------------------------------------- */
@@ -78,24 +78,24 @@ static bool strip_call(chat_run *r, const chat_node *at, chat_val in, const chat
     const chat_val *which = arg(a, 0, "chars");
     if (which && which->type == V_NONE)
         which = NULL;
-    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n))
+    if (!bt_chat_to_text(r, at, in, &s) || !bt_chat_spend(r, at, s.n))
         return false;
-    if (which && (!want_text(r, at, which, &chars) || !chat_spend(r, at, s.n * chars.n)))
+    if (which && (!want_text(r, at, which, &chars) || !bt_chat_spend(r, at, s.n * chars.n)))
         return false;
     s = strip(s, which ? &chars : NULL, left, right);
-    *out = chat_str_val(s.s, s.n);
+    *out = bt_chat_str_val(s.s, s.n);
     return true;
 }
 
 /* What a buffer holds, as a value; frees the buffer. */
 static bool take(chat_run *r, const chat_node *at, bt_buf *b, chat_val *out)
 {
-    char *s = b->failed ? NULL : chat_new(&r->mem, b->len + 1);
+    char *s = b->failed ? NULL : bt_chat_arena_new(&r->mem, b->len + 1);
     if (s && b->len)
         memcpy(s, b->data, b->len);
-    *out = chat_str_val(s ? s : "", s ? b->len : 0);
+    *out = bt_chat_str_val(s ? s : "", s ? b->len : 0);
     bt_buf_free(b);
-    return s || chat_no_memory(r, at);
+    return s || bt_chat_no_memory(r, at);
 }
 
 typedef enum casing { LOWER, UPPER, CAPITAL, TITLE } casing;
@@ -106,7 +106,7 @@ static bool change_case(chat_run *r, const chat_node *at, chat_val in, casing ho
     chat_str s;
     uint32_t cp;
     bool inside = false; /* a word, or the string after its first character */
-    if (!chat_to_text(r, at, in, &s) || !chat_spend(r, at, s.n * 16))
+    if (!bt_chat_to_text(r, at, in, &s) || !bt_chat_spend(r, at, s.n * 16))
         return false;
     for (size_t i = 0; i < s.n;) {
         i += bt_utf8_next(s.s + i, s.n - i, &cp);
@@ -128,7 +128,7 @@ static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_ar
         !want_text(r, at, arg(a, 1, "new"), &to))
         return false;
     if (from.n == 0 || a->n > 2)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "replace of nothing, or counted");
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "replace of nothing, or counted");
     while (s.n > 0) {
         const char *hit = memmem(s.s, s.n, from.s, from.n);
         const size_t keep = hit ? (size_t)(hit - s.s) : s.n;
@@ -179,17 +179,17 @@ static bool split(chat_run *r, const chat_node *at, chat_val in, const chat_args
     if (!want_text(r, at, &in, &s) || (by && !want_text(r, at, by, &sep)))
         return false;
     if (by && sep.n == 0)
-        return chat_fail(r, BT_EINVAL, at, "split by an empty string");
+        return bt_chat_fail(r, BT_EINVAL, at, "split by an empty string");
     const int64_t max = most && most->type == V_INT && most->i >= 0 ? most->i : INT64_MAX;
     const chat_str *at_sep = by ? &sep : NULL;
     size_t n = 0;
     chat_str left = s;
     while (next_piece(&left, at_sep, (int64_t)n >= max, &piece))
         n++;
-    if (!chat_spend(r, at, s.n * 4) || !chat_new_list(r, at, n, out))
+    if (!bt_chat_spend(r, at, s.n * 4) || !bt_chat_new_list(r, at, n, out))
         return false;
     for (size_t i = 0; i < n && next_piece(&s, at_sep, (int64_t)i >= max, &piece); i++)
-        out->list->v[out->list->n++] = chat_str_val(piece.s, piece.n);
+        out->list->v[out->list->n++] = bt_chat_str_val(piece.s, piece.n);
     return true;
 }
 
@@ -199,7 +199,7 @@ static bool begins(chat_run *r, const chat_node *at, chat_str s, chat_val with, 
     if (with.type == V_LIST) {
         for (size_t i = 0; i < with.list->n && !*yes; i++) {
             if (with.list->v[i].type == V_LIST)
-                return chat_fail(r, BT_EINVAL, at, "lists in a list");
+                return bt_chat_fail(r, BT_EINVAL, at, "lists in a list");
             if (!begins(r, at, s, with.list->v[i], end, yes))
                 return false;
         }
@@ -215,11 +215,11 @@ static bool join(chat_run *r, const chat_node *at, chat_val items, chat_str sep,
 {
     bt_buf b = { 0 };
     chat_val list;
-    if (!chat_items(r, at, items, &list))
+    if (!bt_chat_items(r, at, items, &list))
         return false;
     for (size_t i = 0; i < list.list->n; i++) {
         chat_str s;
-        if (!chat_to_text(r, at, list.list->v[i], &s) || !chat_spend(r, at, s.n + sep.n)) {
+        if (!bt_chat_to_text(r, at, list.list->v[i], &s) || !bt_chat_spend(r, at, s.n + sep.n)) {
             bt_buf_free(&b);
             return false;
         }
@@ -267,10 +267,10 @@ static void json_line(json_writer *w, int depth)
 static bool json_value(json_writer *w, chat_val v, int depth)
 {
     chat_str s;
-    if (!chat_spend(w->r, w->at, v.type == V_STR ? v.str.n : 0))
+    if (!bt_chat_spend(w->r, w->at, v.type == V_STR ? v.str.n : 0))
         return false;
     if (depth > 50 || w->b.len > CHAT_MAX_MEMORY || v.type == V_UNDEFINED || v.type == V_LOOP)
-        return chat_fail(w->r, BT_EUNSUPPORTED, w->at, "this value as JSON");
+        return bt_chat_fail(w->r, BT_EUNSUPPORTED, w->at, "this value as JSON");
     if (v.type != V_LIST && v.type != V_DICT) {
         if (v.type == V_STR)
             json_string(&w->b, v.str);
@@ -358,7 +358,7 @@ static bool f_length(chat_run *r, const chat_node *at, chat_val in, const chat_a
     uint32_t cp;
     (void)a;
     if (in.type == V_STR) {
-        if (!chat_spend(r, at, in.str.n))
+        if (!bt_chat_spend(r, at, in.str.n))
             return false;
         for (size_t i = 0; i < in.str.n; n++)
             i += bt_utf8_next(in.str.s + i, in.str.n - i, &cp);
@@ -367,9 +367,9 @@ static bool f_length(chat_run *r, const chat_node *at, chat_val in, const chat_a
     } else if (in.type == V_DICT) {
         n = in.dict->n;
     } else if (in.type != V_UNDEFINED) {
-        return chat_fail(r, BT_EINVAL, at, "the length of %s", chat_type_name(in));
+        return bt_chat_fail(r, BT_EINVAL, at, "the length of %s", bt_chat_type_name(in));
     }
-    *out = chat_int_val((int64_t)n);
+    *out = bt_chat_int_val((int64_t)n);
     return true;
 }
 
@@ -389,7 +389,7 @@ static bool f_tojson(chat_run *r, const chat_node *at, chat_val in, const chat_a
 static bool end_item(chat_run *r, const chat_node *at, chat_val in, bool last, chat_val *out)
 {
     chat_val list;
-    if (!chat_items(r, at, in, &list))
+    if (!bt_chat_items(r, at, in, &list))
         return false;
     *out = (chat_val){ .type = V_UNDEFINED };
     if (list.list->n > 0)
@@ -415,7 +415,7 @@ static bool f_join(chat_run *r, const chat_node *at, chat_val in, const chat_arg
     chat_str sep = { "", 0 };
     const chat_val *by = arg(a, 0, "d");
     if (arg(a, 1, "attribute"))
-        return chat_fail(r, BT_EUNSUPPORTED, at, "join by attribute");
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "join by attribute");
     return (!by || want_text(r, at, by, &sep)) && join(r, at, in, sep, out);
 }
 
@@ -425,8 +425,9 @@ static bool f_default(chat_run *r, const chat_node *at, chat_val in, const chat_
     const chat_val *v = arg(a, 0, "default_value"), *falsy = arg(a, 1, "boolean");
     (void)r;
     (void)at;
-    const bool use = in.type == V_UNDEFINED || (falsy && chat_truth(*falsy) && !chat_truth(in));
-    *out = !use ? in : v ? *v : chat_str_val("", 0);
+    const bool use =
+        in.type == V_UNDEFINED || (falsy && bt_chat_truth(*falsy) && !bt_chat_truth(in));
+    *out = !use ? in : v ? *v : bt_chat_str_val("", 0);
     return true;
 }
 
@@ -435,9 +436,9 @@ static bool f_string(chat_run *r, const chat_node *at, chat_val in, const chat_a
 {
     chat_str s;
     (void)a;
-    if (!chat_to_text(r, at, in, &s))
+    if (!bt_chat_to_text(r, at, in, &s))
         return false;
-    *out = chat_str_val(s.s, s.n);
+    *out = bt_chat_str_val(s.s, s.n);
     return true;
 }
 
@@ -456,17 +457,17 @@ static bool f_int(chat_run *r, const chat_node *at, chat_val in, const chat_args
         v = strtoll(digits, &end, 10);
     }
     const bool number = in.type == V_INT || in.type == V_BOOL;
-    *out = number                       ? chat_int_val(in.i)
-           : end != digits && *end == 0 ? chat_int_val(v)
+    *out = number                       ? bt_chat_int_val(in.i)
+           : end != digits && *end == 0 ? bt_chat_int_val(v)
            : other                      ? *other
-                                        : chat_int_val(0);
+                                        : bt_chat_int_val(0);
     return true;
 }
 
 static bool f_list(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     (void)a;
-    return chat_items(r, at, in, out);
+    return bt_chat_items(r, at, in, out);
 }
 
 static bool f_reverse(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
@@ -474,7 +475,7 @@ static bool f_reverse(chat_run *r, const chat_node *at, chat_val in, const chat_
 {
     const chat_val none = { .type = V_NONE };
     (void)a;
-    return chat_slice(r, at, in, (const chat_val[3]){ none, none, chat_int_val(-1) }, out);
+    return bt_chat_slice(r, at, in, (const chat_val[3]){ none, none, bt_chat_int_val(-1) }, out);
 }
 
 static bool f_items(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
@@ -482,14 +483,14 @@ static bool f_items(chat_run *r, const chat_node *at, chat_val in, const chat_ar
 {
     (void)a;
     if (in.type != V_DICT)
-        return chat_fail(r, BT_EINVAL, at, "items of %s", chat_type_name(in));
-    if (!chat_new_list(r, at, in.dict->n, out))
+        return bt_chat_fail(r, BT_EINVAL, at, "items of %s", bt_chat_type_name(in));
+    if (!bt_chat_new_list(r, at, in.dict->n, out))
         return false;
     for (size_t i = 0; i < in.dict->n; i++) {
         chat_val pair;
-        if (!chat_new_list(r, at, 2, &pair))
+        if (!bt_chat_new_list(r, at, 2, &pair))
             return false;
-        pair.list->v[0] = chat_str_val(in.dict->keys[i].s, in.dict->keys[i].n);
+        pair.list->v[0] = bt_chat_str_val(in.dict->keys[i].s, in.dict->keys[i].n);
         pair.list->v[1] = in.dict->vals[i];
         pair.list->n = 2;
         out->list->v[out->list->n++] = pair;
@@ -503,13 +504,13 @@ static bool f_map(chat_run *r, const chat_node *at, chat_val in, const chat_args
     chat_val list;
     chat_str s;
     if (!name)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "map without attribute=");
-    if (!want_text(r, at, name, &s) || !chat_items(r, at, in, &list))
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "map without attribute=");
+    if (!want_text(r, at, name, &s) || !bt_chat_items(r, at, in, &list))
         return false;
-    if (!chat_new_list(r, at, list.list->n, out))
+    if (!bt_chat_new_list(r, at, list.list->n, out))
         return false;
     for (size_t i = 0; i < list.list->n; i++)
-        if (!chat_attr(r, at, list.list->v[i], s, &out->list->v[out->list->n++]))
+        if (!bt_chat_attr(r, at, list.list->v[i], s, &out->list->v[out->list->n++]))
             return false;
     return true;
 }
@@ -527,15 +528,15 @@ static bool select_attr(chat_run *r, const chat_node *at, chat_val in, const cha
         return false;
     for (size_t i = 2; i < a->n; i++)
         rest.v[rest.n++] = a->v[i];
-    if (!chat_items(r, at, in, &list) || !chat_new_list(r, at, list.list->n, out))
+    if (!bt_chat_items(r, at, in, &list) || !bt_chat_new_list(r, at, list.list->n, out))
         return false;
     for (size_t i = 0; i < list.list->n; i++) {
         bool yes = false;
-        if (!chat_attr(r, at, list.list->v[i], name, &v))
+        if (!bt_chat_attr(r, at, list.list->v[i], name, &v))
             return false;
         if (!test.s)
-            yes = chat_truth(v);
-        else if (!chat_test(r, at, test, v, &rest, &yes))
+            yes = bt_chat_truth(v);
+        else if (!bt_chat_test(r, at, test, v, &rest, &yes))
             return false;
         if (yes == keep)
             out->list->v[out->list->n++] = list.list->v[i];
@@ -570,11 +571,12 @@ static lib_fn find_fn(const named_fn *table, chat_str name)
 
 static bool unknown(chat_run *r, const chat_node *at, const char *what, chat_str name)
 {
-    return chat_fail(r, BT_EUNSUPPORTED, at, "the %s '%.*s' is not supported", what,
-                     (int)(name.n < 60 ? name.n : 60), name.s);
+    return bt_chat_fail(r, BT_EUNSUPPORTED, at, "the %s '%.*s' is not supported", what,
+                        (int)(name.n < 60 ? name.n : 60), name.s);
 }
 
-bool chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
+bool bt_chat_filter(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
+                    chat_val *out)
 {
     static const named_fn filters[] = {
         { "trim", f_trim },
@@ -636,21 +638,21 @@ static bool type_test(chat_str name, chat_val in, bool *out)
     return false;
 }
 
-bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
-               bool *out)
+bool bt_chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, const chat_args *a,
+                  bool *out)
 {
     if (type_test(name, in, out))
         return true;
     if (chat_is(name, "odd") || chat_is(name, "even")) {
         *out = in.type == V_INT && (in.i % 2 != 0) == chat_is(name, "odd");
-        return in.type == V_INT || chat_fail(r, BT_EINVAL, at, "odd or even: no number");
+        return in.type == V_INT || bt_chat_fail(r, BT_EINVAL, at, "odd or even: no number");
     }
     if (chat_is(name, "divisibleby")) {
         if (!need(r, at, a, 1))
             return false;
         const chat_val by = a->v[0];
         if (in.type != V_INT || by.type != V_INT || by.i == 0)
-            return chat_fail(r, BT_EINVAL, at, "divisibleby needs numbers");
+            return bt_chat_fail(r, BT_EINVAL, at, "divisibleby needs numbers");
         *out = by.i == -1 || in.i % by.i == 0;
         return true;
     }
@@ -661,8 +663,8 @@ bool chat_test(chat_run *r, const chat_node *at, chat_str name, chat_val in, con
     if (!need(r, at, a, 1))
         return false;
     if (!eq && !ne)
-        return chat_contains(r, at, a->v[0], in, out);
-    if (!chat_equal(r, at, in, a->v[0], out))
+        return bt_chat_contains(r, at, a->v[0], in, out);
+    if (!bt_chat_equal(r, at, in, a->v[0], out))
         return false;
     *out = *out == eq;
     return true;
@@ -676,7 +678,7 @@ static bool m_starts(chat_run *r, const chat_node *at, chat_val in, const chat_a
     bool yes = false;
     if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], false, &yes))
         return false;
-    *out = chat_bool_val(yes);
+    *out = bt_chat_bool_val(yes);
     return true;
 }
 
@@ -685,7 +687,7 @@ static bool m_ends(chat_run *r, const chat_node *at, chat_val in, const chat_arg
     bool yes = false;
     if (!need(r, at, a, 1) || !begins(r, at, in.str, a->v[0], true, &yes))
         return false;
-    *out = chat_bool_val(yes);
+    *out = bt_chat_bool_val(yes);
     return true;
 }
 
@@ -698,7 +700,7 @@ static bool m_get(chat_run *r, const chat_node *at, chat_val in, const chat_args
 {
     if (!need(r, at, a, 1))
         return false;
-    const chat_val *found = a->v[0].type == V_STR ? chat_dict_find(in.dict, a->v[0].str) : NULL;
+    const chat_val *found = a->v[0].type == V_STR ? bt_chat_dict_find(in.dict, a->v[0].str) : NULL;
     *out = found ? *found : a->n > 1 ? a->v[1] : (chat_val){ .type = V_NONE };
     return true;
 }
@@ -706,14 +708,14 @@ static bool m_get(chat_run *r, const chat_node *at, chat_val in, const chat_args
 static bool m_keys(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     (void)a;
-    return chat_items(r, at, in, out);
+    return bt_chat_items(r, at, in, out);
 }
 
 static bool m_values(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
                      chat_val *out)
 {
     (void)a;
-    if (!chat_new_list(r, at, in.dict->n, out))
+    if (!bt_chat_new_list(r, at, in.dict->n, out))
         return false;
     out->list->n = in.dict->n;
     if (in.dict->n)
@@ -721,8 +723,8 @@ static bool m_values(chat_run *r, const chat_node *at, chat_val in, const chat_a
     return true;
 }
 
-bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name, const chat_args *a,
-                 chat_val *out)
+bool bt_chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
+                    const chat_args *a, chat_val *out)
 {
     static const named_fn of_str[] = {
         { "strip", f_trim },  { "lstrip", f_lstrip },     { "rstrip", f_rstrip },
@@ -743,8 +745,8 @@ bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
     if (fn)
         return fn(r, at, self, a, out);
     if (self.type == V_UNDEFINED || self.type == V_NONE)
-        return chat_fail(r, BT_EINVAL, at, "'%.*s' of %s", (int)(name.n < 60 ? name.n : 60), name.s,
-                         chat_type_name(self));
+        return bt_chat_fail(r, BT_EINVAL, at, "'%.*s' of %s", (int)(name.n < 60 ? name.n : 60),
+                            name.s, bt_chat_type_name(self));
     return unknown(r, at, "method", name);
 }
 
@@ -752,12 +754,12 @@ bool chat_method(chat_run *r, const chat_node *at, chat_val self, chat_str name,
 
 static bool fn_dict(chat_run *r, const chat_node *at, const chat_args *a, chat_val *out)
 {
-    if (!chat_new_dict(r, at, out))
+    if (!bt_chat_new_dict(r, at, out))
         return false;
     for (size_t i = 0; i < a->n; i++) {
         if (!a->name[i].s)
-            return chat_fail(r, BT_EUNSUPPORTED, at, "arguments without a name");
-        if (!chat_dict_set(r, at, out->dict, a->name[i], a->v[i]))
+            return bt_chat_fail(r, BT_EUNSUPPORTED, at, "arguments without a name");
+        if (!bt_chat_dict_set(r, at, out->dict, a->name[i], a->v[i]))
             return false;
     }
     return true;
@@ -770,30 +772,30 @@ static bool fn_range(chat_run *r, const chat_node *at, const chat_args *a, chat_
         return false;
     for (size_t i = 0; i < a->n; i++) {
         if (i > 2 || a->v[i].type != V_INT || a->v[i].i > INT32_MAX || a->v[i].i < -INT32_MAX)
-            return chat_fail(r, BT_EINVAL, at, "range needs one to three small numbers");
+            return bt_chat_fail(r, BT_EINVAL, at, "range needs one to three small numbers");
         v[a->n == 1 ? 1 : i] = a->v[i].i;
     }
     if (v[2] == 0)
-        return chat_fail(r, BT_EINVAL, at, "range with step zero");
+        return bt_chat_fail(r, BT_EINVAL, at, "range with step zero");
     const int64_t span = v[2] > 0 ? v[1] - v[0] : v[0] - v[1], step = llabs(v[2]);
     const size_t n = span > 0 ? (size_t)((span + step - 1) / step) : 0;
     if (n > 100000)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "range too large"); /* as in Jinja */
-    if (!chat_new_list(r, at, n, out))
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "range too large"); /* as in Jinja */
+    if (!bt_chat_new_list(r, at, n, out))
         return false;
     for (; out->list->n < n; v[0] += v[2])
-        out->list->v[out->list->n++] = chat_int_val(v[0]);
+        out->list->v[out->list->n++] = bt_chat_int_val(v[0]);
     return true;
 }
 
-bool chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_args *a,
-                   chat_val *out)
+bool bt_chat_function(chat_run *r, const chat_node *at, chat_str name, const chat_args *a,
+                      chat_val *out)
 {
     chat_str s = { "", 0 };
     if (chat_is(name, "raise_exception")) {
-        if (a->n > 0 && !chat_to_text(r, at, a->v[0], &s))
+        if (a->n > 0 && !bt_chat_to_text(r, at, a->v[0], &s))
             return false;
-        return chat_fail(r, BT_EINVAL, at, "%.*s", (int)(s.n < 200 ? s.n : 200), s.s);
+        return bt_chat_fail(r, BT_EINVAL, at, "%.*s", (int)(s.n < 200 ? s.n : 200), s.s);
     }
     if (chat_is(name, "namespace")) {
         if (!fn_dict(r, at, a, out))

@@ -109,7 +109,7 @@ static token read_string(parser *p)
         fail(p, BT_EFORMAT, "a string does not end");
         return T_BAD;
     }
-    char *s = chat_new(p->mem, (size_t)(close - p->p) + 1);
+    char *s = bt_chat_arena_new(p->mem, (size_t)(close - p->p) + 1);
     if (!s) {
         fail(p, BT_ENOMEM, "no memory");
         return T_BAD;
@@ -238,7 +238,7 @@ static chat_node *node(parser *p, chat_kind kind, chat_node *a, chat_node *b)
 {
     if (p->st != BT_OK)
         return NULL;
-    chat_node *n = chat_new(p->mem, sizeof *n);
+    chat_node *n = bt_chat_arena_new(p->mem, sizeof *n);
     if (!n) {
         fail(p, BT_ENOMEM, "no memory, or too large");
         return NULL;
@@ -336,7 +336,7 @@ static chat_node *string(parser *p)
         return NULL;
     n->str = p->str;
     for (advance(p); p->tok == T_STR; advance(p)) {
-        char *s = chat_new(p->mem, n->str.n + p->str.n + 1);
+        char *s = bt_chat_arena_new(p->mem, n->str.n + p->str.n + 1);
         if (!s) {
             fail(p, BT_ENOMEM, "no memory, or too large");
             return NULL;
@@ -857,7 +857,7 @@ static chat_node *body(parser *p, const char *const *until)
 /* Line ends become \n, and one at the very end goes, as in Jinja. */
 static char *normal_lines(chat_arena *mem, const char *s, size_t *n)
 {
-    char *copy = chat_new(mem, *n + 1);
+    char *copy = bt_chat_arena_new(mem, *n + 1);
     size_t k = 0;
     for (size_t i = 0; copy && i < *n; i++) {
         if (s[i] == '\r' && i + 1 < *n && s[i + 1] == '\n')
@@ -894,6 +894,6 @@ void bt_chat_free(bt_chat *c)
 {
     if (!c)
         return;
-    chat_arena_free(&c->mem);
+    bt_chat_arena_free(&c->mem);
     bt_release(c);
 }

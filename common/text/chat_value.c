@@ -7,23 +7,23 @@
 #include "chat_impl.h"
 #include "utf8.h"
 
-chat_val chat_str_val(const char *s, size_t n)
+chat_val bt_chat_str_val(const char *s, size_t n)
 {
     return (chat_val){ .type = V_STR, .str = { s, n } };
 }
 
-chat_val chat_int_val(int64_t i) { return (chat_val){ .type = V_INT, .i = i }; }
+chat_val bt_chat_int_val(int64_t i) { return (chat_val){ .type = V_INT, .i = i }; }
 
-chat_val chat_bool_val(bool b) { return (chat_val){ .type = V_BOOL, .i = b }; }
+chat_val bt_chat_bool_val(bool b) { return (chat_val){ .type = V_BOOL, .i = b }; }
 
-const char *chat_type_name(chat_val v)
+const char *bt_chat_type_name(chat_val v)
 {
     static const char *const names[] = { "an undefined value", "none",   "a boolean", "a number",
                                          "a string",           "a list", "a dict",    "a loop" };
     return names[v.type];
 }
 
-bool chat_truth(chat_val v)
+bool bt_chat_truth(chat_val v)
 {
     switch (v.type) {
     case V_UNDEFINED:
@@ -59,10 +59,10 @@ static bool same(chat_val a, chat_val b)
 static bool spend_on(chat_run *r, const chat_node *at, chat_val a, chat_val b)
 {
     const bool compared = a.type == V_STR && b.type == V_STR && a.str.n == b.str.n;
-    return chat_spend(r, at, compared ? a.str.n : 0);
+    return bt_chat_spend(r, at, compared ? a.str.n : 0);
 }
 
-bool chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *out)
+bool bt_chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *out)
 {
     *out = false;
     if (!spend_on(r, at, a, b))
@@ -80,7 +80,7 @@ bool chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *
     } else if (a.type == V_DICT && a.dict->n == b.dict->n && !a.dict->is_namespace) {
         *out = true;
         for (size_t i = 0; i < a.dict->n && *out; i++) {
-            const chat_val *v = chat_dict_find(b.dict, a.dict->keys[i]);
+            const chat_val *v = bt_chat_dict_find(b.dict, a.dict->keys[i]);
             if (v && !spend_on(r, at, a.dict->vals[i], *v))
                 return false;
             *out = v && same(a.dict->vals[i], *v);
@@ -91,22 +91,22 @@ bool chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *
 
 /* ---- lists and dicts ------------------------------------------------------------ */
 
-bool chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out)
+bool bt_chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out)
 {
-    chat_list *l = chat_new(&r->mem, sizeof *l);
+    chat_list *l = bt_chat_arena_new(&r->mem, sizeof *l);
     if (l && n <= CHAT_MAX_MEMORY / sizeof *l->v)
-        l->v = chat_new(&r->mem, n * sizeof *l->v);
+        l->v = bt_chat_arena_new(&r->mem, n * sizeof *l->v);
     if (!l || !l->v)
-        return chat_no_memory(r, at);
+        return bt_chat_no_memory(r, at);
     *out = (chat_val){ .type = V_LIST, .list = l };
     return true;
 }
 
-bool chat_new_dict(chat_run *r, const chat_node *at, chat_val *out)
+bool bt_chat_new_dict(chat_run *r, const chat_node *at, chat_val *out)
 {
-    chat_dict *d = chat_new(&r->mem, sizeof *d);
+    chat_dict *d = bt_chat_arena_new(&r->mem, sizeof *d);
     if (!d)
-        return chat_no_memory(r, at);
+        return bt_chat_no_memory(r, at);
     *out = (chat_val){ .type = V_DICT, .dict = d };
     return true;
 }
@@ -119,23 +119,23 @@ static size_t dict_index(const chat_dict *d, chat_str key)
     return i;
 }
 
-const chat_val *chat_dict_find(const chat_dict *d, chat_str key)
+const chat_val *bt_chat_dict_find(const chat_dict *d, chat_str key)
 {
     const size_t i = dict_index(d, key);
     return i < d->n ? &d->vals[i] : NULL;
 }
 
-bool chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v)
+bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v)
 {
     const size_t i = dict_index(d, key);
     if (i == d->n && d->n >= CHAT_MAX_NAMES)
-        return chat_fail(r, BT_EUNSUPPORTED, at, "too many keys");
+        return bt_chat_fail(r, BT_EUNSUPPORTED, at, "too many keys");
     if (i == d->cap) {
         const size_t cap = d->cap ? d->cap * 2 : 4;
-        chat_str *keys = chat_new(&r->mem, cap * sizeof *keys);
-        chat_val *vals = chat_new(&r->mem, cap * sizeof *vals);
+        chat_str *keys = bt_chat_arena_new(&r->mem, cap * sizeof *keys);
+        chat_val *vals = bt_chat_arena_new(&r->mem, cap * sizeof *vals);
         if (!keys || !vals)
-            return chat_no_memory(r, at);
+            return bt_chat_no_memory(r, at);
         if (i)
             memcpy(keys, d->keys, i * sizeof *keys);
         if (i)
@@ -152,7 +152,7 @@ bool chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key,
 
 /* ---- strings ---------------------------------------------------------------------- */
 
-bool chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out)
+bool bt_chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out)
 {
     static const char *const words[] = { "", "None", "False", "True" };
     char *s;
@@ -166,34 +166,34 @@ bool chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out)
         out->n = strlen(out->s);
         return true;
     case V_INT:
-        s = chat_new(&r->mem, 24);
+        s = bt_chat_arena_new(&r->mem, 24);
         if (!s)
-            return chat_no_memory(r, at);
+            return bt_chat_no_memory(r, at);
         *out = (chat_str){ s, (size_t)snprintf(s, 24, "%lld", (long long)v.i) };
         return true;
-    default: return chat_fail(r, BT_EUNSUPPORTED, at, "%s as text", chat_type_name(v));
+    default: return bt_chat_fail(r, BT_EUNSUPPORTED, at, "%s as text", bt_chat_type_name(v));
     }
 }
 
-bool chat_join(chat_run *r, const chat_node *at, chat_val a, chat_val b, chat_val *out)
+bool bt_chat_join(chat_run *r, const chat_node *at, chat_val a, chat_val b, chat_val *out)
 {
     chat_str x, y;
     if (a.type == V_LIST && b.type == V_LIST) {
-        if (!chat_new_list(r, at, a.list->n + b.list->n, out))
+        if (!bt_chat_new_list(r, at, a.list->n + b.list->n, out))
             return false;
         memcpy(out->list->v, a.list->v, a.list->n * sizeof *a.list->v);
         memcpy(out->list->v + a.list->n, b.list->v, b.list->n * sizeof *b.list->v);
         out->list->n = a.list->n + b.list->n;
         return true;
     }
-    if (!chat_to_text(r, at, a, &x) || !chat_to_text(r, at, b, &y))
+    if (!bt_chat_to_text(r, at, a, &x) || !bt_chat_to_text(r, at, b, &y))
         return false;
-    char *s = chat_new(&r->mem, x.n + y.n + 1);
+    char *s = bt_chat_arena_new(&r->mem, x.n + y.n + 1);
     if (!s)
-        return chat_no_memory(r, at);
+        return bt_chat_no_memory(r, at);
     memcpy(s, x.s, x.n);
     memcpy(s + x.n, y.s, y.n);
-    *out = chat_str_val(s, x.n + y.n);
+    *out = bt_chat_str_val(s, x.n + y.n);
     return true;
 }
 
@@ -206,50 +206,50 @@ static size_t count_chars(chat_str s)
     return n;
 }
 
-bool chat_items(chat_run *r, const chat_node *at, chat_val v, chat_val *list)
+bool bt_chat_items(chat_run *r, const chat_node *at, chat_val v, chat_val *list)
 {
     uint32_t cp;
     switch (v.type) {
     case V_LIST: *list = v; return true;
-    case V_UNDEFINED: return chat_new_list(r, at, 0, list);
+    case V_UNDEFINED: return bt_chat_new_list(r, at, 0, list);
     case V_DICT:
-        if (!chat_new_list(r, at, v.dict->n, list))
+        if (!bt_chat_new_list(r, at, v.dict->n, list))
             return false;
         for (size_t i = 0; i < v.dict->n; i++)
-            list->list->v[list->list->n++] = chat_str_val(v.dict->keys[i].s, v.dict->keys[i].n);
+            list->list->v[list->list->n++] = bt_chat_str_val(v.dict->keys[i].s, v.dict->keys[i].n);
         return true;
     case V_STR:
-        if (!chat_new_list(r, at, count_chars(v.str), list))
+        if (!bt_chat_new_list(r, at, count_chars(v.str), list))
             return false;
         for (size_t i = 0, len; i < v.str.n; i += len) {
             len = bt_utf8_next(v.str.s + i, v.str.n - i, &cp);
-            list->list->v[list->list->n++] = chat_str_val(v.str.s + i, len);
+            list->list->v[list->list->n++] = bt_chat_str_val(v.str.s + i, len);
         }
         return true;
-    default: return chat_fail(r, BT_EINVAL, at, "cannot loop over %s", chat_type_name(v));
+    default: return bt_chat_fail(r, BT_EINVAL, at, "cannot loop over %s", bt_chat_type_name(v));
     }
 }
 
-bool chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what, bool *out)
+bool bt_chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what, bool *out)
 {
     *out = false;
     switch (in.type) {
     case V_UNDEFINED: return true;
     case V_LIST:
         for (size_t i = 0; i < in.list->n && !*out; i++)
-            if (!chat_equal(r, at, in.list->v[i], what, out))
+            if (!bt_chat_equal(r, at, in.list->v[i], what, out))
                 return false;
         return true;
-    case V_DICT: *out = what.type == V_STR && chat_dict_find(in.dict, what.str); return true;
+    case V_DICT: *out = what.type == V_STR && bt_chat_dict_find(in.dict, what.str); return true;
     case V_STR:
         if (what.type != V_STR)
             break;
         *out = what.str.n == 0 || memmem(in.str.s, in.str.n, what.str.s, what.str.n);
-        return chat_spend(r, at, in.str.n);
+        return bt_chat_spend(r, at, in.str.n);
     default: break;
     }
-    return chat_fail(r, BT_EINVAL, at, "cannot look for %s in %s", chat_type_name(what),
-                     chat_type_name(in));
+    return bt_chat_fail(r, BT_EINVAL, at, "cannot look for %s in %s", bt_chat_type_name(what),
+                        bt_chat_type_name(in));
 }
 
 /* ---- parts -------------------------------------------------------------------------- */
@@ -257,26 +257,26 @@ bool chat_contains(chat_run *r, const chat_node *at, chat_val in, chat_val what,
 static bool undefined_part(chat_run *r, const chat_node *at, chat_val v)
 {
     const int n = v.str.s ? (int)(v.str.n < 60 ? v.str.n : 60) : 0;
-    return chat_fail(r, BT_EINVAL, at, "'%.*s' is undefined", n, n ? v.str.s : "");
+    return bt_chat_fail(r, BT_EINVAL, at, "'%.*s' is undefined", n, n ? v.str.s : "");
 }
 
 static chat_val loop_attr(const chat_loop *l, chat_str name)
 {
     const size_t i = l->i, n = l->over->n;
     if (chat_is(name, "index"))
-        return chat_int_val((int64_t)i + 1);
+        return bt_chat_int_val((int64_t)i + 1);
     if (chat_is(name, "index0"))
-        return chat_int_val((int64_t)i);
+        return bt_chat_int_val((int64_t)i);
     if (chat_is(name, "revindex"))
-        return chat_int_val((int64_t)(n - i));
+        return bt_chat_int_val((int64_t)(n - i));
     if (chat_is(name, "revindex0"))
-        return chat_int_val((int64_t)(n - i) - 1);
+        return bt_chat_int_val((int64_t)(n - i) - 1);
     if (chat_is(name, "first"))
-        return chat_bool_val(i == 0);
+        return bt_chat_bool_val(i == 0);
     if (chat_is(name, "last"))
-        return chat_bool_val(i + 1 == n);
+        return bt_chat_bool_val(i + 1 == n);
     if (chat_is(name, "length"))
-        return chat_int_val((int64_t)n);
+        return bt_chat_int_val((int64_t)n);
     if (chat_is(name, "previtem") && i > 0)
         return l->over->v[i - 1];
     if (chat_is(name, "nextitem") && i + 1 < n)
@@ -284,7 +284,7 @@ static chat_val loop_attr(const chat_loop *l, chat_str name)
     return (chat_val){ .type = V_UNDEFINED, .str = name };
 }
 
-bool chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat_val *out)
+bool bt_chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat_val *out)
 {
     *out = (chat_val){ .type = V_UNDEFINED, .str = name };
     if (v.type == V_UNDEFINED)
@@ -292,23 +292,23 @@ bool chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat
     if (v.type == V_LOOP)
         *out = loop_attr(v.loop, name);
     if (v.type == V_DICT) {
-        const chat_val *found = chat_dict_find(v.dict, name);
+        const chat_val *found = bt_chat_dict_find(v.dict, name);
         if (found)
             *out = *found;
     }
     return true;
 }
 
-bool chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat_val *out)
+bool bt_chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat_val *out)
 {
     *out = (chat_val){ .type = V_UNDEFINED };
     if (v.type == V_UNDEFINED)
         return undefined_part(r, at, v);
     if (key.type == V_STR)
-        return chat_attr(r, at, v, key.str, out);
+        return bt_chat_attr(r, at, v, key.str, out);
     if (!number(key) || (v.type != V_LIST && v.type != V_STR))
         return true;
-    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 8))
+    if (v.type == V_STR && !bt_chat_spend(r, at, v.str.n * 8))
         return false;
     const int64_t n = (int64_t)(v.type == V_LIST ? v.list->n : count_chars(v.str));
     int64_t i = key.i < 0 ? key.i + n : key.i;
@@ -322,7 +322,7 @@ bool chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat
     size_t start = 0, len;
     while (len = bt_utf8_next(v.str.s + start, v.str.n - start, &cp), i-- > 0)
         start += len;
-    *out = chat_str_val(v.str.s + start, len);
+    *out = bt_chat_str_val(v.str.s + start, len);
     return true;
 }
 
@@ -345,49 +345,51 @@ static chat_val substring(chat_str s, int64_t start, int64_t stop)
             from = i;
         i += bt_utf8_next(s.s + i, s.n - i, &cp);
     }
-    return start < stop ? chat_str_val(s.s + from, i - from) : chat_str_val("", 0);
+    return start < stop ? bt_chat_str_val(s.s + from, i - from) : bt_chat_str_val("", 0);
 }
 
 static bool concat(chat_run *r, const chat_node *at, const chat_list *chars, size_t most,
                    chat_val *out)
 {
     size_t n = 0;
-    char *text = chat_new(&r->mem, most + 1);
+    char *text = bt_chat_arena_new(&r->mem, most + 1);
     if (!text)
-        return chat_no_memory(r, at);
+        return bt_chat_no_memory(r, at);
     for (size_t i = 0; i < chars->n; i++) {
         memcpy(text + n, chars->v[i].str.s, chars->v[i].str.n);
         n += chars->v[i].str.n;
     }
-    *out = chat_str_val(text, n);
+    *out = bt_chat_str_val(text, n);
     return true;
 }
 
 static int64_t clip(int64_t v, int64_t most) { return v > most ? most : v < -most ? -most : v; }
 
-bool chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val part[3], chat_val *out)
+bool bt_chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val part[3],
+                   chat_val *out)
 {
     chat_val from = v;
     for (int i = 0; i < 3; i++)
         if (part[i].type != V_NONE && part[i].type != V_INT)
-            return chat_fail(r, BT_EINVAL, at, "%s as a slice's bound", chat_type_name(part[i]));
+            return bt_chat_fail(r, BT_EINVAL, at, "%s as a slice's bound",
+                                bt_chat_type_name(part[i]));
     if (v.type == V_UNDEFINED)
         return undefined_part(r, at, v);
     if (v.type != V_LIST && v.type != V_STR)
-        return chat_fail(r, BT_EINVAL, at, "a slice of %s", chat_type_name(v));
-    if (v.type == V_STR && !chat_spend(r, at, v.str.n * 8))
+        return bt_chat_fail(r, BT_EINVAL, at, "a slice of %s", bt_chat_type_name(v));
+    if (v.type == V_STR && !bt_chat_spend(r, at, v.str.n * 8))
         return false;
     const int64_t n = (int64_t)(v.type == V_LIST ? v.list->n : count_chars(v.str));
     const int64_t step = part[2].type == V_INT ? clip(part[2].i, n + 1) : 1;
     if (step == 0)
-        return chat_fail(r, BT_EINVAL, at, "a slice's step is zero");
+        return bt_chat_fail(r, BT_EINVAL, at, "a slice's step is zero");
     const int64_t start = bound(part[0], n, step < 0, step < 0 ? n - 1 : 0);
     const int64_t stop = bound(part[1], n, step < 0, step < 0 ? -1 : n);
     if (v.type == V_STR && step == 1) {
         *out = substring(v.str, start, stop);
         return true;
     }
-    if (!chat_items(r, at, v, &from) || !chat_new_list(r, at, (size_t)n, out))
+    if (!bt_chat_items(r, at, v, &from) || !bt_chat_new_list(r, at, (size_t)n, out))
         return false;
     for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step)
         out->list->v[out->list->n++] = from.list->v[i];
