@@ -77,6 +77,18 @@ struct bt_node {
 static inline int64_t bt_rows(bt_shape s) { return s.n * s.h * s.w; }
 static inline float *bt_row(const bt_node *n, int64_t row) { return n->mem.data + row * n->mem.ld; }
 
+/* Ops that work row by row take `per` output rows in a tile: how many tiles
+ * there are, and the row after the last one of a tile. */
+static inline int64_t bt_row_tiles(const bt_node *n, int64_t per)
+{
+    return (bt_rows(n->shape) + per - 1) / per;
+}
+static inline int64_t bt_row_tile_end(const bt_node *n, int64_t per, int64_t tile)
+{
+    const int64_t end = (tile + 1) * per, rows = bt_rows(n->shape);
+    return end < rows ? end : rows;
+}
+
 /* A new node with a copy of attr; NULL (sticky) if any of the n_src is NULL or
  * memory is short. */
 bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *src, int n_src,
@@ -88,5 +100,7 @@ bt_weights *bt_graph_weights(bt_graph *g);
 /* Values of a small weight (norm, bias) as floats, cached with the weights for
  * their lifetime; call from builders, sticky error and NULL on failure. */
 const float *bt_weight_f32(bt_graph *g, const bt_weight *w);
+/* The same for a weight that has one value per channel: others are an error. */
+const float *bt_weight_channels(bt_graph *g, const bt_weight *w, int64_t c);
 
 #endif

@@ -182,3 +182,13 @@ const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
         g->error = err;
     return mine->values;
 }
+
+const float *bt_weight_channels(bt_graph *g, const bt_weight *w, int64_t c)
+{
+    const bt_tensor *t = bt_weight_tensor(w);
+    if (bt_tensor_count(t) == c)
+        return bt_weight_f32(g, w);
+    bt_graph_fail(g, "%s: %lld values for %lld channels", t->name, (long long)bt_tensor_count(t),
+                  (long long)c);
+    return NULL;
+}

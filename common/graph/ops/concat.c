@@ -10,14 +10,14 @@ enum { TILE = 64 };
 static int64_t concat_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 static void concat_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     (void)x, (void)phase;
     const bt_node *a = n->src[0], *b = n->src[1];
-    int64_t end = (tile + 1) * TILE < bt_rows(n->shape) ? (tile + 1) * TILE : bt_rows(n->shape);
+    int64_t end = bt_row_tile_end(n, TILE, tile);
 
     for (int64_t i = tile * TILE; i < end; i++) {
         float *y = bt_row(n, i);

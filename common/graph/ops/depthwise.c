@@ -21,7 +21,7 @@ typedef struct attr {
 static int64_t depthwise_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 static void depthwise_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
@@ -29,8 +29,8 @@ static void depthwise_run(const bt_node *n, const bt_exec *x, int phase, int64_t
     (void)phase;
     const attr *a = n->attr;
     const bt_node *src = n->src[0];
-    int64_t rows = bt_rows(n->shape), len = src->shape.w;
-    int64_t end = (tile + 1) * TILE < rows ? (tile + 1) * TILE : rows;
+    int64_t len = src->shape.w;
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     const float *in[MAX_TAPS];
 
     for (int64_t r = tile * TILE; r < end; r++) {

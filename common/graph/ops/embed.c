@@ -19,7 +19,7 @@ typedef struct attr {
 static int64_t embed_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 /* An id outside the table gives a row of zeros. */
@@ -28,7 +28,7 @@ static void embed_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
     (void)x, (void)phase;
     const attr *a = n->attr;
     const int32_t *ids = (const int32_t *)(const void *)n->src[0]->mem.data;
-    int64_t end = (tile + 1) * TILE < bt_rows(n->shape) ? (tile + 1) * TILE : bt_rows(n->shape);
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     size_t c = (size_t)n->shape.c;
 
     for (int64_t i = tile * TILE; i < end; i++) {

@@ -8,14 +8,14 @@ enum { TILE = 64 }; /* rows */
 static int64_t flip_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 static void flip_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     (void)x, (void)phase;
-    int64_t rows = bt_rows(n->shape), c = n->shape.c;
-    int64_t end = (tile + 1) * TILE < rows ? (tile + 1) * TILE : rows;
+    int64_t c = n->shape.c;
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     for (int64_t r = tile * TILE; r < end; r++) {
         const float *src = bt_row(n->src[0], r);
         float *y = bt_row(n, r);

@@ -10,7 +10,7 @@ enum { TILE = 64 }; /* rows */
 static int64_t gather_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 /* A number outside the source gives a row of zeros. */
@@ -19,8 +19,8 @@ static void gather_run(const bt_node *n, const bt_exec *x, int phase, int64_t ti
     (void)x, (void)phase;
     const bt_node *src = n->src[0];
     const int32_t *ids = (const int32_t *)(const void *)n->src[1]->mem.data;
-    int64_t rows = bt_rows(n->shape), from = bt_rows(src->shape);
-    int64_t end = (tile + 1) * TILE < rows ? (tile + 1) * TILE : rows;
+    int64_t from = bt_rows(src->shape);
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     size_t bytes = (size_t)n->shape.c * sizeof(float);
     for (int64_t i = tile * TILE; i < end; i++) {
         if (ids[i] < 0 || ids[i] >= from)

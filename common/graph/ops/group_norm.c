@@ -51,7 +51,7 @@ static int64_t norm_tiles(const bt_node *n, const bt_exec *x, int phase)
     switch (phase) {
     case 0: return n->shape.n * chunks(n);
     case 1: return n->shape.n;
-    default: return (bt_rows(n->shape) + TILE - 1) / TILE;
+    default: return bt_row_tiles(n, TILE);
     }
 }
 
@@ -94,7 +94,7 @@ static void reduce(const bt_node *n, const bt_exec *x, int64_t picture)
 
 static void apply(const bt_node *n, const bt_exec *x, int64_t tile)
 {
-    int64_t end = (tile + 1) * TILE < bt_rows(n->shape) ? (tile + 1) * TILE : bt_rows(n->shape);
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     int c = (int)n->shape.c;
 
     for (int64_t i = tile * TILE; i < end; i++) {
@@ -132,14 +132,9 @@ bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt
     if (groups < 1 || x->shape.c % groups)
         return bt_graph_fail(g, "group norm: %lld channels in %d groups", (long long)x->shape.c,
                              groups);
-    const bt_weight *w[2] = { gamma, beta };
-    for (int i = 0; i < 2 && w[i]; i++) {
-        const bt_tensor *t = bt_weight_tensor(w[i]);
-        if (bt_tensor_count(t) != x->shape.c)
-            return bt_graph_fail(g, "%s: %lld values for %lld channels", t->name,
-                                 (long long)bt_tensor_count(t), (long long)x->shape.c);
-    }
-    attr a = { bt_weight_f32(g, gamma), beta ? bt_weight_f32(g, beta) : NULL, groups, eps };
+    const int64_t c = x->shape.c;
+    attr a = { bt_weight_channels(g, gamma, c), beta ? bt_weight_channels(g, beta, c) : NULL,
+               groups, eps };
     if (!a.gamma || (beta && !a.beta))
         return NULL;
     return bt_node_new(g, &op_group_norm, x->shape, &x, 1, &a, sizeof a);

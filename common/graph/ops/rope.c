@@ -18,14 +18,14 @@ typedef struct attr {
 static int64_t rope_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return (bt_rows(n->shape) + TILE - 1) / TILE;
+    return bt_row_tiles(n, TILE);
 }
 
 static void rope_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     (void)phase;
     const attr *a = n->attr;
-    int64_t end = (tile + 1) * TILE < bt_rows(n->shape) ? (tile + 1) * TILE : bt_rows(n->shape);
+    int64_t end = bt_row_tile_end(n, TILE, tile);
     float *cs = x->scratch, *sn = cs + a->d / 2;
 
     for (int64_t i = tile * TILE; i < end; i++) {
