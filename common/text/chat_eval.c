@@ -7,28 +7,12 @@
 
 /* ---- variables ------------------------------------------------------------------- */
 
+/* Variables of one name may stand in several scopes, so they are not looked for. */
 static bool push_var(chat_run *r, const chat_node *at, chat_str name, chat_val v)
 {
-    chat_dict *d = &r->vars;
-    if (d->n >= CHAT_MAX_NAMES)
+    if (r->vars.n >= CHAT_MAX_NAMES)
         return bt_chat_fail(r, BT_EUNSUPPORTED, at, "too many variables");
-    if (d->n == d->cap) { /* bt_chat_dict_set would look for the name in every scope */
-        const size_t cap = d->cap ? d->cap * 2 : 32;
-        chat_str *keys = bt_chat_arena_new(&r->mem, cap * sizeof *keys);
-        chat_val *vals = bt_chat_arena_new(&r->mem, cap * sizeof *vals);
-        if (!keys || !vals)
-            return bt_chat_no_memory(r, at);
-        if (d->n)
-            memcpy(keys, d->keys, d->n * sizeof *keys);
-        if (d->n)
-            memcpy(vals, d->vals, d->n * sizeof *vals);
-        d->keys = keys;
-        d->vals = vals;
-        d->cap = cap;
-    }
-    d->keys[d->n] = name;
-    d->vals[d->n++] = v;
-    return true;
+    return bt_chat_dict_add(r, at, &r->vars, name, v);
 }
 
 static chat_val *find_var(chat_run *r, chat_str name, size_t from)

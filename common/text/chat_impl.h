@@ -180,6 +180,8 @@ chat_val bt_chat_str_val(const char *s, size_t n);
 chat_val bt_chat_int_val(int64_t i);
 chat_val bt_chat_bool_val(bool b);
 const chat_val *bt_chat_dict_find(const chat_dict *d, chat_str key);
+/* Appends without looking whether the key is there; set looks. */
+bool bt_chat_dict_add(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
 bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
 bool bt_chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out);
 bool bt_chat_new_dict(chat_run *r, const chat_node *at, chat_val *out);

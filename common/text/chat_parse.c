@@ -419,24 +419,38 @@ static chat_node *subscript(parser *p, chat_node *of)
     return n;
 }
 
+/* A node called by the name that must come now, which it steps over. */
+static chat_node *named(parser *p, chat_kind kind, chat_node *of, const char *missing)
+{
+    if (p->tok != T_NAME) {
+        fail(p, BT_EFORMAT, "%s", missing);
+        return NULL;
+    }
+    chat_node *n = node(p, kind, of, NULL);
+    if (n)
+        n->str = p->str;
+    advance(p);
+    return n;
+}
+
+/* After the "(". */
+static chat_node *call(parser *p, chat_node *of)
+{
+    chat_node *n = node(p, N_CALL, of, NULL);
+    if (n)
+        n->body = arguments(p, ")");
+    return n;
+}
+
 static chat_node *postfix(parser *p, chat_node *n)
 {
     while (n && p->st == BT_OK) {
         if (accept(p, T_OP, ".")) {
-            if (p->tok != T_NAME) {
-                fail(p, BT_EFORMAT, "expected a name after '.'");
-                return NULL;
-            }
-            n = node(p, N_ATTR, n, NULL);
-            if (n)
-                n->str = p->str;
-            advance(p);
+            n = named(p, N_ATTR, n, "expected a name after '.'");
         } else if (accept(p, T_OP, "[")) {
             n = subscript(p, n);
         } else if (accept(p, T_OP, "(")) {
-            n = node(p, N_CALL, n, NULL);
-            if (n)
-                n->body = arguments(p, ")");
+            n = call(p, n);
         } else {
             break;
         }
@@ -471,22 +485,13 @@ static chat_node *filters(parser *p, chat_node *n)
 {
     while (n && p->st == BT_OK) {
         if (accept(p, T_OP, "|")) {
-            if (p->tok != T_NAME) {
-                fail(p, BT_EFORMAT, "expected the name of a filter");
-                return NULL;
-            }
-            n = node(p, N_FILTER, n, NULL);
-            if (n)
-                n->str = p->str;
-            advance(p);
+            n = named(p, N_FILTER, n, "expected the name of a filter");
             if (n && accept(p, T_OP, "("))
                 n->body = arguments(p, ")");
         } else if (accept(p, T_NAME, "is")) {
             n = test(p, n);
         } else if (accept(p, T_OP, "(")) {
-            n = node(p, N_CALL, n, NULL);
-            if (n)
-                n->body = arguments(p, ")");
+            n = call(p, n);
         } else {
             break;
         }

@@ -125,28 +125,35 @@ const chat_val *bt_chat_dict_find(const chat_dict *d, chat_str key)
     return i < d->n ? &d->vals[i] : NULL;
 }
 
-bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v)
+bool bt_chat_dict_add(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v)
 {
-    const size_t i = dict_index(d, key);
-    if (i == d->n && d->n >= CHAT_MAX_NAMES)
+    if (d->n >= CHAT_MAX_NAMES)
         return bt_chat_fail(r, BT_EUNSUPPORTED, at, "too many keys");
-    if (i == d->cap) {
+    if (d->n == d->cap) {
         const size_t cap = d->cap ? d->cap * 2 : 4;
         chat_str *keys = bt_chat_arena_new(&r->mem, cap * sizeof *keys);
         chat_val *vals = bt_chat_arena_new(&r->mem, cap * sizeof *vals);
         if (!keys || !vals)
             return bt_chat_no_memory(r, at);
-        if (i)
-            memcpy(keys, d->keys, i * sizeof *keys);
-        if (i)
-            memcpy(vals, d->vals, i * sizeof *vals);
+        if (d->n) {
+            memcpy(keys, d->keys, d->n * sizeof *keys);
+            memcpy(vals, d->vals, d->n * sizeof *vals);
+        }
         d->keys = keys;
         d->vals = vals;
         d->cap = cap;
     }
-    d->keys[i] = key;
+    d->keys[d->n] = key;
+    d->vals[d->n++] = v;
+    return true;
+}
+
+bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v)
+{
+    const size_t i = dict_index(d, key);
+    if (i == d->n)
+        return bt_chat_dict_add(r, at, d, key, v);
     d->vals[i] = v;
-    d->n += i == d->n;
     return true;
 }
 
