@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Processors and time of this process, and the barrier between ops.
+ * Processors and time of this process, and waiting between ops.
  */
 #include "threads.h"
 
@@ -131,13 +131,6 @@ double bt_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void bt_barrier_init(bt_barrier *b, int n)
-{
-    atomic_init(&b->waiting, 0);
-    atomic_init(&b->round, 0);
-    b->n = n;
-}
-
 static inline void relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -153,16 +146,4 @@ void bt_spin(int turn)
         relax();
     else
         sched_yield();
-}
-
-void bt_barrier_wait(bt_barrier *b)
-{
-    const int round = atomic_load_explicit(&b->round, memory_order_acquire);
-    if (atomic_fetch_add_explicit(&b->waiting, 1, memory_order_acq_rel) == b->n - 1) {
-        atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
-        atomic_fetch_add_explicit(&b->round, 1, memory_order_release);
-        return;
-    }
-    for (int i = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; i++)
-        bt_spin(i);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * Memory, strings, statuses, files, processor counts and the barrier.
+ * Memory, strings, statuses, files, processor counts, waiting.
  */
 #include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +20,11 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/threads.h"
-
-static char dir[] = "/tmp/bt-base-XXXXXX";
-
-static const char *in_dir(const char *name)
-{
-    static char path[4][512];
-    static int k;
-    char *p = path[k = (k + 1) % 4];
-    snprintf(p, sizeof path[0], "%s/%s", dir, name);
-    return p;
-}
+#include "temp_dir.h"
 
 static void put(const char *name, const char *text)
 {
-    FILE *f = fopen(in_dir(name), "wb");
+    FILE *f = fopen(temp_path(name), "wb");
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
@@ -162,7 +153,7 @@ static void test_map(void **state)
     size_t n;
     (void)state;
     put("ten", "0123456789");
-    assert_int_equal(bt_map_open(in_dir("ten"), &m, &e), BT_OK);
+    assert_int_equal(bt_map_open(temp_path("ten"), &m, &e), BT_OK);
     assert_int_equal(m.size, 10);
     assert_memory_equal(m.data, "0123456789", 10);
     bt_map_drop(m.data, m.size);
@@ -170,18 +161,18 @@ static void test_map(void **state)
     bt_map_close(&m);
     assert_null(m.data);
     put("empty", "");
-    assert_int_equal(bt_map_open(in_dir("empty"), &m, &e), BT_OK);
+    assert_int_equal(bt_map_open(temp_path("empty"), &m, &e), BT_OK);
     assert_null(m.data);
     bt_map_close(&m);
-    assert_int_equal(bt_map_open(in_dir("none"), &m, &e), BT_ENOTFOUND);
+    assert_int_equal(bt_map_open(temp_path("none"), &m, &e), BT_ENOTFOUND);
     assert_non_null(strstr(e.text, "none"));
-    assert_int_equal(bt_map_open(dir, &m, &e), BT_EIO);
-    assert_true(bt_is_dir(dir));
-    assert_false(bt_is_dir(in_dir("ten")));
-    assert_int_equal(bt_file_read(in_dir("ten"), 10, &text, &n, &e), BT_OK);
+    assert_int_equal(bt_map_open(temp_dir, &m, &e), BT_EIO);
+    assert_true(bt_is_dir(temp_dir));
+    assert_false(bt_is_dir(temp_path("ten")));
+    assert_int_equal(bt_file_read(temp_path("ten"), 10, &text, &n, &e), BT_OK);
     assert_string_equal(text, "0123456789");
     bt_release(text);
-    assert_int_equal(bt_file_read(in_dir("ten"), 9, &text, &n, &e), BT_EFORMAT);
+    assert_int_equal(bt_file_read(temp_path("ten"), 9, &text, &n, &e), BT_EFORMAT);
     assert_null(text);
 }
 
@@ -189,7 +180,7 @@ static int count_files(void)
 {
     char cmd[256];
     int n = -1;
-    snprintf(cmd, sizeof cmd, "ls -A %s | wc -l", dir);
+    snprintf(cmd, sizeof cmd, "ls -A %s | wc -l", temp_dir);
     FILE *p = popen(cmd, "r");
     assert_non_null(p);
     assert_int_equal(fscanf(p, "%d", &n), 1);
@@ -200,7 +191,7 @@ static int count_files(void)
 static void content_is(const char *name, const char *want)
 {
     char *text;
-    assert_int_equal(bt_file_read(in_dir(name), 100, &text, NULL, NULL), BT_OK);
+    assert_int_equal(bt_file_read(temp_path(name), 100, &text, NULL, NULL), BT_OK);
     assert_string_equal(text, want);
     bt_release(text);
 }
@@ -213,7 +204,7 @@ static void test_out(void **state)
     (void)state;
     put("old", "old");
     const int before = count_files();
-    assert_int_equal(bt_out_open(in_dir("old"), &o, &e), BT_OK);
+    assert_int_equal(bt_out_open(temp_path("old"), &o, &e), BT_OK);
     fputs("new", o.f);
     fflush(o.f);
     content_is("old", "old"); /* nothing shows before commit */
@@ -223,25 +214,25 @@ static void test_out(void **state)
     assert_int_equal(count_files(), before);
     const mode_t mask = umask(0);
     umask(mask);
-    assert_int_equal(stat(in_dir("old"), &sb), 0);
+    assert_int_equal(stat(temp_path("old"), &sb), 0);
     assert_int_equal(sb.st_mode & 0777, 0666 & ~mask);
 
-    assert_int_equal(bt_out_open(in_dir("old"), &o, &e), BT_OK);
+    assert_int_equal(bt_out_open(temp_path("old"), &o, &e), BT_OK);
     fputs("half", o.f);
     bt_out_abort(&o);
     content_is("old", "new");
     assert_int_equal(count_files(), before);
     assert_null(o.path);
 
-    assert_int_equal(symlink("old", in_dir("link")), 0);
-    assert_int_equal(bt_out_open(in_dir("link"), &o, &e), BT_OK);
+    assert_int_equal(symlink("old", temp_path("link")), 0);
+    assert_int_equal(bt_out_open(temp_path("link"), &o, &e), BT_OK);
     fputs("by link", o.f);
     assert_int_equal(bt_out_commit(&o, &e), BT_OK);
     content_is("old", "by link");
-    assert_int_equal(lstat(in_dir("link"), &sb), 0);
+    assert_int_equal(lstat(temp_path("link"), &sb), 0);
     assert_true(S_ISLNK(sb.st_mode));
 
-    assert_int_equal(bt_out_open(in_dir("no/such"), &o, &e), BT_EIO);
+    assert_int_equal(bt_out_open(temp_path("no/such"), &o, &e), BT_EIO);
     assert_non_null(strstr(e.text, "no/such"));
     assert_null(o.f);
 }
@@ -265,75 +256,60 @@ static void test_cpus(void **state)
 {
     (void)state;
     assert_true(bt_cpu_count() >= 1);
-    assert_int_equal(mkdir(in_dir("v2"), 0700), 0);
-    assert_int_equal(mkdir(in_dir("v2/a"), 0700), 0);
-    assert_int_equal(mkdir(in_dir("v2/a/b"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("v2"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("v2/a"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("v2/a/b"), 0700), 0);
     put("proc2", "0::/a/b\n");
-    assert_true(bt_cgroup_quota(in_dir("proc2"), in_dir("v2")) == 0);
+    assert_true(bt_cgroup_quota(temp_path("proc2"), temp_path("v2")) == 0);
     put("v2/a/b/cpu.max", "max 100000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc2"), in_dir("v2")) == 0);
+    assert_true(bt_cgroup_quota(temp_path("proc2"), temp_path("v2")) == 0);
     put("v2/a/cpu.max", "150000 100000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc2"), in_dir("v2")) == 1.5);
+    assert_true(bt_cgroup_quota(temp_path("proc2"), temp_path("v2")) == 1.5);
     put("v2/a/b/cpu.max", "400000 100000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc2"), in_dir("v2")) == 1.5);
+    assert_true(bt_cgroup_quota(temp_path("proc2"), temp_path("v2")) == 1.5);
     put("proc2", "0::/not/mounted\n"); /* a container's view: the root counts */
     put("v2/cpu.max", "300000 100000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc2"), in_dir("v2")) == 3);
-    assert_int_equal(mkdir(in_dir("v1"), 0700), 0);
-    assert_int_equal(mkdir(in_dir("v1/cpu"), 0700), 0);
-    assert_int_equal(mkdir(in_dir("v1/cpu/g"), 0700), 0);
+    assert_true(bt_cgroup_quota(temp_path("proc2"), temp_path("v2")) == 3);
+    assert_int_equal(mkdir(temp_path("v1"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("v1/cpu"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("v1/cpu/g"), 0700), 0);
     put("proc1", "3:cpuset:/g\n2:cpuacct,cpu:/g\n1:name=systemd:/\n");
     put("v1/cpu/g/cpu.cfs_quota_us", "-1\n");
     put("v1/cpu/g/cpu.cfs_period_us", "100000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc1"), in_dir("v1")) == 0);
+    assert_true(bt_cgroup_quota(temp_path("proc1"), temp_path("v1")) == 0);
     put("v1/cpu/g/cpu.cfs_quota_us", "50000\n");
-    assert_true(bt_cgroup_quota(in_dir("proc1"), in_dir("v1")) == 0.5);
-    assert_true(bt_cgroup_quota(in_dir("none"), in_dir("v1")) == 0);
+    assert_true(bt_cgroup_quota(temp_path("proc1"), temp_path("v1")) == 0.5);
+    assert_true(bt_cgroup_quota(temp_path("none"), temp_path("v1")) == 0);
 }
 
-#define THREADS 3
-#define ROUNDS  2000
+#define ROUNDS 2000
 
-typedef struct meeting {
-    bt_barrier barrier;
-    int arrived[THREADS];
-    atomic_int failures;
-} meeting;
-
-typedef struct member {
-    meeting *m;
-    int me;
-} member;
-
-static void *attend(void *arg)
+static void *answer(void *arg)
 {
-    const member *a = arg;
-    for (int r = 1; r <= ROUNDS; r++) {
-        a->m->arrived[a->me] = r;
-        bt_barrier_wait(&a->m->barrier);
-        for (int t = 0; t < THREADS; t++)
-            if (a->m->arrived[t] != r)
-                atomic_fetch_add(&a->m->failures, 1);
-        bt_barrier_wait(&a->m->barrier);
+    atomic_int *ball = arg;
+    for (int r = 0; r < ROUNDS; r++) {
+        for (int i = 0; atomic_load(ball) != 2 * r + 1; i++)
+            bt_spin(i);
+        atomic_store(ball, 2 * r + 2);
     }
     return NULL;
 }
 
-static void test_barrier(void **state)
+/* Two threads take turns, also where they share one processor. */
+static void test_spin(void **state)
 {
-    meeting m = { 0 };
-    member members[THREADS];
-    pthread_t threads[THREADS];
+    atomic_int ball = 0;
+    pthread_t other;
     (void)state;
-    bt_barrier_init(&m.barrier, THREADS);
     const double start = bt_now();
-    for (int t = 0; t < THREADS; t++) {
-        members[t] = (member){ &m, t };
-        assert_int_equal(pthread_create(&threads[t], NULL, attend, &members[t]), 0);
+    assert_int_equal(pthread_create(&other, NULL, answer, &ball), 0);
+    for (int r = 0; r < ROUNDS; r++) {
+        atomic_store(&ball, 2 * r + 1);
+        for (int i = 0; atomic_load(&ball) != 2 * r + 2; i++)
+            bt_spin(i);
     }
-    for (int t = 0; t < THREADS; t++)
-        pthread_join(threads[t], NULL);
-    assert_int_equal(atomic_load(&m.failures), 0);
+    pthread_join(other, NULL);
+    assert_int_equal(atomic_load(&ball), 2 * ROUNDS);
     assert_true(bt_now() > start);
 }
 
@@ -348,7 +324,7 @@ static void test_faults(void **state)
         bt_buf b = { 0 };
         bt_error e = { 0 };
         bt_fault_after(n);
-        const bt_status st = bt_out_open(in_dir("fault"), &o, &e);
+        const bt_status st = bt_out_open(temp_path("fault"), &o, &e);
         for (int i = 0; i < 100; i++)
             bt_buf_printf(&b, "%d", i);
         char *s = bt_buf_take(&b);
@@ -364,31 +340,16 @@ static void test_faults(void **state)
 }
 #endif
 
-static int make_dir(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    char cmd[64];
-    (void)state;
-    snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-    return system(cmd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc),    cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_json),     cmocka_unit_test(test_status),
-        cmocka_unit_test(test_map),      cmocka_unit_test(test_out),
-        cmocka_unit_test(test_out_full), cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_barrier),  cmocka_unit_test(test_number),
+        cmocka_unit_test(test_alloc),    cmocka_unit_test(test_buf),  cmocka_unit_test(test_json),
+        cmocka_unit_test(test_status),   cmocka_unit_test(test_map),  cmocka_unit_test(test_out),
+        cmocka_unit_test(test_out_full), cmocka_unit_test(test_cpus), cmocka_unit_test(test_spin),
+        cmocka_unit_test(test_number),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
 #endif
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -15,17 +15,17 @@
 #include "base/file.h"
 #include "formats/store.h"
 #include "golden.h"
+#include "temp_dir.h"
 
 #define FOLDER BT_SOURCE_DIR "/tests/formats/golden/"
 
-static char dir[] = "/tmp/bt-bad-XXXXXX";
 static char path[256]; /* of the file under test */
 
 static const char *const seeds[] = { "small.gguf", "small.safetensors", "small.onnx" };
 
 static void put(const char *name, const void *data, size_t n)
 {
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof path, "%s/%s", temp_dir, name);
     unlink(path); /* some file systems flush what is cut and written anew */
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -127,9 +127,9 @@ static void test_foreign(void **state)
     must_fail("text.onnx", "hello, this is text", 19, BT_EFORMAT, "malformed ONNX");
     must_fail("old.pt", "PK\3\4aaaaaaaaaaaaaaaaaaa", 23, BT_EUNSUPPORTED, "PyTorch");
     bt_error e;
-    snprintf(path, sizeof path, "%s/none", dir);
+    snprintf(path, sizeof path, "%s/none", temp_dir);
     assert_int_equal(try_open(&e), BT_ENOTFOUND);
-    snprintf(path, sizeof path, "%s", dir);
+    snprintf(path, sizeof path, "%s", temp_dir);
     assert_int_equal(try_open(&e), BT_EFORMAT);
     snprintf(path, sizeof path, "/dev/zero");
     assert_int_equal(try_open(&e), BT_EIO);
@@ -339,23 +339,23 @@ static void test_folder_lies(void **state)
     bt_error e;
     (void)state;
     snprintf(command, sizeof command, "cp -r " FOLDER "pipe %s/p && echo x > %s/p/model_index.json",
-             dir, dir);
+             temp_dir, temp_dir);
     assert_int_equal(system(command), 0);
     bt_store *s = NULL;
-    snprintf(path, sizeof path, "%s/p", dir);
+    snprintf(path, sizeof path, "%s/p", temp_dir);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EFORMAT);
     assert_non_null(strstr(e.text, "model_index.json"));
     snprintf(command, sizeof command,
              "cp " FOLDER "pipe/model_index.json %s/p/ && "
              "cd %s/p/unet && mv diffusion_pytorch_model.safetensors x.bin",
-             dir, dir);
+             temp_dir, temp_dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EUNSUPPORTED);
     assert_non_null(strstr(e.text, "p/unet"));
     snprintf(command, sizeof command,
              "cd %s/p/unet && rm x.bin && head -c 5000 " FOLDER
              "pipe/unet/diffusion_pytorch_model.safetensors > model.safetensors",
-             dir);
+             temp_dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(bt_store_open(path, &s, &e), BT_EFORMAT);
     assert_non_null(strstr(e.text, "p/unet/model.safetensors"));
@@ -382,20 +382,6 @@ static void test_faults(void **state)
 }
 #endif
 
-static int make_dir(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    char cmd[64];
-    (void)state;
-    snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-    return system(cmd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,5 +394,5 @@ int main(void)
         cmocka_unit_test(test_faults),
 #endif
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -14,27 +14,17 @@
 #include "base/file.h"
 #include "formats/convert.h"
 #include "golden.h"
+#include "temp_dir.h"
 #include "kernels/quant.h"
 
 #define FOLDER BT_SOURCE_DIR "/tests/formats/golden/"
 
-static char dir[] = "/tmp/bt-convert-XXXXXX";
-
-static const char *out_path(const char *name)
-{
-    static char path[2][256];
-    static int k;
-    char *p = path[k ^= 1];
-    snprintf(p, sizeof path[0], "%s/%s", dir, name);
-    return p;
-}
-
 static bt_store *converted(const bt_store *in, const char *name, bt_dtype type)
 {
     bt_error e = { 0 };
-    if (bt_convert_store(in, out_path(name), type, NULL, NULL, &e) != BT_OK)
+    if (bt_convert_store(in, temp_path(name), type, NULL, NULL, &e) != BT_OK)
         fail_msg("%s", e.text);
-    return golden_open(out_path(name));
+    return golden_open(temp_path(name));
 }
 
 static const bt_tensor *tensor(const bt_store *s, const char *name, bt_dtype type)
@@ -226,8 +216,8 @@ static void test_same_bytes(void **state)
     bt_store *in = golden_open(FOLDER "pipe");
     bt_store_close(converted(in, "one.gguf", BT_Q4_0));
     bt_store_close(converted(in, "two.gguf", BT_Q4_0));
-    assert_int_equal(bt_file_read(out_path("one.gguf"), 1 << 20, &a, &n, NULL), BT_OK);
-    assert_int_equal(bt_file_read(out_path("two.gguf"), 1 << 20, &b, &m, NULL), BT_OK);
+    assert_int_equal(bt_file_read(temp_path("one.gguf"), 1 << 20, &a, &n, NULL), BT_OK);
+    assert_int_equal(bt_file_read(temp_path("two.gguf"), 1 << 20, &b, &m, NULL), BT_OK);
     assert_int_equal(n, m);
     assert_memory_equal(a, b, n);
     bt_release(a);
@@ -256,18 +246,18 @@ static void test_callback(void **state)
     heard h = { 0 };
     (void)state;
     bt_store *in = golden_open(FOLDER "pipe");
-    assert_int_equal(bt_convert_store(in, out_path("cb.gguf"), BT_Q8_0, hear, &h, &e), BT_OK);
+    assert_int_equal(bt_convert_store(in, temp_path("cb.gguf"), BT_Q8_0, hear, &h, &e), BT_OK);
     assert_int_equal(h.calls, 10);
     assert_true(h.in == 17232 && h.out < h.in);
     h = (heard){ .stop_at = 3 };
-    assert_int_equal(bt_convert_store(in, out_path("no.gguf"), BT_Q8_0, hear, &h, &e),
+    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q8_0, hear, &h, &e),
                      BT_ECANCELLED);
-    assert_int_equal(access(out_path("no.gguf"), F_OK), -1);
-    assert_int_equal(bt_convert_store(in, out_path("no.gguf"), BT_Q4_K, NULL, NULL, &e),
+    assert_int_equal(access(temp_path("no.gguf"), F_OK), -1);
+    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q4_K, NULL, NULL, &e),
                      BT_EUNSUPPORTED);
     assert_string_equal(e.text, "cannot write type q4_k yet");
     assert_int_equal(bt_convert_store(in, "/dev/full", BT_Q8_0, NULL, NULL, &e), BT_EIO);
-    assert_int_equal(bt_convert_store(in, out_path("a/b"), BT_Q8_0, NULL, NULL, &e), BT_EIO);
+    assert_int_equal(bt_convert_store(in, temp_path("a/b"), BT_Q8_0, NULL, NULL, &e), BT_EIO);
     bt_store_close(in);
 }
 
@@ -281,30 +271,16 @@ static void test_faults(void **state)
         bt_fault_after(n);
         bt_status st = bt_store_open(FOLDER "pipe", &in, &e);
         if (st == BT_OK)
-            st = bt_convert_store(in, out_path("f.gguf"), BT_Q8_0, NULL, NULL, &e);
+            st = bt_convert_store(in, temp_path("f.gguf"), BT_Q8_0, NULL, NULL, &e);
         const bool fired = bt_fault_after(0) == 0;
         assert_int_equal(st, fired ? BT_ENOMEM : BT_OK);
         bt_store_close(in);
         if (!fired)
             break;
-        assert_int_equal(access(out_path("f.gguf"), F_OK), -1);
+        assert_int_equal(access(temp_path("f.gguf"), F_OK), -1);
     }
 }
 #endif
-
-static int make_dir(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    char cmd[64];
-    (void)state;
-    snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-    return system(cmd);
-}
 
 int main(void)
 {
@@ -316,5 +292,5 @@ int main(void)
         cmocka_unit_test(test_faults),
 #endif
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }
