@@ -5,20 +5,8 @@
 #ifndef BT_KERNELS_QUANT_H
 #define BT_KERNELS_QUANT_H
 
+#include "half.h"
 #include "types.h"
-
-/* IEEE half and bfloat16, bit patterns; rounding to nearest even. */
-float bt_f16_to_f32(uint16_t h);
-uint16_t bt_f32_to_f16(float f);
-static inline float bt_bf16_to_f32(uint16_t h)
-{
-    union {
-        uint32_t u;
-        float f;
-    } v = { (uint32_t)h << 16 };
-    return v.f;
-}
-uint16_t bt_f32_to_bf16(float f);
 
 /* dst[0..k) = values of the row at src. k % block == 0. Float and integer
  * types included. src may have any alignment. Returns 0, or -1 if the type

@@ -11,13 +11,6 @@
 
 #include <string.h>
 
-static inline float bits_f32(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 static inline uint16_t get16(const uint8_t *p)
 {
     return (uint16_t)(p[0] | p[1] << 8);
@@ -207,7 +200,7 @@ static void deq_iq4_xs(const uint8_t *b, float *y)
 
 /* ---- single values ---- */
 
-static void deq_f32(const uint8_t *b, float *y) { *y = bits_f32(get32(b)); }
+static void deq_f32(const uint8_t *b, float *y) { *y = bt_bits_f32(get32(b)); }
 static void deq_f16(const uint8_t *b, float *y) { *y = get_half(b); }
 static void deq_bf16(const uint8_t *b, float *y) { *y = bt_bf16_to_f32(get16(b)); }
 static void deq_i8(const uint8_t *b, float *y) { *y = (float)(int8_t)*b; }

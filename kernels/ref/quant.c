@@ -1,54 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Half precision, and rows of every weight type to floats (blocks.h) and back.
+ * Rows of every weight type to floats (blocks.h) and back.
  * Block layouts and formulas: ggml (ggml-common.h, ggml-quants.c).
  */
 #include "blocks.h"
 
 #include <math.h>
-#include <string.h>
-
-static uint32_t f32_bits(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
-float bt_f16_to_f32(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-    const uint32_t mag = h & 0x7fff;
-    if (mag >= 0x7c00)
-        return bits_f32(sign | 0x7f800000 | (mag & 0x3ff) << 13);
-    if (mag >= 0x400)
-        return bits_f32(sign | ((mag << 13) + (112u << 23)));
-    const float tiny = (float)mag * 0x1p-24f; /* subnormal: mag units of 2^-24 */
-    return sign ? -tiny : tiny;
-}
-
-uint16_t bt_f32_to_f16(float f)
-{
-    const uint32_t u = f32_bits(f);
-    const uint32_t sign = u >> 16 & 0x8000;
-    const uint32_t mag = u & 0x7fffffff;
-    if (mag > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00 | (mag >> 13 & 0x1ff));
-    if (mag >= 0x477ff000) /* 65520 and up round to infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (mag < 0x38800000) { /* below 2^-14: adding 0.5 rounds to units of 2^-24 */
-        const float r = bits_f32(mag) + 0.5f;
-        return (uint16_t)(sign | (f32_bits(r) - 0x3f000000));
-    }
-    return (uint16_t)(sign | ((mag - (112u << 23) + 0xfff + (mag >> 13 & 1)) >> 13));
-}
-
-uint16_t bt_f32_to_bf16(float f)
-{
-    const uint32_t u = f32_bits(f);
-    if ((u & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -174,7 +130,7 @@ static void quant_q8_0(const float *x, uint8_t *b)
         b[2 + j] = (uint8_t)(int8_t)cut(roundf(x[j] * id), -127, 127);
 }
 
-static void quant_f32(const float *x, uint8_t *b) { put32(b, f32_bits(*x)); }
+static void quant_f32(const float *x, uint8_t *b) { put32(b, bt_f32_bits(*x)); }
 static void quant_f16(const float *x, uint8_t *b) { put16(b, bt_f32_to_f16(*x)); }
 static void quant_bf16(const float *x, uint8_t *b) { put16(b, bt_f32_to_bf16(*x)); }
 
