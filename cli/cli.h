@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * The `bottega` program: what its commands share.
  *
- *     main.c     the list of commands       flags.c   command line to flags
- *     help.c     --help from the tables     models.c  where models are found
- *     io.c       inputs, output names       show.c    progress, JSON for people
- *     session.c  engine, model, job         cmd_*.c   one command each
+ *     main.c      the list of commands; picks one
+ *     cmd_*.c     one command each: a table of flags and a function
+ *     session.c   from flags to an engine, a model, a job; runs it; --json
+ *     help.c      --help, from the tables
+ *     models.c    where models are found
+ *     show.c      progress, notes, JSON for people
+ *     flags.c     the command line, and the text it names
+ *     files.c     texts in, names of outputs, whole files out
+ *     signals.c   Ctrl-C
+ *     base.c      errors, memory, strings
+ *
+ * Each uses only what stands below it, and bottega.h. A function that can fail
+ * prints its one line itself and returns an exit status, so that callers only
+ * pass it on: EXIT_DONE goes on, all else goes back to main.
  */
 #ifndef BT_CLI_H
 #define BT_CLI_H
@@ -75,62 +85,82 @@ struct cli {
     char *files;   /* JSON strings of the files written, comma-separated */
 };
 
-/* ---- main.c ---- */
-extern const cli_command *const cli_commands[];
+/* ---- base.c ---- */
+
+/* Prints "bottega: ..." on stderr; returns `code`. */
 int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int cli_exit_of(bt_status st); /* of a failure whose cause is a model or an input */
+void *cli_alloc(size_t n);     /* zeroed; never NULL: ends the program */
+char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* free */
+char *cli_json(const char *s);                /* quoted, as well-formed UTF-8; free */
+void cli_join(char **list, const char *item); /* appends, with a comma between */
 
-/* ---- flags.c ---- */
-extern const cli_flag cli_common[];
-int cli_parse(cli *c, int argc, char **argv);        /* EXIT_DONE, or the exit status */
-const char *cli_get(const cli *c, const char *name); /* the last value given, or NULL */
-bool cli_has(const cli *c, const char *name);
-bool cli_option_given(const cli *c, const char *name);
-bool cli_same(const char *a, size_t n, const char *b); /* '-' and '_' are one */
+/* ---- signals.c ---- */
 
-/* ---- help.c ---- */
-int cli_help(cli *c);
-int cli_overview(FILE *f);
-
-/* ---- models.c ---- */
-/* The path of the model that -m or the kind means; NULL after a message. */
-char *cli_find_model(const char *given, bt_kind kind);
-int cli_each_model(void (*each)(void *user, const char *path), void *user);
-char *cli_data_dir(void); /* where models are put; free */
-
-/* ---- io.c ---- */
-void *cli_alloc(size_t n); /* never NULL: ends the program */
-char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-char *cli_json(const char *s);                      /* quoted; free */
-void cli_join(char **list, const char *item);       /* appends, with a comma between */
-char *cli_read(const char *path);                   /* "-": stdin; NULL after a message */
-char **cli_read_lines(const char *path, size_t *n); /* without blanks and #comments */
-/* The words of the command line, -f FILE, or stdin; *text: free. */
-int cli_input(cli *c, char **text);
-bool cli_name_ok(const char *pattern);                 /* at most one %d, %3d, %03d; %% */
-char *cli_name(const char *pattern, int i, bool many); /* "_%03d" is put in if `many` need it */
-bool cli_exists(const char *path);
-int cli_write(const char *path, const char *data); /* whole or not at all */
-int cli_print(const char *json_or_text);           /* a line on stdout */
-int cli_flush(void);                               /* EXIT_FAILED if stdout could not be written */
-
-/* ---- show.c ---- */
-int cli_on_progress(void *user, const char *stage, int done, int total);
-void cli_progress_end(cli *c);
-void cli_note(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void cli_show_json(const char *json, FILE *f); /* for people to read */
-
-/* ---- session.c ---- */
 extern volatile sig_atomic_t cli_stop; /* SIGINT or SIGTERM came */
 void cli_catch_signals(void);
-int cli_engine_open(cli *c);
-int cli_model_open(cli *c);
+void cli_running(bt_job *j); /* the job that a signal cancels; NULL: none */
+
+/* ---- files.c ---- */
+
+char *cli_read(const char *path); /* "-": stdin; NULL after a message; free */
+/* Without blank lines and #comments; NULL after a message. Each and all: free. */
+char **cli_read_lines(const char *path, size_t *n);
+/* An output name holds at most one %d, %3d or %03d, and %% for a percent sign. */
+int cli_name_check(const char *pattern);
+/* The name of output i (free); `many` without a placeholder get "_%03d". */
+char *cli_name(const char *pattern, int i, bool many);
+bool cli_exists(const char *path);
+int cli_write(const char *path, const char *data); /* whole or not at all */
+int cli_flush(void);                               /* EXIT_FAILED if stdout could not be written */
+
+/* ---- flags.c ---- */
+
+extern const cli_flag cli_common[]; /* of every command; ends with a zeroed entry */
+/* Fills c->given and c->args; c->engine then knows all options and plug-ins. */
+int cli_parse(cli *c, int argc, char **argv);
+const char *cli_get(const cli *c, const char *name); /* the last value given, or NULL */
+bool cli_has(const cli *c, const char *name);
+bool cli_option_given(const cli *c, const char *name); /* of a module */
+bool cli_same(const char *a, size_t n, const char *b); /* '-' and '_' are one */
+/* The words of the command line, -f FILE, or stdin; *text: free. */
+int cli_input(cli *c, char **text);
+
+/* ---- show.c ---- */
+
+int cli_on_progress(void *user, const char *stage, int done, int total);
+/* Prints text as it comes, unless --json or -o FILE takes it. */
+int cli_on_token(void *user, int32_t id, const char *text, size_t len);
+void cli_progress_end(cli *c);
+void cli_note(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int cli_show(const cli *c, const char *json); /* as it is with --json, else for people */
+
+/* ---- models.c ---- */
+
+/* The path of the model that -m or the kind means; NULL after a message; free. */
+char *cli_find_model(const char *given, bt_kind kind);
+/* Every installed model file or folder, in the order in which names are looked up. */
+void cli_each_model(void (*each)(void *user, const char *path), void *user);
+char *cli_data_dir(void); /* where models are put; free */
+
+/* ---- help.c ---- */
+
+int cli_help(cli *c);
+int cli_overview(const cli_command *const *commands, FILE *f);
+
+/* ---- session.c ---- */
+
+int cli_engine_open(cli *c); /* with the flags; after cli_parse */
+int cli_model_open(cli *c);  /* that -m means, of the command's kind */
+/* After a call on the engine that reads a model: its message and exit status. */
+int cli_fail_read(const cli *c, bt_status st);
 /* A job with the options given and these callbacks' samples and token. */
 int cli_job_open(cli *c, const bt_callbacks *cb);
 int cli_job_set(cli *c, const char *name, const char *value);
-int cli_run(cli *c);     /* runs the job, reports failures, keeps its report */
-int cli_dry_run(cli *c); /* prints what the run would need */
-int cli_finish(cli *c);  /* the profile; and the JSON object of --json */
+int cli_run(cli *c);                      /* runs the job, keeps its report */
+int cli_dry_run(cli *c);                  /* prints what the run would need */
+void cli_wrote(cli *c, const char *path); /* a file, for --json */
+int cli_finish(cli *c);                   /* the profile; and the JSON object of --json */
 void cli_close(cli *c);
 
 #endif

@@ -10,19 +10,9 @@
 
 static const cli_flag flags[] = { { 0 } };
 
-static int on_token(void *user, int32_t id, const char *text, size_t len)
-{
-    const cli *c = user;
-    (void)id;
-    if (c->json)
-        return cli_stop;
-    fwrite(text, 1, len, stdout);
-    return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
-}
-
 static int start(cli *c)
 {
-    const bt_callbacks cb = { .token = on_token };
+    const bt_callbacks cb = { .token = cli_on_token };
     bt_job_free(c->job);
     c->job = NULL;
     int rc = cli_job_open(c, &cb);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * bottega doctor: this machine, as the engine sees it, and what is installed.
+ *
+ * What it says is one JSON object, laid out for people without --json. There
+ * is no cache of packed weights on disk: packing happens as a model is first
+ * run, and a report of "none" is the truth until there is one.
  */
-#include <limits.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,32 +13,86 @@
 
 #include "cli.h"
 
+enum { MAX_DEPTH = 8 };
+
+/* Of a file, or of all files in a folder. */
+static long long bytes_of(const char *path, int depth)
+{
+    struct stat sb;
+    if (stat(path, &sb) != 0)
+        return 0;
+    DIR *d = S_ISDIR(sb.st_mode) && depth < MAX_DEPTH ? opendir(path) : NULL;
+    if (!d)
+        return S_ISREG(sb.st_mode) ? (long long)sb.st_size : 0;
+    long long sum = 0;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.')
+            continue;
+        char *inside = cli_text("%s/%s", path, e->d_name);
+        sum += bytes_of(inside, depth + 1);
+        free(inside);
+    }
+    closedir(d);
+    return sum;
+}
+
 static void add_model(void *user, const char *path)
 {
     char **list = user;
-    struct stat sb;
+    const long long bytes = bytes_of(path, 0);
     char *quoted = cli_json(path);
-    char *item = cli_text("{\"path\":%s,\"bytes\":%lld}", quoted,
-                          stat(path, &sb) == 0 ? (long long)sb.st_size : 0LL);
+    char *item =
+        cli_text("{\"path\":%s,\"bytes\":%lld,\"MB\":%.1f}", quoted, bytes, (double)bytes * 1e-6);
     cli_join(list, item);
     free(item);
     free(quoted);
 }
 
-/* The program's path as a JSON string, or "null"; free. */
+/* Where the shell would find a program; NULL: nowhere; free. */
 static char *find_program(const char *name)
 {
     const char *path = getenv("PATH");
     for (const char *p = path ? path : ""; *p;) {
         const int n = (int)strcspn(p, ":");
         char *full = cli_text("%.*s/%s", n, p, name);
-        char *quoted = access(full, X_OK) == 0 ? cli_json(full) : NULL;
+        if (access(full, X_OK) == 0)
+            return full;
         free(full);
-        if (quoted)
-            return quoted;
         p += n + (p[n] == ':');
     }
-    return cli_text("null");
+    return NULL;
+}
+
+/* The first line that a command prints; free. */
+static char *first_line(const char *command)
+{
+    char line[256] = "";
+    FILE *f = popen(command, "re");
+    if (!f)
+        return cli_text("unknown");
+    if (!fgets(line, sizeof line, f))
+        line[0] = 0;
+    while (fgetc(f) != EOF) /* so that it ends in peace */
+        ;
+    const bool ok = pclose(f) == 0;
+    line[strcspn(line, "\r\n")] = 0;
+    return cli_text("%s", ok && *line ? line : "unknown");
+}
+
+/* {"path", "version"}, or null; free. */
+static char *describe_espeak(void)
+{
+    char *path = find_program("espeak-ng");
+    if (!path)
+        return cli_text("null");
+    char *line = first_line("espeak-ng --version 2>/dev/null </dev/null");
+    char *where = cli_json(path), *version = cli_json(line);
+    char *json = cli_text("{\"path\":%s,\"version\":%s}", where, version);
+    free(path);
+    free(line);
+    free(where);
+    free(version);
+    return json;
 }
 
 static int run(cli *c)
@@ -46,14 +104,13 @@ static int run(cli *c)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_each_model(add_model, &models);
     char *data = cli_data_dir(), *where = cli_json(data);
-    char *espeak = find_program("espeak-ng");
-    char *json = cli_text("{\"engine\":%s,\"data_folder\":%s,\"models\":[%s],"
-                          "\"programs\":{\"espeak-ng\":%s}}",
-                          engine, where, models ? models : "", espeak);
-    if (c->json)
-        puts(json);
-    else
-        cli_show_json(json, stdout);
+    char *espeak = describe_espeak();
+    char *json =
+        cli_text("{\"engine\":%s,\"processors_online\":%ld,\"data_folder\":%s,"
+                 "\"models\":[%s],\"pack_cache\":\"none\","
+                 "\"programs\":{\"espeak-ng\":%s}}",
+                 engine, sysconf(_SC_NPROCESSORS_ONLN), where, models ? models : "", espeak);
+    const int rc = cli_show(c, json);
     if (!c->json && strcmp(espeak, "null") == 0)
         puts("espeak-ng is missing: `speak` needs it for text (apt install espeak-ng)");
     free(json);
@@ -62,7 +119,7 @@ static int run(cli *c)
     free(data);
     free(models);
     bt_free(engine);
-    return EXIT_DONE;
+    return rc;
 }
 
 const cli_command cmd_doctor = {

@@ -46,9 +46,7 @@ static int save(cli *c, size_t i, const char *path)
     if (st != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_note(c, "%s: %d x %d", path, img.width, img.height);
-    char *quoted = cli_json(path);
-    cli_join(&c->files, quoted);
-    free(quoted);
+    cli_wrote(c, path);
     return EXIT_DONE;
 }
 
@@ -99,11 +97,12 @@ static int make_all(cli *c, char **prompts, size_t n)
 static int check(cli *c)
 {
     const char *out = cli_get(c, "output");
-    if (out && !cli_name_ok(out))
-        return cli_fail(EXIT_USAGE, "output: \"%s\": only one %%d or %%03d may stand in it", out);
-    if (cli_get(c, "prompts-file") && cli_option_given(c, "prompt"))
-        return cli_fail(EXIT_USAGE, "give -p or --prompts-file, not both");
-    if (!cli_get(c, "prompts-file") && !cli_option_given(c, "prompt") && c->n_args == 0)
+    if (out && cli_name_check(out) != EXIT_DONE)
+        return EXIT_USAGE;
+    const int from = !!cli_get(c, "prompts-file") + cli_option_given(c, "prompt") + (c->n_args > 0);
+    if (from > 1)
+        return cli_fail(EXIT_USAGE, "give -p, --prompts-file or words, not two of them");
+    if (from == 0)
         return cli_fail(EXIT_USAGE, "no prompt: give one with -p, or many with --prompts-file");
     return EXIT_DONE;
 }

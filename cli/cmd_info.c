@@ -5,6 +5,18 @@
 
 #include "cli.h"
 
+/* {"kind", "model", "file"}: what the module says, and what the file says. */
+static int show(cli *c, const char *file, const char *model)
+{
+    const char *kind = c->model ? bt_kind_name(bt_model_kind(c->model)) : NULL;
+    const char *quote = kind ? "\"" : "";
+    char *json = cli_text("{\"kind\":%s%s%s,\"model\":%s,\"file\":%s}", quote, kind ? kind : "null",
+                          quote, model ? model : "null", file);
+    const int rc = cli_show(c, json);
+    free(json);
+    return rc;
+}
+
 static int run(cli *c)
 {
     char *file = NULL, *model = NULL;
@@ -14,25 +26,10 @@ static int run(cli *c)
     if (!path)
         return EXIT_INPUT;
     const bt_status st = bt_file_describe(c->engine, path, &file);
-    int rc = EXIT_DONE;
-    if (st != BT_OK)
-        rc = cli_fail(st == BT_EIO ? EXIT_INPUT : cli_exit_of(st), "%s",
-                      bt_engine_message(c->engine));
     /* A file that no module can use is still worth a look. */
-    else if (bt_model_open(c->engine, path, &c->model) == BT_OK)
+    if (st == BT_OK && bt_model_open(c->engine, path, &c->model) == BT_OK)
         bt_model_describe(c->model, &model);
-    if (file) {
-        char *kind =
-            c->model ? cli_text("\"%s\"", bt_kind_name(bt_model_kind(c->model))) : cli_text("null");
-        char *json =
-            cli_text("{\"kind\":%s,\"model\":%s,\"file\":%s}", kind, model ? model : "null", file);
-        if (c->json)
-            puts(json);
-        else
-            cli_show_json(json, stdout);
-        free(json);
-        free(kind);
-    }
+    const int rc = st == BT_OK ? show(c, file, model) : cli_fail_read(c, st);
     bt_free(file);
     bt_free(model);
     free(path);

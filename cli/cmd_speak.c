@@ -47,9 +47,7 @@ static int save(cli *c, const char *path)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_note(c, "%s: %.2f s at %d Hz", path, (double)audio.n / audio.sample_rate,
              audio.sample_rate);
-    char *quoted = cli_json(path);
-    cli_join(&c->files, quoted);
-    free(quoted);
+    cli_wrote(c, path);
     return EXIT_DONE;
 }
 
@@ -86,14 +84,16 @@ static int say_lines(cli *c, const char *pattern)
 
 static int check(cli *c, const char *out)
 {
-    if (!cli_name_ok(out))
-        return cli_fail(EXIT_USAGE, "output: \"%s\": only one %%d or %%03d may stand in it", out);
+    if (cli_name_check(out) != EXIT_DONE)
+        return EXIT_USAGE;
     if (!is_sound(out) && !cli_has(c, "raw"))
         return cli_fail(EXIT_USAGE, "output: \"%s\": sound files end in .wav or .flac", out);
     if (cli_has(c, "raw") && c->json)
         return cli_fail(EXIT_USAGE, "--raw and --json both want standard output");
-    if (cli_get(c, "prompts-file") && (c->n_args > 0 || cli_get(c, "file")))
-        return cli_fail(EXIT_USAGE, "give a text or --prompts-file, not both");
+    const int from = !!cli_get(c, "prompts-file") + !!cli_get(c, "file") + (c->n_args > 0) +
+                     (cli_option_given(c, "text") || cli_option_given(c, "phonemes"));
+    if (from > 1)
+        return cli_fail(EXIT_USAGE, "give one text: words, -f, --phonemes or --prompts-file");
     return EXIT_DONE;
 }
 
@@ -106,7 +106,7 @@ static int run(cli *c)
     int rc = check(c, out);
     if (rc != EXIT_DONE)
         return rc;
-    if (!cli_get(c, "prompts-file") && (!given || c->n_args > 0))
+    if (!cli_get(c, "prompts-file") && !given)
         rc = cli_input(c, &text);
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);

@@ -12,16 +12,6 @@ static const cli_flag flags[] = {
     { 0 }
 };
 
-static int on_token(void *user, int32_t id, const char *text, size_t len)
-{
-    const cli *c = user;
-    (void)id;
-    if (c->json || cli_get(c, "output"))
-        return cli_stop;
-    fwrite(text, 1, len, stdout);
-    return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
-}
-
 /* What remains to be said once the text is there. */
 static int deliver(cli *c)
 {
@@ -29,13 +19,11 @@ static int deliver(cli *c)
     const size_t n = strlen(text);
     if (out) {
         const int rc = cli_write(out, text);
-        char *quoted = cli_json(out);
-        if (rc == EXIT_DONE)
-            cli_join(&c->files, quoted);
-        if (rc == EXIT_DONE)
-            cli_note(c, "%s: %zu bytes", out, n);
-        free(quoted);
-        return rc;
+        if (rc != EXIT_DONE)
+            return rc;
+        cli_wrote(c, out);
+        cli_note(c, "%s: %zu bytes", out, n);
+        return EXIT_DONE;
     }
     if (!c->json && (n == 0 || text[n - 1] != '\n'))
         putchar('\n');
@@ -44,8 +32,10 @@ static int deliver(cli *c)
 
 static int run(cli *c)
 {
-    const bt_callbacks cb = { .token = on_token };
+    const bt_callbacks cb = { .token = cli_on_token };
     char *prompt = NULL;
+    if (cli_option_given(c, "prompt") && (c->n_args > 0 || cli_get(c, "file")))
+        return cli_fail(EXIT_USAGE, "give -p, -f or words, not two of them");
     int rc = cli_option_given(c, "prompt") ? EXIT_DONE : cli_input(c, &prompt);
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -204,4 +205,34 @@ bool cli_option_given(const cli *c, const char *name)
         if (c->given[i].option && strcmp(c->given[i].name, name) == 0)
             return true;
     return false;
+}
+
+/* ---- the text that a command works on ------------------------------------ */
+
+static char *join_args(const cli *c)
+{
+    char *s = cli_text("%s", c->args[0]);
+    for (size_t i = 1; i < c->n_args; i++) {
+        char *t = cli_text("%s %s", s, c->args[i]);
+        free(s);
+        s = t;
+    }
+    return s;
+}
+
+int cli_input(cli *c, char **text)
+{
+    const char *file = cli_get(c, "file");
+    *text = NULL;
+    if (c->n_args > 0 && file)
+        return cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
+    if (c->n_args > 1 || (c->n_args == 1 && strcmp(c->args[0], "-") != 0))
+        *text = join_args(c);
+    else if (file)
+        *text = cli_read(file);
+    else if (c->n_args == 1 || !isatty(STDIN_FILENO))
+        *text = cli_read("-");
+    else
+        return cli_fail(EXIT_USAGE, "no text: give it as words, with -f, or on standard input");
+    return *text ? EXIT_DONE : EXIT_INPUT;
 }

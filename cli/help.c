@@ -125,14 +125,14 @@ int cli_help(cli *c)
     return EXIT_DONE;
 }
 
-int cli_overview(FILE *f)
+int cli_overview(const cli_command *const *commands, FILE *f)
 {
     fprintf(f,
             "bottega %s: pictures, speech and text from quantized weights, offline.\n\n"
             "Usage: bottega COMMAND [flags]\n\n",
             bt_version());
-    for (size_t i = 0; cli_commands[i]; i++)
-        fprintf(f, "  %-12s%s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(f, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(f, "\nbottega COMMAND --help tells more of a command.\n");
     return EXIT_DONE;
 }

@@ -3,49 +3,21 @@
  */
 #include "cli.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 extern const cli_command cmd_image, cmd_speak, cmd_text, cmd_chat, cmd_info, cmd_convert,
     cmd_tokenize, cmd_perplexity, cmd_doctor;
 
-const cli_command *const cli_commands[] = {
+static const cli_command *const commands[] = {
     &cmd_image,   &cmd_speak,    &cmd_text,       &cmd_chat,   &cmd_info,
     &cmd_convert, &cmd_tokenize, &cmd_perplexity, &cmd_doctor, NULL,
 };
 
-int cli_fail(int code, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fflush(stdout);
-    fputs("bottega: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-    va_end(ap);
-    return code;
-}
-
-int cli_exit_of(bt_status st)
-{
-    switch (st) {
-    case BT_OK: return EXIT_DONE;
-    case BT_EBUDGET: return EXIT_BUDGET;
-    case BT_ECANCELLED: return EXIT_CANCELLED;
-    case BT_EINVAL:
-    case BT_EFORMAT:
-    case BT_EUNSUPPORTED:
-    case BT_ENOTFOUND: return EXIT_INPUT;
-    default: return EXIT_FAILED;
-    }
-}
-
 static const cli_command *find_command(const char *name)
 {
-    for (size_t i = 0; cli_commands[i]; i++)
-        if (strcmp(cli_commands[i]->name, name) == 0)
-            return cli_commands[i];
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
     return NULL;
 }
 
@@ -71,14 +43,14 @@ int main(int argc, char **argv)
         return cli_flush();
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        cli_overview(stdout);
+        cli_overview(commands, stdout);
         return cli_flush();
     }
     const cli_command *cmd = find_command(name);
     if (cmd)
         return run_command(cmd, argc - 2, argv + 2);
     if (!*name) {
-        cli_overview(stderr);
+        cli_overview(commands, stderr);
         return EXIT_USAGE;
     }
     return cli_fail(EXIT_USAGE, "no such command: %s (see bottega --help)", name);

@@ -110,30 +110,34 @@ char *cli_find_model(const char *given, bt_kind kind)
     return NULL;
 }
 
-static bool is_model(const char *name)
+/* By its name, or a folder that holds a model in the diffusers layout. */
+static bool is_model(const char *path)
 {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".onnx") == 0);
+    const char *dot = strrchr(path, '.');
+    if (dot && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".onnx") == 0))
+        return true;
+    char *index = cli_text("%s/model_index.json", path);
+    const bool folder = cli_exists(index);
+    free(index);
+    return folder;
 }
 
-int cli_each_model(void (*each)(void *user, const char *path), void *user)
+void cli_each_model(void (*each)(void *user, const char *path), void *user)
 {
     char *dirs[MAX_DIRS];
-    int count = 0;
     const int n = folders(dirs);
     for (int i = 0; i < n; i++) {
         DIR *d = opendir(dirs[i]);
         for (struct dirent *e; d && (e = readdir(d));) {
-            if (!is_model(e->d_name))
+            if (e->d_name[0] == '.')
                 continue;
             char *path = cli_text("%s/%s", dirs[i], e->d_name);
-            each(user, path);
-            count++;
+            if (is_model(path))
+                each(user, path);
             free(path);
         }
         if (d)
             closedir(d);
         free(dirs[i]);
     }
-    return count;
 }

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * From flags to an engine, a model and a job; signals; and the JSON of --json.
+ * From flags to an engine, a model and a job; runs, and the JSON of --json.
  */
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
-
-volatile sig_atomic_t cli_stop;
-static bt_job *_Atomic running; /* what a signal cancels */
-
-/* ---- signals ------------------------------------------------------------- */
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    cli_stop = 1;
-    bt_job_cancel(atomic_load(&running)); /* one atomic store */
-}
-
-void cli_catch_signals(void)
-{
-    struct sigaction sa = { .sa_handler = on_signal }; /* no SA_RESTART: reads shall end */
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write */
-}
 
 /* ---- engine and model ---------------------------------------------------- */
 
@@ -88,6 +66,12 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+int cli_fail_read(const cli *c, bt_status st)
+{
+    const int rc = st == BT_EIO ? EXIT_INPUT : cli_exit_of(st);
+    return cli_fail(rc, "%s", bt_engine_message(c->engine));
+}
+
 int cli_model_open(cli *c)
 {
     c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
@@ -96,10 +80,8 @@ int cli_model_open(cli *c)
     const double start = now();
     const bt_status st = bt_model_open(c->engine, c->model_path, &c->model);
     c->load_seconds = now() - start;
-    if (st != BT_OK) {
-        const int rc = st == BT_EIO ? EXIT_INPUT : cli_exit_of(st);
-        return cli_fail(rc, "%s", bt_engine_message(c->engine));
-    }
+    if (st != BT_OK)
+        return cli_fail_read(c, st);
     const bt_kind kind = bt_model_kind(c->model);
     if (c->command->kind && kind != c->command->kind)
         return cli_fail(EXIT_INPUT, "%s: %s needs a model of kind %s, this one makes %s",
@@ -144,10 +126,10 @@ int cli_run(cli *c)
 {
     char *report = NULL;
     bt_status st = BT_ECANCELLED;
-    atomic_store(&running, c->job);
+    cli_running(c->job);
     if (!cli_stop)
         st = bt_job_run(c->job);
-    atomic_store(&running, NULL);
+    cli_running(NULL);
     cli_progress_end(c);
     if (st == BT_ECANCELLED && ferror(stdout))
         return cli_flush();
@@ -180,6 +162,13 @@ int cli_dry_run(cli *c)
                "work     %10.1f GFLOP\n",
                mib(e.weights), mib(e.arena), mib(e.caches), e.flops * 1e-9);
     return cli_flush();
+}
+
+void cli_wrote(cli *c, const char *path)
+{
+    char *quoted = cli_json(path);
+    cli_join(&c->files, quoted);
+    free(quoted);
 }
 
 int cli_finish(cli *c)

@@ -61,6 +61,16 @@ void cli_progress_end(cli *c)
     c->progress.stage[0] = 0;
 }
 
+int cli_on_token(void *user, int32_t id, const char *text, size_t len)
+{
+    const cli *c = user;
+    (void)id;
+    if (c->json || cli_get(c, "output"))
+        return cli_stop;
+    fwrite(text, 1, len, stdout);
+    return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
+}
+
 void cli_note(cli *c, const char *fmt, ...)
 {
     va_list ap;
@@ -207,9 +217,12 @@ static void show_object(const char *object, int indent, int depth, FILE *f)
     }
 }
 
-void cli_show_json(const char *json, FILE *f)
+int cli_show(const cli *c, const char *json)
 {
     json = blank(json);
-    if (*json == '{')
-        show_object(json, 0, 0, f);
+    if (c->json || *json != '{')
+        puts(json);
+    else
+        show_object(json, 0, 0, stdout);
+    return cli_flush();
 }

@@ -88,4 +88,5 @@ done
 expect 0 "$bottega" doctor --isa scalar -t 1
 says out "isa: scalar"
 says out "threads: 1"
+says out "pack_cache: none"
 finish

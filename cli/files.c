@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Inputs, names of outputs, and small strings. Out of memory ends the program.
+ * Files: texts read whole, names of outputs, outputs that are whole or absent.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,64 +10,6 @@
 #include "cli.h"
 
 enum { MAX_INPUT = 256 << 20, MAX_INDEX_WIDTH = 9 };
-
-void *cli_alloc(size_t n)
-{
-    void *p = calloc(1, n ? n : 1);
-    if (!p)
-        exit(cli_fail(EXIT_FAILED, "out of memory"));
-    return p;
-}
-
-char *cli_text(const char *fmt, ...)
-{
-    va_list ap;
-    char *s;
-    va_start(ap, fmt);
-    if (vasprintf(&s, fmt, ap) < 0)
-        exit(cli_fail(EXIT_FAILED, "out of memory"));
-    va_end(ap);
-    return s;
-}
-
-/* Bytes of a well-formed UTF-8 character at s, 0 if there is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-    const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return s[0] > 0xf4 ? 0 : n;
-}
-
-char *cli_json(const char *s)
-{
-    char *out = cli_alloc(strlen(s) * 6 + 3), *p = out;
-    *p++ = '"';
-    for (const unsigned char *u = (const unsigned char *)s; *u;) {
-        const size_t n = utf8_len(u);
-        if (*u == '"' || *u == '\\') {
-            p += sprintf(p, "\\%c", *u);
-        } else if (*u < 0x20 || *u == 0x7f) {
-            p += sprintf(p, "\\u%04x", *u);
-        } else if (n == 0) {
-            p = stpcpy(p, "\xef\xbf\xbd");
-        } else {
-            memcpy(p, u, n);
-            p += n;
-        }
-        u += n ? n : 1;
-    }
-    strcpy(p, "\"");
-    return out;
-}
-
-void cli_join(char **list, const char *item)
-{
-    char *all = cli_text("%s%s%s", *list ? *list : "", *list ? "," : "", item);
-    free(*list);
-    *list = all;
-}
 
 /* ---- reading ------------------------------------------------------------- */
 
@@ -130,34 +71,6 @@ char **cli_read_lines(const char *path, size_t *n)
     return lines;
 }
 
-static char *join_args(const cli *c)
-{
-    char *s = cli_text("%s", c->args[0]);
-    for (size_t i = 1; i < c->n_args; i++) {
-        char *t = cli_text("%s %s", s, c->args[i]);
-        free(s);
-        s = t;
-    }
-    return s;
-}
-
-int cli_input(cli *c, char **text)
-{
-    const char *file = cli_get(c, "file");
-    *text = NULL;
-    if (c->n_args > 0 && file)
-        return cli_fail(EXIT_USAGE, "give a text or -f FILE, not both");
-    if (c->n_args > 1 || (c->n_args == 1 && strcmp(c->args[0], "-") != 0))
-        *text = join_args(c);
-    else if (file)
-        *text = cli_read(file);
-    else if (c->n_args == 1 || !isatty(STDIN_FILENO))
-        *text = cli_read("-");
-    else
-        return cli_fail(EXIT_USAGE, "no text: give it as words, with -f, or on standard input");
-    return *text ? EXIT_DONE : EXIT_INPUT;
-}
-
 /* ---- names of outputs ---------------------------------------------------- */
 
 /* Length of the placeholder at p ("%d", "%3d", "%03d"), 0 if it is none. */
@@ -182,10 +95,12 @@ static int count_placeholders(const char *pattern)
     return n;
 }
 
-bool cli_name_ok(const char *pattern)
+int cli_name_check(const char *pattern)
 {
     const int n = count_placeholders(pattern);
-    return n == 0 || n == 1;
+    if (n == 0 || n == 1)
+        return EXIT_DONE;
+    return cli_fail(EXIT_USAGE, "output: \"%s\": only one %%d or %%03d may stand in it", pattern);
 }
 
 /* Where "_001" goes: before the suffix of the last part of the path. */
@@ -242,12 +157,6 @@ int cli_write(const char *path, const char *data)
         unlink(tmp);
     free(tmp);
     return ok ? EXIT_DONE : cli_fail(EXIT_FAILED, "cannot write %s: %s", path, strerror(e));
-}
-
-int cli_print(const char *text)
-{
-    puts(text);
-    return cli_flush();
 }
 
 int cli_flush(void)
