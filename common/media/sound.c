@@ -43,6 +43,36 @@ static bool write_samples(SNDFILE *sf, const float *x, size_t n)
     return true;
 }
 
+/* libsndfile's way to the file. Why not sf_open_fd: the FLAC part of libsndfile
+ * forgets failed writes; the stream's error mark remembers them for the commit. */
+static sf_count_t out_seek(sf_count_t offset, int whence, void *f)
+{
+    return fseeko(f, offset, whence) == 0 ? ftello(f) : -1;
+}
+
+static sf_count_t out_tell(void *f)
+{
+    return ftello(f);
+}
+
+static sf_count_t out_length(void *f)
+{
+    const off_t at = ftello(f);
+    const sf_count_t n = out_seek(0, SEEK_END, f);
+    return fseeko(f, at, SEEK_SET) == 0 ? n : -1;
+}
+
+static sf_count_t out_write(const void *p, sf_count_t n, void *f)
+{
+    return (sf_count_t)fwrite(p, 1, (size_t)n, f);
+}
+
+static sf_count_t out_read(void *p, sf_count_t n, void *f)
+{
+    (void)p, (void)n, (void)f;
+    return 0; /* opened for writing only */
+}
+
 bt_status bt_sound_write(const char *path, const bt_audio *audio, bt_error *err)
 {
     size_t n;
@@ -57,7 +87,8 @@ bt_status bt_sound_write(const char *path, const bt_audio *audio, bt_error *err)
     bt_status st = bt_out_open(path, &out, err);
     if (st != BT_OK)
         return st;
-    SNDFILE *sf = sf_open_fd(fileno(out.f), SFM_WRITE, &info, SF_FALSE);
+    SF_VIRTUAL_IO io = { out_length, out_seek, out_read, out_write, out_tell };
+    SNDFILE *sf = sf_open_virtual(&io, SFM_WRITE, &info, out.f);
     bool ok = sf && write_samples(sf, audio->samples, n);
     if (sf && sf_close(sf) != 0)
         ok = false;

@@ -164,6 +164,12 @@ static void bad_sound_is_refused(void **state)
     assert_int_not_equal(stat(scratch_file("zero.wav"), &sb), 0);
     a.struct_size = 0;
     assert_int_equal(bt_audio_save(e, scratch_file("zero.wav"), &a), BT_EINVAL);
+    /* A full disk, through links whose names end as they must. */
+    assert_int_equal(symlink("/dev/full", scratch_file("full.wav")), 0);
+    assert_int_equal(symlink("/dev/full", scratch_file("full.flac")), 0);
+    a = (bt_audio){ sizeof a, 22050, 1, 4, x };
+    assert_int_equal(bt_audio_save(e, scratch_file("full.wav"), &a), BT_EIO);
+    assert_int_equal(bt_audio_save(e, scratch_file("full.flac"), &a), BT_EIO);
     bt_engine_free(e);
 }
 
