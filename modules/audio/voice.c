@@ -217,7 +217,9 @@ static bt_status read_json(bt_voice *v, bt_error *err)
         return bt_fail(err, BT_ENOTFOUND,
                        "%s: the voice's JSON is missing (%s.json)", bt_store_path(v->store),
                        bt_store_path(v->store));
-    BT_TRY(bt_json_parse("voice.json", text, n, &root, err));
+    char name[256];
+    snprintf(name, sizeof name, "%s: the voice's JSON", bt_store_path(v->store));
+    BT_TRY(bt_json_parse(name, text, n, &root, err));
     BT_TRY(read_defaults(v, root, err));
     BT_TRY(read_language(v, root, err));
     BT_TRY(read_phonemes(v, root, err));
