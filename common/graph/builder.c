@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/weights.h"
+
 struct bt_block {
     bt_block *next;
     _Alignas(16) char data[];
@@ -83,6 +85,25 @@ const bt_weight *bt_w_opt(bt_graph *g, const char *fmt, ...)
     const bt_weight *w = find_weight(g, false, fmt, ap);
     va_end(ap);
     return w;
+}
+
+const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
+{
+    bt_error err = { 0 };
+    const float *values = bt_weight_cached(w, &err);
+    if (!values && g->error.status == BT_OK)
+        g->error = err;
+    return values;
+}
+
+const float *bt_weight_channels(bt_graph *g, const bt_weight *w, int64_t c)
+{
+    const bt_tensor *t = bt_weight_tensor(w);
+    if (bt_tensor_count(t) == c)
+        return bt_weight_f32(g, w);
+    bt_graph_fail(g, "%s: %lld values for %lld channels", t->name, (long long)bt_tensor_count(t),
+                  (long long)c);
+    return NULL;
 }
 
 bt_shape bt_shape_of(const bt_node *n) { return n ? n->shape : (bt_shape){ 0 }; }

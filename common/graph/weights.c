@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "graph/builder.h"
 #include "kernels/quant.h"
 
 bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,
@@ -167,28 +166,16 @@ float *bt_weight_values(const bt_weight *w, bt_error *err)
     return u;
 }
 
-const float *bt_weight_f32(bt_graph *g, const bt_weight *w)
+const float *bt_weight_cached(const bt_weight *w, bt_error *err)
 {
     bt_weight *mine = (bt_weight *)w; /* the cache is the only thing that changes */
-    bt_error err = { 0 };
     pthread_mutex_lock(bt_weight_lock(w));
     if (!mine->values) {
-        mine->values = bt_weight_values(w, &err);
+        mine->values = bt_weight_values(w, err);
         if (mine->values)
             w->set->bytes += (uint64_t)bt_tensor_count(w->t) * sizeof(float);
     }
+    const float *values = mine->values;
     pthread_mutex_unlock(bt_weight_lock(w));
-    if (!mine->values && g->error.status == BT_OK)
-        g->error = err;
-    return mine->values;
-}
-
-const float *bt_weight_channels(bt_graph *g, const bt_weight *w, int64_t c)
-{
-    const bt_tensor *t = bt_weight_tensor(w);
-    if (bt_tensor_count(t) == c)
-        return bt_weight_f32(g, w);
-    bt_graph_fail(g, "%s: %lld values for %lld channels", t->name, (long long)bt_tensor_count(t),
-                  (long long)c);
-    return NULL;
+    return values;
 }

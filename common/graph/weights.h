@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Inside of the weight set; for weights.c and pack.c only.
+ * Inside of the weight set; for weights.c, pack.c and builder.c.
  */
 #ifndef BT_GRAPH_WEIGHTS_H
 #define BT_GRAPH_WEIGHTS_H
@@ -15,7 +15,7 @@ struct bt_weight {
     bt_weights *set;
     const bt_tensor *t;
     bt_tensor own;     /* what t points to, for weights made in memory */
-    float *values;     /* cached by bt_weight_f32, or NULL */
+    float *values;     /* cached by bt_weight_cached, or NULL */
     bt_packed *packed; /* list, one per form and type */
     bt_weight *next_made;
 };
@@ -37,5 +37,8 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 {
     return &w->set->stripes[(uintptr_t)w / sizeof *w % BT_WEIGHT_LOCKS];
 }
+
+/* All values as bt_weight_values gives them, kept with the weights; NULL: failed. */
+const float *bt_weight_cached(const bt_weight *w, bt_error *err);
 
 #endif
