@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A readable model written as one GGUF.
  */
-#include "engine/engine.h"
+#include "engine/handles.h"
 #include "formats/convert.h"
 
 /* The host's callback, which shall see the host's locale. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Pictures and sound to and from files, for hosts that have no code of their own.
  */
-#include "engine/engine.h"
+#include "engine/handles.h"
 #include "media/png.h"
 #include "media/sound.h"
 

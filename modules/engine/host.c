@@ -4,7 +4,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/handles.h"
 
 /* ---- cancellation and callbacks ------------------------------------------ */
 

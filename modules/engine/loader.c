@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/handles.h"
 
 /* What a plug-in claims to be, before anything in it is used. The first two
  * members never move, so that another version's descriptor can be refused. */

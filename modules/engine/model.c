@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/handles.h"
 
 /* ---- life ---------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/engine.h"
+#include "engine/handles.h"
 
 const bt_option bt_engine_common[] = { { "profile", NULL, NULL, BT_OPT_BOOL,
                                          offsetof(bt_common_options, profile), "false", 0, 0, NULL,

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/handles.h"
 
 uint64_t bt_proc_bytes(const char *file, const char *key)
 {

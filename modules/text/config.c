@@ -24,10 +24,7 @@ static int arch_of(const bt_store *s)
     return -1;
 }
 
-bool bt_llm_knows(const bt_store *s)
-{
-    return arch_of(s) >= 0;
-}
+bool bt_llm_knows(const bt_store *s) { return arch_of(s) >= 0; }
 
 typedef struct reader {
     const bt_store *s;

@@ -56,8 +56,8 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
     x = bt_rms_norm(g, x, bt_w(g, "output_norm.weight"), c->rms_eps);
     x = bt_linear(g, x, head ? head : embd, NULL);
     if (x && bt_shape_of(x).c != c->n_vocab)
-        x = bt_graph_fail(g, "output.weight: %lld rows for %d tokens",
-                          (long long)bt_shape_of(x).c, c->n_vocab);
+        x = bt_graph_fail(g, "output.weight: %lld rows for %d tokens", (long long)bt_shape_of(x).c,
+                          c->n_vocab);
     out->logits = bt_output(g, x);
 
     bt_error e = { 0 };

@@ -5,7 +5,8 @@
  *     config.c   hyper-parameters       vocab.c    tokenizer, special tokens, template
  *     graph.c    the network            session.c  tokens in the cache, plans, chunks
  *     sampler.c  logits to a token      stream.c   tokens to text, stop strings
- *     generate.c, score.c: the tasks    module.c   options and the descriptor
+ *     task.c     what tasks share       generate.c, score.c: the tasks
+ *     module.c   options and the descriptor
  */
 #ifndef BT_MODULES_TEXT_LLM_H
 #define BT_MODULES_TEXT_LLM_H
@@ -18,12 +19,12 @@
 /* ---- config.c ---- */
 
 typedef struct bt_llm_config {
-    const char *arch;  /* "llama", "qwen2" */
+    const char *arch; /* "llama", "qwen2" */
     int n_layer, n_embd, n_ff, n_head, n_kv;
-    int d;             /* channels of a head */
-    int n_ctx;         /* positions that the model was trained for */
-    int n_vocab;       /* rows of the embedding */
-    int neox;          /* rotary pairs are halves, not neighbours */
+    int d;       /* channels of a head */
+    int n_ctx;   /* positions that the model was trained for */
+    int n_vocab; /* rows of the embedding */
+    int neox;    /* rotary pairs are halves, not neighbours */
     float rms_eps, rope_base, rope_scale;
 } bt_llm_config;
 
@@ -34,11 +35,11 @@ bt_status bt_llm_config_read(const bt_store *s, bt_llm_config *c, bt_error *err)
 
 typedef struct bt_llm_vocab {
     bt_bpe *bpe;
-    int32_t bos;      /* -1: none */
-    bool add_bos;     /* before a text */
-    bt_ids eog;       /* tokens that end a reply */
+    int32_t bos;                     /* -1: none */
+    bool add_bos;                    /* before a text */
+    bt_ids eog;                      /* tokens that end a reply */
     const char *bos_text, *eos_text; /* for templates; "" if none */
-    bt_chat *chat;    /* NULL: see chat_error */
+    bt_chat *chat;                   /* NULL: see chat_error */
     bt_error chat_error;
 } bt_llm_vocab;
 
@@ -63,10 +64,10 @@ typedef struct bt_llm_model {
 typedef struct bt_llm_plan {
     bt_plan *plan;
     int rows;
-    bool all;            /* logits of every row, else of the last one */
-    bt_node *ids;        /* rows */
-    bt_node *last;       /* one id: the row whose logits count; NULL if they all do */
-    bt_node *logits;     /* [rows or 1, n_vocab] */
+    bool all;        /* logits of every row, else of the last one */
+    bt_node *ids;    /* rows */
+    bt_node *last;   /* one id: the row whose logits count; NULL if they all do */
+    bt_node *logits; /* [rows or 1, n_vocab] */
 } bt_llm_plan;
 
 bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, bool all,
@@ -75,8 +76,8 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
 /* ---- session.c ---- */
 
 enum {
-    BT_LLM_CHUNK = 256,      /* prompts are cut at multiples of this */
-    BT_LLM_CHUNK_ALL = 64,   /* with logits of all rows: less memory */
+    BT_LLM_CHUNK = 256,    /* prompts are cut at multiples of this */
+    BT_LLM_CHUNK_ALL = 64, /* with logits of all rows: less memory */
     BT_LLM_PLANS = 4,
 };
 
@@ -152,7 +153,7 @@ bt_status bt_llm_stream_token(bt_llm_stream *s, int32_t id);
 bt_status bt_llm_stream_end(bt_llm_stream *s); /* sends what was held back */
 void bt_llm_stream_close(bt_llm_stream *s);
 
-/* ---- module.c ---- */
+/* ---- task.c ---- */
 
 enum { BT_LLM_GENERATE, BT_LLM_SCORE };
 
@@ -172,15 +173,16 @@ struct bt_module_job {
 };
 
 /* The context in force: option ctx_size checked against the model's. */
-bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx,
-                         bt_error *err);
+bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx, bt_error *err);
+/* A number for the report; one that is not finite becomes null. */
 bt_status bt_llm_report(const bt_run *r, const char *name, double value);
-
-/* ---- generate.c, score.c ---- */
 
 /* The ids of this run's prompt; with `chat`, of the conversation with the
  * prompt as its next user turn. */
 bt_status bt_llm_prompt(bt_module_job *job, const bt_llm_options *o, bt_ids *ids, bt_error *err);
+
+/* ---- generate.c, score.c ---- */
+
 bt_status bt_llm_generate(bt_module_job *job, const bt_run *r);
 bt_status bt_llm_score(bt_module_job *job, const bt_run *r);
 

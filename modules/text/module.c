@@ -27,8 +27,8 @@ static const bt_option options[] = {
       "choose among the likeliest tokens of this total probability; 1: off" },
     { "min_p", NULL, NULL, BT_OPT_FLOAT, OFF(min_p), "0.05", 0, 1, NULL, NULL,
       "leave out tokens less likely than this times the likeliest; 0: off" },
-    { "repeat_penalty", NULL, NULL, BT_OPT_FLOAT, OFF(repeat_penalty), "1.0", 0.01, 100, NULL,
-      NULL, "weaken tokens that came lately; 1: off" },
+    { "repeat_penalty", NULL, NULL, BT_OPT_FLOAT, OFF(repeat_penalty), "1.0", 0.01, 100, NULL, NULL,
+      "weaken tokens that came lately; 1: off" },
     { "repeat_last_n", NULL, NULL, BT_OPT_INT, OFF(repeat_last_n), "64", -1, 1e9, NULL, "tokens",
       "how far back \"lately\" goes; -1: the whole context" },
     { "seed", "s", NULL, BT_OPT_UINT64, OFF(seed), "0", 0, 0, NULL, NULL,
@@ -48,30 +48,9 @@ static const bt_option options[] = {
     { 0 },
 };
 
-bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx, bt_error *err)
-{
-    *n_ctx = m->config.n_ctx;
-    if (o->ctx_size > *n_ctx)
-        return bt_fail(err, BT_EINVAL, "ctx_size %lld is more than the model's %d",
-                       (long long)o->ctx_size, *n_ctx);
-    if (o->ctx_size > 0)
-        *n_ctx = (int)o->ctx_size;
-    return BT_OK;
-}
-
-bt_status bt_llm_report(const bt_run *r, const char *name, double value)
-{
-    char json[40];
-    snprintf(json, sizeof json, "%.9g", value);
-    return r->report(r->host, name, isfinite(value) ? json : "null");
-}
-
 /* ---- model -------------------------------------------------------------- */
 
-static int llm_probe(const bt_store *s)
-{
-    return bt_llm_knows(s) ? 100 : 0;
-}
+static int llm_probe(const bt_store *s) { return bt_llm_knows(s) ? 100 : 0; }
 
 static void llm_close(void *model)
 {
@@ -147,8 +126,8 @@ static bt_status llm_describe(void *model, bt_buf *json)
     return json->failed ? BT_ENOMEM : BT_OK;
 }
 
-static bt_status llm_tokenize(void *model, const char *text, size_t len, int special,
-                              int32_t **ids, size_t *n, bt_error *err)
+static bt_status llm_tokenize(void *model, const char *text, size_t len, int special, int32_t **ids,
+                              size_t *n, bt_error *err)
 {
     const bt_llm_model *m = model;
     bt_ids list = { 0 };
@@ -164,8 +143,8 @@ static bt_status llm_tokenize(void *model, const char *text, size_t len, int spe
     return BT_OK;
 }
 
-static bt_status llm_detokenize(void *model, const int32_t *ids, size_t n, char **text,
-                                size_t *len, bt_error *err)
+static bt_status llm_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
+                                bt_error *err)
 {
     const bt_llm_model *m = model;
     bt_buf b = { 0 };
@@ -218,7 +197,7 @@ static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estima
     double prompt = (double)ids.len, made = 0;
     if (o->task == BT_LLM_GENERATE)
         made = o->n_predict < 0 || prompt + (double)o->n_predict > n_ctx ? n_ctx - prompt
-                                                                        : (double)o->n_predict;
+                                                                         : (double)o->n_predict;
     bool all = o->task == BT_LLM_SCORE;
     size_t chunk = all ? BT_LLM_CHUNK_ALL : BT_LLM_CHUNK;
     int rows = (int)(ids.len < chunk ? ids.len : chunk);

@@ -30,8 +30,8 @@ void bt_llm_sampler_close(bt_llm_sampler *s)
 
 /* Copies the logits and returns the id of the largest, the first of equals.
  * What is no number cannot be chosen. */
-static int32_t load(bt_llm_sampler *s, const float *logits, const int32_t *recent,
-                    size_t n_recent, const bt_ids *banned)
+static int32_t load(bt_llm_sampler *s, const float *logits, const int32_t *recent, size_t n_recent,
+                    const bt_ids *banned)
 {
     const float penalty = (float)s->p.repeat_penalty;
     for (int i = 0; i < s->n_vocab; i++)

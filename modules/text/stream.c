@@ -22,9 +22,7 @@ static bool is_list(const cJSON *list)
     const cJSON *item;
     if (!cJSON_IsArray(list))
         return false;
-    cJSON_ArrayForEach(item, list)
-        if (!cJSON_IsString(item))
-            return false;
+    cJSON_ArrayForEach(item, list) if (!cJSON_IsString(item)) return false;
     return true;
 }
 
@@ -47,8 +45,7 @@ static bt_status read_stops(bt_llm_stream *s, const char *stop)
     return st;
 }
 
-bt_status bt_llm_stream_open(bt_llm_stream *s, const bt_run *r, const bt_bpe *bpe,
-                             const char *stop)
+bt_status bt_llm_stream_open(bt_llm_stream *s, const bt_run *r, const bt_bpe *bpe, const char *stop)
 {
     *s = (bt_llm_stream){ .run = r, .bpe = bpe };
     bt_status st = read_stops(s, stop);

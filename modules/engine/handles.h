@@ -5,8 +5,8 @@
  * handles may be freed in any order, and an engine's plug-ins stay loaded as
  * long as anything uses them.
  */
-#ifndef BT_MODULES_ENGINE_H
-#define BT_MODULES_ENGINE_H
+#ifndef BT_ENGINE_HANDLES_H
+#define BT_ENGINE_HANDLES_H
 
 #include <locale.h>
 #include <pthread.h>
@@ -106,7 +106,7 @@ struct bt_job {
     bt_trace *trace;
 };
 
-/* ---- engine.c ---- */
+/* ---- call.c ---- */
 
 /* Starts a public call: forgets the thread's last message, sets the "C"
  * locale. The result goes to bt_leave. */
@@ -114,7 +114,6 @@ locale_t bt_enter(bt_engine *e);
 void bt_leave(locale_t host);
 /* This thread's message, or NULL when there is no memory for one. */
 bt_error *bt_engine_error(bt_engine *e);
-void bt_engine_retain(bt_engine *e);
 /* Copies a struct that starts with its size, as far as both sides know it; the
  * rest of dst becomes zero. dst keeps its own size. False: no sensible size. */
 bool bt_struct_in(void *dst, size_t dst_size, const void *src);
@@ -144,15 +143,25 @@ char *bt_option_choices(const bt_option *o); /* first spellings, comma-separated
 void bt_option_json(const bt_option *o, const char *text, bt_buf *json);
 size_t bt_options_count(const bt_option *o); /* entries before the zeroed one; NULL has none */
 
-/* ---- job.c, host.c, report.c ---- */
+/* ---- inputs.c ---- */
 
+/* The option of that name or alias, NULL if there is none. */
 bt_value *bt_job_value(const bt_job *j, const char *name);
-void bt_job_forget(bt_job *j); /* frees results */
+/* Appends a table's options with their defaults; room for them is there. */
+bt_status bt_job_add_values(bt_job *j, const bt_option *o, void *base, bt_error *err);
 void bt_pictures_free(bt_pictures *p);
 /* A copy of the pixels; takes `name` over, also on failure. */
 bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img);
+
+/* ---- report.c, host.c ---- */
+
+void bt_job_forget(bt_job *j); /* frees results */
 /* The calls that a module makes during a run. */
 void bt_host_fill(bt_job *j, bt_run *r);
+
+/* ---- engine.c ---- */
+
+void bt_engine_retain(bt_engine *e); /* undone by bt_engine_free */
 
 /* ---- system.c ---- */
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * What the tasks share: the context in force, the prompt's ids, numbers for
+ * the report.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "llm.h"
+
+bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx, bt_error *err)
+{
+    *n_ctx = m->config.n_ctx;
+    if (o->ctx_size > *n_ctx)
+        return bt_fail(err, BT_EINVAL, "ctx_size %lld is more than the model's %d",
+                       (long long)o->ctx_size, *n_ctx);
+    if (o->ctx_size > 0)
+        *n_ctx = (int)o->ctx_size;
+    return BT_OK;
+}
+
+bt_status bt_llm_report(const bt_run *r, const char *name, double value)
+{
+    char json[40];
+    snprintf(json, sizeof json, "%.9g", value);
+    return r->report(r->host, name, isfinite(value) ? json : "null");
+}
+
+/* ---- prompt ------------------------------------------------------------- */
+
+/* The conversation with the prompt as its last turn, as text. */
+static bt_status render(const bt_module_job *job, const bt_llm_options *o, char **text, size_t *n,
+                        bt_error *err)
+{
+    const bt_llm_vocab *v = &job->model->vocab;
+    size_t count = 0;
+    if (!v->chat)
+        return bt_fail(err, v->chat_error.status, "%s", v->chat_error.text);
+    bt_chat_message *all = bt_calloc(job->n_turns + 2, sizeof *all);
+    if (!all)
+        return bt_fail(err, BT_ENOMEM, "no memory for the conversation");
+    if (*o->system)
+        all[count++] = (bt_chat_message){ "system", o->system };
+    for (size_t i = 0; i < job->n_turns; i++)
+        all[count++] = job->turns[i];
+    all[count++] = (bt_chat_message){ "user", o->prompt };
+
+    bt_chat_input in = { .messages = all,
+                         .n = count,
+                         .bos_token = v->bos_text,
+                         .eos_token = v->eos_text,
+                         .add_generation_prompt = true };
+    bt_status st = bt_chat_render(v->chat, &in, text, n, err);
+    bt_release(all);
+    return st;
+}
+
+bt_status bt_llm_prompt(bt_module_job *job, const bt_llm_options *o, bt_ids *ids, bt_error *err)
+{
+    const bt_llm_vocab *v = &job->model->vocab;
+    char *text = NULL;
+    size_t n = 0;
+    bt_status st;
+    if (o->chat) {
+        if ((st = render(job, o, &text, &n, err)) != BT_OK)
+            return st;
+        /* a template that writes the BOS itself must not get a second one */
+        size_t bos = strlen(v->bos_text);
+        if (bos && n >= bos && !memcmp(text, v->bos_text, bos))
+            st = bt_bpe_encode(v->bpe, text, n, true, ids);
+        else
+            st = bt_llm_encode(v, text, n, true, ids);
+        bt_release(text);
+    } else {
+        st = bt_llm_encode(v, o->prompt, strlen(o->prompt), o->special, ids);
+    }
+    if (st == BT_OK && !ids->len)
+        return bt_fail(err, BT_EINVAL, "the prompt is empty");
+    return st == BT_OK ? st : bt_fail(err, st, "no memory for the prompt");
+}
