@@ -45,6 +45,9 @@ expect 2 "$bottega" image "${image[@]}" -p x --json=yes
 expect 2 "$bottega" speak "${audio[@]}" hello -o hello.mp3
 expect 2 "$bottega" speak "${audio[@]}" hello --raw --json
 expect 2 "$bottega" speak "${audio[@]}" hello -f file
+expect 2 "$bottega" speak "${audio[@]}" hello --phonemes abc
+expect 2 "$bottega" image "${image[@]}" -p x y
+expect 2 "$bottega" text "${text[@]}" -p x -f file
 expect 2 "$bottega" info
 expect 2 "$bottega" info a b
 expect 2 "$bottega" convert one
