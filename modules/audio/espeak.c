@@ -22,7 +22,7 @@
 extern char **environ;
 
 #define SENTINEL "[[a:p@a:p@a:p@]]"
-#define TIMEOUT 10.0 /* seconds for one answer */
+#define TIMEOUT  10.0 /* seconds for one answer */
 enum { MAX_ANSWER = 1 << 20 };
 
 struct bt_espeak {
@@ -41,8 +41,9 @@ struct bt_espeak {
  * own (a Ctrl-C at the terminal is for us). */
 static int spawn(const char *program, const char *voice, int fd, pid_t *pid)
 {
-    char *argv[] = { (char *)program, "-q", "-b",          "1", "--ipa",
-                     "--sep=_",       "-v", (char *)voice, NULL };
+    char *argv[] = {
+        (char *)program, "-q", "-b", "1", "--ipa", "--sep=_", "-v", (char *)voice, NULL
+    };
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
     sigset_t none, pipe;
@@ -56,19 +57,27 @@ static int spawn(const char *program, const char *voice, int fd, pid_t *pid)
         return ENOMEM;
     }
     int e = posix_spawn_file_actions_adddup2(&fa, fd, 0);
-    if (!e) e = posix_spawn_file_actions_adddup2(&fa, fd, 1);
-    if (!e) e = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
+    if (!e)
+        e = posix_spawn_file_actions_adddup2(&fa, fd, 1);
+    if (!e)
+        e = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
 #if defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 34)
-    if (!e) e = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+    if (!e)
+        e = posix_spawn_file_actions_addclosefrom_np(&fa, 3);
 #endif
 #endif
-    if (!e) e = posix_spawnattr_setsigmask(&at, &none);
-    if (!e) e = posix_spawnattr_setsigdefault(&at, &pipe);
-    if (!e) e = posix_spawnattr_setpgroup(&at, 0);
-    if (!e) e = posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                  POSIX_SPAWN_SETPGROUP);
-    if (!e) e = posix_spawnp(pid, program, &fa, &at, argv, environ);
+    if (!e)
+        e = posix_spawnattr_setsigmask(&at, &none);
+    if (!e)
+        e = posix_spawnattr_setsigdefault(&at, &pipe);
+    if (!e)
+        e = posix_spawnattr_setpgroup(&at, 0);
+    if (!e)
+        e = posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                              POSIX_SPAWN_SETPGROUP);
+    if (!e)
+        e = posix_spawnp(pid, program, &fa, &at, argv, environ);
     posix_spawnattr_destroy(&at);
     posix_spawn_file_actions_destroy(&fa);
     return e;
@@ -237,8 +246,7 @@ static void trim(bt_buf *b)
     }
 }
 
-bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes,
-                        bt_error *err)
+bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes, bt_error *err)
 {
     bt_buf line = { 0 }, clean = { 0 };
     double deadline = bt_now() + TIMEOUT;
@@ -248,13 +256,13 @@ bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonem
         return bt_fail(err, BT_EINVAL, "a clause of %zu bytes is too long for espeak-ng", n);
     plain_line(text, n, &line);
     if (line.failed)
-        st = bt_fail(err, BT_ENOMEM, "no memory for phonemes");
+        st = bt_no_memory(err, "phonemes");
     else
         st = put(e, line.data, line.len, deadline, err);
     while (st == BT_OK) {
         st = get_line(e, &line, deadline, err);
-        if (st != BT_OK || (line.len == e->sentinel.len &&
-                            memcmp(line.data, e->sentinel.data, line.len) == 0))
+        if (st != BT_OK ||
+            (line.len == e->sentinel.len && memcmp(line.data, e->sentinel.data, line.len) == 0))
             break;
         clean.len = 0;
         restore(e, line.data, line.len, &clean);
@@ -266,7 +274,7 @@ bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonem
         bt_buf_add(phonemes, clean.data, clean.len);
     }
     if (st == BT_OK && (clean.failed || phonemes->failed))
-        st = bt_fail(err, BT_ENOMEM, "no memory for phonemes");
+        st = bt_no_memory(err, "phonemes");
     bt_buf_free(&line);
     bt_buf_free(&clean);
     return st;
@@ -307,7 +315,7 @@ bt_status bt_espeak_open(const char *program, const char *voice, bt_espeak **out
     *out = NULL;
     bt_espeak *e = bt_calloc(1, sizeof *e);
     if (!e)
-        return bt_fail(err, BT_ENOMEM, "no memory for espeak-ng");
+        return bt_no_memory(err, "espeak-ng");
     e->fd = -1;
     if (*voice == 0 || *voice == '-' || strlen(voice) >= sizeof e->voice) {
         bt_release(e);
@@ -326,7 +334,8 @@ bt_status bt_espeak_open(const char *program, const char *voice, bt_espeak **out
         bt_espeak_close(e);
         return bt_fail(err, BT_EMISSING,
                        "cannot run \"%s\" (%s); install it (sudo apt install espeak-ng) or give "
-                       "phonemes instead of text", program, strerror(failed));
+                       "phonemes instead of text",
+                       program, strerror(failed));
     }
     bt_status st = greet(e, err);
     if (st != BT_OK) {

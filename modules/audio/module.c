@@ -79,8 +79,10 @@ static bt_status speak_describe(void *model, bt_buf *json)
     double params = 0;
     for (size_t i = 0; i < bt_store_count(v->store); i++)
         params += (double)bt_tensor_count(bt_store_at(v->store, i));
-    bt_buf_printf(json, "{\"architecture\":\"vits\",\"parameters\":%.0f,\"sample_rate\":%d,"
-                  "\"language\":", params, v->sample_rate);
+    bt_buf_printf(json,
+                  "{\"architecture\":\"vits\",\"parameters\":%.0f,\"sample_rate\":%d,"
+                  "\"language\":",
+                  params, v->sample_rate);
     bt_buf_json(json, v->espeak_voice, strlen(v->espeak_voice));
     bt_buf_printf(json,
                   ",\"phonemes\":%d,\"hidden\":%d,\"layers\":%d,\"decoder\":\"%s\",\"hop\":%d,"
@@ -101,7 +103,7 @@ static bt_status speak_job_open(void *model, bt_module_job **out, bt_error *err)
     bt_module_job *job = bt_calloc(1, sizeof *job);
     *out = job;
     if (!job)
-        return bt_fail(err, BT_ENOMEM, "no memory for the job");
+        return bt_no_memory(err, "the job");
     job->voice = model;
     job->plans.voice = model;
     return BT_OK;

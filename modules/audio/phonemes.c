@@ -11,14 +11,9 @@
 #include "text/utf8.h"
 
 enum {
-    LONG = 1500, /* phonemes after which a sentence is cut at the next space... */
+    LONG = 1500,    /* phonemes after which a sentence is cut at the next space... */
     LONGEST = 2000, /* ...or anywhere */
 };
-
-static bt_status no_memory(bt_error *err)
-{
-    return bt_fail(err, BT_ENOMEM, "no memory for phonemes");
-}
 
 void bt_utterances_drop(bt_utterances *u)
 {
@@ -129,7 +124,7 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
             bt_release(out->v[--out->n].ids);
     }
     bt_buf_free(&nfd);
-    return st == BT_OK ? BT_OK : no_memory(err);
+    return st == BT_OK ? BT_OK : bt_no_memory(err, "phonemes");
 }
 
 bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, bt_utterances *out,
@@ -200,7 +195,7 @@ static bt_status add_text(bt_espeak *e, const char *text, size_t n, bool join,
         if (cancel && atomic_load(cancel))
             return bt_fail(err, BT_ECANCELLED, "cancelled");
         if (!open && !(open = push(s)))
-            return no_memory(err);
+            return bt_no_memory(err, "phonemes");
         st = ask(e, text + c.begin, c.end - c.begin, open, err);
         bt_buf_puts(open, c.mark);
         if (c.ends_sentence)
@@ -215,7 +210,7 @@ static bt_status add_raw(const char *text, size_t n, size_t at, size_t end, sent
 {
     bt_buf *b = s->n ? &s->v[s->n - 1] : push(s);
     if (!b)
-        return no_memory(err);
+        return bt_no_memory(err, "phonemes");
     if (at > 2 && text[at - 3] == ' ')
         bt_buf_puts(b, " ");
     bool space = end + 2 < n && text[end + 2] == ' ';
@@ -272,12 +267,12 @@ bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text, size_
     bt_status st = BT_OK;
     bt_utf8_clean(&clean, text, n);
     if (clean.failed)
-        st = no_memory(err);
+        st = bt_no_memory(err, "phonemes");
     else if (clean.len)
         st = phonemize(e, clean.data, clean.len, cancel, &s, err);
     for (size_t i = 0; i < s.n; i++) {
         if (st == BT_OK && s.v[i].failed)
-            st = no_memory(err);
+            st = bt_no_memory(err, "phonemes");
         if (st == BT_OK && s.v[i].len)
             st = add_sentence(v, s.v[i].data, s.v[i].len, out, err);
         bt_buf_free(&s.v[i]);

@@ -47,7 +47,7 @@ static bt_status build(const bt_voice *v, bt_vits_plan *p, bt_error *err)
 {
     bt_graph *g;
     if (bt_graph_create(v->ws, &g) != BT_OK)
-        return bt_fail(err, BT_ENOMEM, "no memory for a graph");
+        return bt_no_memory(err, "a graph");
     /* What `auto` means here, measured on joe-medium against f32 (worst of ten
      * sentences): flow in bf16 25 dB, in int8 7 dB; decoder in bf16 38 dB, in
      * int8 25 dB, and bf16 was slower than f32. So: f32. */

@@ -28,7 +28,7 @@ static bt_status need_espeak(bt_module_job *job, const char *program, bt_error *
     drop_espeak(job);
     job->program = bt_strdup(program);
     if (!job->program)
-        return bt_fail(err, BT_ENOMEM, "no memory for the job");
+        return bt_no_memory(err, "the job");
     return bt_espeak_open(program, job->voice->espeak_voice, &job->espeak, err);
 }
 
@@ -36,8 +36,8 @@ static bt_status need_espeak(bt_module_job *job, const char *program, bt_error *
 typedef struct source {
     const char *text;
     size_t n, at;
-    bool lines;  /* phonemes: a sentence per line */
-    bool whole;  /* [[phonemes]] may join sentences */
+    bool lines; /* phonemes: a sentence per line */
+    bool whole; /* [[phonemes]] may join sentences */
 } source;
 
 static source source_of(const bt_module_job *job, const bt_speak_options *o)
@@ -97,10 +97,10 @@ typedef struct sink {
     const bt_run *r;
     int rate;
     float volume;
-    bool whole;      /* keep a sentence until its peak is known */
+    bool whole; /* keep a sentence until its peak is known */
     float *held;
     size_t n, cap;
-    double total;    /* samples given on */
+    double total; /* samples given on */
 } sink;
 
 static bt_status give(sink *k, const float *x, size_t n)
@@ -133,7 +133,7 @@ static bt_status take(void *user, const float *x, size_t n)
         size_t cap = 2 * k->cap + n;
         float *held = bt_realloc_array(k->held, k->cap, cap, sizeof *held);
         if (!held)
-            return bt_fail(k->r->error, BT_ENOMEM, "no memory for a sentence");
+            return bt_no_memory(k->r->error, "a sentence");
         k->held = held;
         k->cap = cap;
     }
@@ -213,7 +213,7 @@ static bt_status report_all(const bt_run *r, const bt_utterances *u, const tally
     bt_status st;
     bt_buf_json(&json, u->phonemes.data ? u->phonemes.data : "", u->phonemes.len);
     if (json.failed) {
-        st = bt_fail(r->error, BT_ENOMEM, "no memory for the report");
+        st = bt_no_memory(r->error, "the report");
         goto fail;
     }
     BT_TRY(r->report(r->host, "spoken_phonemes", json.data));

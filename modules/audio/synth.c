@@ -31,17 +31,12 @@ typedef struct work {
     int64_t t, f;
 } work;
 
-static bt_status no_memory(bt_error *err)
-{
-    return bt_fail(err, BT_ENOMEM, "no memory for speech");
-}
-
 static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
 {
     if (p->speaker) {
         int32_t *speaker = bt_plan_data(p->plan, p->speaker);
         if (!speaker)
-            return no_memory(err);
+            return bt_no_memory(err, "speech");
         *speaker = w->s->speaker;
     }
     bt_trace_attach(p->plan, w->s->trace, name);
@@ -89,7 +84,7 @@ static bt_status expand(work *w, const float *log_duration, bt_error *err)
         w->f = total ? total : 1;
         w->source = bt_calloc((size_t)w->f, sizeof *w->source);
         if (!w->source)
-            return no_memory(err);
+            return bt_no_memory(err, "speech");
     }
     return BT_OK;
 }
@@ -107,7 +102,7 @@ static bt_status encode(work *w, const int32_t *ids, bt_error *err)
     w->stats = bt_calloc(t * 2 * (size_t)w->plans->voice->inter, sizeof *w->stats);
     if (!in || !z0 || !z1 || !noise || !w->stats) {
         bt_release(noise);
-        return no_memory(err);
+        return bt_no_memory(err, "speech");
     }
     memcpy(in, ids, t * sizeof *in);
     bt_torch_randn(&w->rng, noise, 2 * t);
@@ -148,12 +143,12 @@ static bt_status flow(work *w, bt_error *err)
     w->noise = bt_calloc(n, sizeof *w->noise);
     w->z = bt_calloc(n, sizeof *w->z);
     if (!w->noise || !w->z)
-        return no_memory(err);
+        return bt_no_memory(err, "speech");
     bt_torch_randn(&w->rng, w->noise, n);
     for (int h = 0; h < 2; h++) {
         float *in = bt_plan_data(p->plan, p->in[h]);
         if (!in)
-            return no_memory(err);
+            return bt_no_memory(err, "speech");
         sample_half(w, h, in);
     }
     st = run(w, p, "flow", err);
@@ -177,7 +172,7 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
         return st;
     float *in = bt_plan_data(p->plan, p->in[0]);
     if (!in)
-        return no_memory(err);
+        return bt_no_memory(err, "speech");
     memcpy(in, w->z + lo * v->inter, (size_t)((hi - lo) * v->inter) * sizeof *in);
     st = run(w, p, "decoder", err);
     if (st != BT_OK)

@@ -4,6 +4,7 @@
 #include "voice.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,6 @@ bool bt_voice_is(const bt_store *s)
 static bt_status bad(const bt_voice *v, bt_error *err, const char *what)
 {
     return bt_fail(err, BT_EFORMAT, "%s: the voice's JSON: %s", bt_store_path(v->store), what);
-}
-
-static bt_status no_memory(bt_error *err)
-{
-    return bt_fail(err, BT_ENOMEM, "no memory for the voice");
 }
 
 /* ---- phonemes ---------------------------------------------------------- */
@@ -60,7 +56,7 @@ static bt_status read_ids(const bt_voice *v, const cJSON *list, bt_phoneme *p, b
         return bad(v, err, "a phoneme without ids");
     p->ids = bt_calloc((size_t)n, sizeof *p->ids);
     if (!p->ids)
-        return no_memory(err);
+        return bt_no_memory(err, "the voice");
     const cJSON *item;
     cJSON_ArrayForEach(item, list)
     {
@@ -80,13 +76,13 @@ static bt_status read_phonemes(bt_voice *v, const cJSON *root, bt_error *err)
         return bad(v, err, "no phoneme_id_map");
     v->phonemes = bt_calloc((size_t)n, sizeof *v->phonemes);
     if (!v->phonemes)
-        return no_memory(err);
+        return bt_no_memory(err, "the voice");
     cJSON_ArrayForEach(item, map)
     {
         bt_phoneme *p = &v->phonemes[v->n_phonemes++];
         p->text = bt_strdup(item->string);
         if (!p->text)
-            return no_memory(err);
+            return bt_no_memory(err, "the voice");
         bt_status st = read_ids(v, item, p, err);
         if (st != BT_OK)
             return st;
@@ -106,9 +102,8 @@ static bt_status read_clusters(bt_voice *v, const cJSON *root, bt_error *err)
     cJSON_ArrayForEach(item, list)
     {
         bt_buf whole = { 0 };
-        cJSON_ArrayForEach(part, item)
-            if (cJSON_IsString(part))
-                bt_buf_puts(&whole, part->valuestring);
+        cJSON_ArrayForEach(part, item) if (cJSON_IsString(part))
+            bt_buf_puts(&whole, part->valuestring);
         const bt_phoneme *p = whole.len ? bt_voice_phoneme(v, whole.data, whole.len) : NULL;
         if (p) {
             v->phonemes[p - v->phonemes].is_cluster = true;
@@ -118,7 +113,7 @@ static bt_status read_clusters(bt_voice *v, const cJSON *root, bt_error *err)
         bool failed = whole.failed;
         bt_buf_free(&whole);
         if (failed)
-            return no_memory(err);
+            return bt_no_memory(err, "the voice");
     }
     return BT_OK;
 }
@@ -134,7 +129,7 @@ static bt_status read_speakers(bt_voice *v, const cJSON *root, bt_error *err)
         return bad(v, err, "too many speakers");
     v->speakers = bt_calloc((size_t)n + 1, sizeof *v->speakers);
     if (!v->speakers)
-        return no_memory(err);
+        return bt_no_memory(err, "the voice");
     cJSON_ArrayForEach(item, map)
     {
         if (n == 0)
@@ -145,7 +140,7 @@ static bt_status read_speakers(bt_voice *v, const cJSON *root, bt_error *err)
         s->id = (int)id;
         s->name = bt_strdup(item->string);
         if (!s->name)
-            return no_memory(err);
+            return bt_no_memory(err, "the voice");
     }
     id = 0;
     bt_json_i64(root, "default_speaker_id", &id);
@@ -198,8 +193,7 @@ static bt_status read_language(bt_voice *v, const cJSON *root, bt_error *err)
     if (type && !v->is_text && strcmp(type, "espeak") != 0)
         return bt_fail(err, BT_EUNSUPPORTED, "%s: phonemes of type \"%.40s\" are not supported",
                        bt_store_path(v->store), type);
-    const char *voice =
-        bt_json_str(cJSON_GetObjectItemCaseSensitive(root, "espeak"), "voice");
+    const char *voice = bt_json_str(cJSON_GetObjectItemCaseSensitive(root, "espeak"), "voice");
     if (!v->is_text && (!voice || !*voice || strlen(voice) >= sizeof v->espeak_voice))
         return bad(v, err, "no espeak.voice");
     if (voice && strlen(voice) < sizeof v->espeak_voice)
@@ -214,9 +208,8 @@ static bt_status read_json(bt_voice *v, bt_error *err)
     cJSON *root = NULL;
     bt_status st;
     if (!text)
-        return bt_fail(err, BT_ENOTFOUND,
-                       "%s: the voice's JSON is missing (%s.json)", bt_store_path(v->store),
-                       bt_store_path(v->store));
+        return bt_fail(err, BT_ENOTFOUND, "%s: the voice's JSON is missing (%s.json)",
+                       bt_store_path(v->store), bt_store_path(v->store));
     char name[256];
     snprintf(name, sizeof name, "%s: the voice's JSON", bt_store_path(v->store));
     BT_TRY(bt_json_parse(name, text, n, &root, err));
@@ -235,7 +228,7 @@ bt_status bt_voice_open(bt_store *s, const bt_compute *c, bt_voice **out, bt_err
     *out = NULL;
     bt_voice *v = bt_calloc(1, sizeof *v);
     if (!v)
-        return no_memory(err);
+        return bt_no_memory(err, "the voice");
     v->store = s;
     v->compute = c;
     bt_status st = bt_weights_create(s, c, &v->ws, err);

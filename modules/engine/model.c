@@ -86,7 +86,9 @@ bt_kind bt_model_kind(const bt_model *m) { return m ? m->module->kind : (bt_kind
 static bt_status take(bt_buf *b, bt_status st, char **out, bt_error *err)
 {
     if (st == BT_OK && !(*out = bt_buf_take(b)))
-        st = bt_fail(err, BT_ENOMEM, "out of memory");
+        st = BT_ENOMEM;
+    if (st != BT_OK)
+        bt_fail(err, st, "no description: %s", bt_status_text(st));
     bt_buf_free(b);
     return st;
 }

@@ -49,22 +49,26 @@ bt_status sd_plan_make(bt_graph *g, bt_node *out, sd_plan *p, bt_error *err)
 
 /* Nearest neighbour to exactly the size wanted: row i comes from row
  * floor(i * from / to), as torch's interpolate. */
-static void fill_gather(const sd_plan *p, int k)
+static bt_status fill_gather(const sd_plan *p, int k, bt_error *err)
 {
     int32_t *ids = bt_plan_data(p->plan, p->gathers[k].ids);
+    if (!ids)
+        return bt_fail(err, BT_ENOMEM, "no memory for activations");
     int fh = p->gathers[k].from_h, fw = p->gathers[k].from_w;
     int th = p->gathers[k].to_h, tw = p->gathers[k].to_w;
     for (int n = 0; n < p->gathers[k].n; n++)
         for (int y = 0; y < th; y++)
             for (int x = 0; x < tw; x++)
                 *ids++ = (n * fh + y * fh / th) * fw + x * fw / tw;
+    return BT_OK;
 }
 
 bt_status sd_plan_run(sd_plan *p, const atomic_bool *cancel, bt_error *err)
 {
-    for (int i = 0; i < p->n_gathers; i++)
-        fill_gather(p, i);
-    return bt_plan_run(p->plan, cancel, err);
+    bt_status st = BT_OK;
+    for (int i = 0; i < p->n_gathers && st == BT_OK; i++)
+        st = fill_gather(p, i, err);
+    return st == BT_OK ? bt_plan_run(p->plan, cancel, err) : st;
 }
 
 void sd_plan_free(sd_plan *p)

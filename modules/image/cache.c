@@ -63,7 +63,7 @@ static bt_status encode(sd_cache *c, const bt_run *r, const char *text, int skip
     bt_trace_attach(p->plan, r->trace, "text encoder");
     int32_t *ids = bt_plan_data(p->plan, p->ids), *at = bt_plan_data(p->plan, p->positions);
     if ((st = bt_bpe_encode_clip(m->bpe, text, strlen(text), ids, NULL)) != BT_OK)
-        return bt_fail(r->error, st, "out of memory for the prompt");
+        return bt_no_memory(r->error, "the prompt");
     for (int i = 0; i < m->tokens; i++)
         at[i] = i;
     st = sd_plan_run(p, r->cancel, r->error);

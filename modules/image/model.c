@@ -90,7 +90,7 @@ bt_status sd_model_open(bt_store *s, const bt_compute *c, void **model, bt_error
     bt_status st;
     *model = NULL;
     if (!m)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the model");
     m->store = s;
     m->compute = c;
     name_of(bt_store_path(s), m->name, sizeof m->name);
@@ -153,11 +153,11 @@ bt_status sd_model_tokenize(void *model, const char *text, size_t len, int speci
     bt_ids ids = { 0 };
     if (bt_bpe_encode(m->bpe, text, len, special, &ids) != BT_OK) {
         bt_ids_free(&ids);
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "tokens");
     }
     *out = ids.data ? ids.data : bt_alloc(0);
     *n = ids.len;
-    return *out ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
+    return *out ? BT_OK : bt_no_memory(err, "tokens");
 }
 
 bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
@@ -169,5 +169,5 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
     bt_buf_add(&b, "", 0);
     *len = b.len;
     *text = bt_buf_take(&b);
-    return *text ? BT_OK : bt_fail(err, BT_ENOMEM, "out of memory");
+    return *text ? BT_OK : bt_no_memory(err, "the text");
 }

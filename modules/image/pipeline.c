@@ -539,7 +539,7 @@ bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err)
 {
     *job = bt_calloc(1, sizeof **job);
     if (!*job)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the job");
     (*job)->m = (*job)->cache.m = model;
     return BT_OK;
 }

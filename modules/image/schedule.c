@@ -80,7 +80,7 @@ bt_status sd_train_create(const sd_schedule_config *c, sd_train *out, bt_error *
     out->n = c->steps;
     out->abar = bt_calloc((size_t)c->steps, sizeof *out->abar);
     if (!out->abar)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the time grid");
     for (int i = 0; i < c->steps; i++)
         out->abar[i] = 1.0f - beta_of(c, i);
     cumulate(out->abar, c->steps);
@@ -118,7 +118,7 @@ static bt_status table_create(const sd_train *train, bool zero_snr, float last, 
     out->n = train->n;
     out->sigma = bt_calloc((size_t)train->n * 2, sizeof *out->sigma);
     if (!out->sigma)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the time grid");
     out->log = out->sigma + train->n;
     for (int i = 0; i < train->n; i++) {
         float s = sigma_of(zero_snr && i == train->n - 1 ? last : train->abar[i]);
@@ -208,7 +208,7 @@ static bt_status grid_alloc(int n, sd_grid *g, bt_error *err)
     g->n = n;
     g->t = bt_calloc(4 * (size_t)n + 1, sizeof *g->t);
     if (!g->t)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the time grid");
     g->sigma = g->t + n;
     g->abar = g->sigma + n + 1;
     g->next = g->abar + n;

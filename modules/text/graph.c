@@ -39,7 +39,7 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
     bt_graph *g;
     *out = (bt_llm_plan){ .rows = rows, .all = all };
     if (bt_graph_create(m->weights, &g) != BT_OK)
-        return bt_fail(err, BT_ENOMEM, "no memory for the graph");
+        return bt_no_memory(err, "the graph");
 
     const bt_weight *embd = bt_w(g, "token_embd.weight"); /* [n_vocab, n_embd] */
     const bt_weight *head = bt_w_opt(g, "output.weight");

@@ -84,7 +84,7 @@ static bt_status llm_open(bt_store *s, const bt_compute *c, void **model, bt_err
     bt_llm_model *m = bt_calloc(1, sizeof *m);
     *model = NULL;
     if (!m)
-        return bt_fail(err, BT_ENOMEM, "no memory for the model");
+        return bt_no_memory(err, "the model");
     m->compute = c;
     BT_TRY(bt_llm_config_read(s, &m->config, err));
     BT_TRY(bt_llm_vocab_read(s, &m->vocab, err));
@@ -136,7 +136,7 @@ static bt_status llm_tokenize(void *model, const char *text, size_t len, int spe
         list.data = bt_alloc(0);
     if (st != BT_OK || !list.data) {
         bt_ids_free(&list);
-        return bt_fail(err, BT_ENOMEM, "no memory for tokens");
+        return bt_no_memory(err, "tokens");
     }
     *ids = list.data;
     *n = list.len;
@@ -152,7 +152,7 @@ static bt_status llm_detokenize(void *model, const int32_t *ids, size_t n, char 
     bt_buf_add(&b, "", 0);
     *len = b.len;
     *text = bt_buf_take(&b);
-    return *text ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory for the text");
+    return *text ? BT_OK : bt_no_memory(err, "the text");
 }
 
 /* ---- job ---------------------------------------------------------------- */
@@ -178,7 +178,7 @@ static bt_status llm_job_open(void *model, bt_module_job **out, bt_error *err)
     }
     bt_release(job);
     *out = NULL;
-    return bt_fail(err, BT_ENOMEM, "no memory for the job");
+    return bt_no_memory(err, "the job");
 }
 
 /* Chunks of the prompt are the largest plans. All tokens pass the layers, but

@@ -85,7 +85,7 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
     BT_TRY(plan_for(s, (int)rows, all, &p, err));
     int32_t *in = bt_plan_data(p->plan, p->ids), *last = bt_plan_data(p->plan, p->last);
     if (!in || (p->last && !last))
-        return bt_fail(err, BT_ENOMEM, "no memory for activations");
+        return bt_no_memory(err, "activations");
     memcpy(in, ids, rows * sizeof *ids);
     if (last)
         *last = (int32_t)rows - 1;
@@ -95,7 +95,7 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
     for (size_t i = 0; i < rows; i++)
         if (bt_ids_add(&s->tokens, ids[i]) != BT_OK) {
             s->tokens.len = pos;
-            return bt_fail(err, BT_ENOMEM, "no memory for tokens");
+            return bt_no_memory(err, "tokens");
         }
     s->logits = bt_plan_data(p->plan, p->logits);
     *done = rows;

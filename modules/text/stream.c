@@ -109,7 +109,7 @@ bt_status bt_llm_stream_token(bt_llm_stream *s, int32_t id)
     bool failed = piece.failed || s->text.failed;
     bt_buf_free(&piece);
     if (failed)
-        return bt_fail(s->run->error, BT_ENOMEM, "no memory for the text");
+        return bt_no_memory(s->run->error, "the text");
     if (s->text.len > s->sent)
         cut(s);
     return flush(s, id, s->stopped ? 0 : held(s));

@@ -38,7 +38,7 @@ static bt_status render(const bt_module_job *job, const bt_llm_options *o, char 
         return bt_fail(err, v->chat_error.status, "%s", v->chat_error.text);
     bt_chat_message *all = bt_calloc(job->n_turns + 2, sizeof *all);
     if (!all)
-        return bt_fail(err, BT_ENOMEM, "no memory for the conversation");
+        return bt_no_memory(err, "the conversation");
     if (*o->system)
         all[count++] = (bt_chat_message){ "system", o->system };
     for (size_t i = 0; i < job->n_turns; i++)

@@ -109,7 +109,7 @@ bt_status bt_llm_vocab_read(const bt_store *s, bt_llm_vocab *v, bt_error *err)
     v->add_bos = v->add_bos && v->bos >= 0;
     if (read_eog(s, v) != BT_OK) {
         bt_llm_vocab_free(v);
-        return bt_fail(err, BT_ENOMEM, "no memory for the vocabulary");
+        return bt_no_memory(err, "the vocabulary");
     }
 
     size_t n;
