@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Memory. Every allocation of the library passes through bt_alloc.
+ * Memory (alloc.h). 64-byte alignment is a cache line and an AVX-512 register.
  */
 #include "alloc.h"
 
@@ -28,7 +28,7 @@ void *bt_alloc(size_t n)
         return NULL;
 #endif
     void *p = NULL;
-    if (n > SIZE_MAX / 2)
+    if (n > SIZE_MAX / 2) /* no object is larger: differences of pointers must fit */
         return NULL;
     return posix_memalign(&p, ALIGN, n ? n : 1) == 0 ? p : NULL;
 }

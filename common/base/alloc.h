@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The one allocation seam. Built with BT_FAULTS, the Nth allocation fails.
+ * The one allocation seam, and the strings that grow on it.
+ *
+ * Every byte that the library asks for passes through bt_alloc, for two ends:
+ * a test can make the Nth request fail (built with BT_FAULTS; tests/ does so for
+ * every N), and rows of tensors start on a cache line. Whoever calls checks for
+ * NULL: the library never aborts. What comes from here goes to bt_release.
  */
 #ifndef BT_BASE_ALLOC_H
 #define BT_BASE_ALLOC_H
@@ -13,12 +18,16 @@
 void *bt_alloc(size_t n);
 /* Zeroed; checks the multiplication. */
 void *bt_calloc(size_t n, size_t size);
-void *bt_realloc_array(void *p, size_t old_n, size_t n, size_t size); /* p survives failure */
-void bt_release(void *p);
+/* Grows or shrinks p from old_n to n items of `size` bytes; new ones are not
+ * zeroed. NULL: no memory, and p is as it was. */
+void *bt_realloc_array(void *p, size_t old_n, size_t n, size_t size);
+void bt_release(void *p); /* NULL is fine */
+/* Copies, zero-terminated; strndup ends at the first zero if that comes earlier. */
 char *bt_strdup(const char *s);
 char *bt_strndup(const char *s, size_t n);
 
-/* false on overflow */
+/* For sizes that come from files: false on overflow, and then *out must not be
+ * used. Multiply and add with these before allocating. */
 static inline bool bt_mul_ok(size_t a, size_t b, size_t *out)
 {
     return !__builtin_mul_overflow(a, b, out);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Growable strings, and JSON strings from any bytes.
+ * Growable strings (alloc.h), and JSON strings from any bytes.
+ *
+ * Capacity grows by half, so n appends cost O(n) in all. Once an append has
+ * failed all later ones do nothing, and bt_buf_take gives NULL.
  */
 #include "alloc.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Files: read-only maps, and outputs that appear whole or not at all.
+ *
+ * Failures are BT_ENOTFOUND (there is no such file), BT_EIO or BT_ENOMEM, with a
+ * text that names the path and the system's reason.
  */
 #ifndef BT_BASE_FILE_H
 #define BT_BASE_FILE_H
@@ -14,12 +17,15 @@ typedef struct bt_map {
     size_t size;
 } bt_map;
 
+/* Maps a regular file. The file must not be cut while it is mapped: reading
+ * past its new end kills the process (SIGBUS), as with every mapped file. */
 bt_status bt_map_open(const char *path, bt_map *out, bt_error *err);
 void bt_map_close(bt_map *m);
 /* Lets the kernel drop these pages of the map; later reads fetch them again. */
 void bt_map_drop(const void *p, size_t n);
 
-/* Whole file as a zero-terminated string (bt_release), at most `max` bytes. */
+/* Whole file as a zero-terminated string (bt_release); n (may be NULL) gets its
+ * bytes. More than `max` of them: BT_EFORMAT. */
 bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_error *err);
 bool bt_is_dir(const char *path);
 
@@ -30,9 +36,12 @@ typedef struct bt_out {
     char *path, *tmp;
 } bt_out;
 
+/* A link is followed, so that its target is replaced; pipes and devices are
+ * written in place. On failure there is nothing to abort. */
 bt_status bt_out_open(const char *path, bt_out *out, bt_error *err);
-bt_status bt_out_commit(bt_out *out,
-                        bt_error *err); /* flushes, syncs, renames; aborts on failure */
-void bt_out_abort(bt_out *out);
+/* Flushes, syncs, renames. Write errors of out->f show here: callers need not
+ * check every fwrite. Aborts on failure. */
+bt_status bt_out_commit(bt_out *out, bt_error *err);
+void bt_out_abort(bt_out *out); /* of an empty struct: nothing */
 
 #endif

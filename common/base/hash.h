@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * A hash for tables of names. It has no secret, so a file can be made whose
+ * names collide; tables of many foreign names bound their probes (text/bpe.c).
+ */
 #ifndef BT_BASE_HASH_H
 #define BT_BASE_HASH_H
 

@@ -12,6 +12,7 @@
 #define MT_M 397
 #define PI   3.14159265358979323846
 
+/* init_genrand of Matsumoto and Nishimura (mt19937ar.c). */
 void bt_torch_seed(bt_torch_rng *r, uint64_t seed)
 {
     r->state[0] = (uint32_t)seed;
@@ -22,6 +23,7 @@ void bt_torch_seed(bt_torch_rng *r, uint64_t seed)
     r->cached = 0;
 }
 
+/* The next 624 words of state, in place. */
 static void twist(bt_torch_rng *r)
 {
     uint32_t *s = r->state;
@@ -68,6 +70,7 @@ static double torch_normal(bt_torch_rng *r)
     return radius * cos(theta);
 }
 
+/* uniform_real_distribution<float>: 24 bits, all that a float holds. */
 static void torch_uniform24(bt_torch_rng *r, float *out, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -103,6 +106,7 @@ void bt_torch_randn(bt_torch_rng *r, float *out, size_t n)
     }
 }
 
+/* One of ten rounds: two 32 x 32 bit products, their halves crossed. */
 static void philox_round(uint32_t c[4], const uint32_t key[2])
 {
     const uint64_t a = (uint64_t)c[0] * 0xd2511f53u;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Random numbers that people can reproduce elsewhere.
+ *
+ * A seed found in another program should give the same picture here, so the
+ * generators are those of the programs that people come from, to the bit where
+ * libm allows: torch on a CPU (diffusers), torch on CUDA (A1111). All state is
+ * the caller's.
  */
 #ifndef BT_BASE_RNG_H
 #define BT_BASE_RNG_H
@@ -17,15 +22,19 @@ typedef struct bt_torch_rng {
     double cached;
 } bt_torch_rng;
 
+/* Of the seed the lower 32 bits count, as in torch. */
 void bt_torch_seed(bt_torch_rng *r, uint64_t seed);
 uint32_t bt_torch_u32(bt_torch_rng *r);
 /* n standard normal values, the bytes of torch.randn(n) up to libm. */
 void bt_torch_randn(bt_torch_rng *r, float *out, size_t n);
 
-/* Philox4x32-10 as torch.cuda and A1111's "GPU" source: `offset` counts calls. */
+/* n standard normal values of Philox4x32-10 as torch.cuda and A1111's "GPU"
+ * source: value i is a function of (seed, offset, i) alone; `offset` counts the
+ * calls made with this seed so far. */
 void bt_philox_randn(uint64_t seed, uint32_t offset, float *out, size_t n);
 
-/* Uniform in [0, 1) for token sampling (splitmix64). */
+/* Uniform in [0, 1), 53 bits, for token sampling (splitmix64: Steele et al.
+ * 2014). *state is the seed and any value will do. */
 double bt_uniform(uint64_t *state);
 
 #endif

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Conversion: a plan of all tensors, the header, then the data in pieces.
+ *
+ * The plan comes first because the header states every tensor's type, size and
+ * place. Then tensors are read, requantized and written one after the other, and
+ * their source pages let go, so a model larger than memory can be converted.
+ *
+ * Which tensors keep their type, and why: is_sensitive, is_flow.
  */
 #include "convert.h"
 
@@ -104,6 +110,8 @@ static bool is_integer(bt_dtype t)
     return t == BT_I8 || t == BT_I16 || t == BT_I32 || t == BT_I64 || t == BT_U8;
 }
 
+/* What becomes of t. A type that t cannot take (rows that are no whole number of
+ * blocks) falls back to F16, never to a worse one. */
 static void plan_tensor(const job *j, const bt_tensor *t, planned *p)
 {
     const bool conv = is_torch_conv(j, t), block = bt_dtypes[j->type].block > 1;
@@ -152,6 +160,7 @@ static bt_status plan_all(job *j)
     return BT_OK;
 }
 
+/* "general.architecture": what modules go by when they look at a GGUF. */
 static const char *architecture_of(const bt_store *in)
 {
     const char *format = bt_store_format(in);
@@ -176,6 +185,8 @@ static bool is_restated(const char *key)
     return false;
 }
 
+/* The old file's metadata, then what this file states itself; side files become
+ * metadata, so that one file is the whole model. */
 static void put_metadata(const job *j, bt_gguf_writer *w)
 {
     const bt_store *in = j->in;

@@ -83,6 +83,7 @@ static bt_status folder_list(folder *f)
     return st;
 }
 
+/* A search from the front: folders of models hold a dozen files. */
 static bool has(const folder *f, const char *name)
 {
     for (size_t i = 0; i < f->n; i++)

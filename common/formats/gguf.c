@@ -242,6 +242,7 @@ static bt_status place_tensors(reader *r, const uint8_t *begin)
     return bt_store_check_overlap(r->s, 0, r->file, r->err);
 }
 
+/* The list that bt_convert_store wrote: which convolutions it turned. */
 static bt_status mark_channels_last(reader *r)
 {
     size_t n;

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * GGUF writer; the layout stands in gguf.c. Entries and tensors are collected in
+ * memory because the header says how many there are before it lists them.
+ */
 #include "gguf_write.h"
 
 #include <string.h>
@@ -7,6 +10,7 @@
 #define MAX_NAME 127
 #define MAX_DIMS 4
 
+/* The lowest `size` bytes of v, little endian. */
 static void put(bt_buf *b, uint64_t v, size_t size)
 {
     uint8_t bytes[8];

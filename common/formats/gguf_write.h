@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * GGUF writer, version 3: first everything that goes into the header, then the
  * tensors' data in the order in which they were listed, in pieces of any size.
+ *
+ *     bt_gguf_writer w = { 0 };
+ *     bt_gguf_put_str(&w, key, v, n);  ...          metadata
+ *     bt_gguf_list(&w, &tensor, err);  ...          what is to come
+ *     bt_gguf_begin(&w, out.f, err);                writes the header
+ *     bt_gguf_data(&w, p, n);  bt_gguf_pad(&w);     for each listed tensor
+ *     bt_gguf_end(&w, err);  bt_gguf_writer_free(&w);
  */
 #ifndef BT_FORMATS_GGUF_WRITE_H
 #define BT_FORMATS_GGUF_WRITE_H
@@ -25,6 +32,8 @@ void bt_gguf_put_raw(bt_gguf_writer *w, const char *key, bt_meta_type t, const v
 /* Lists a tensor; name, dtype, dims and bytes count (see bt_tensor). Names of
  * up to 127 bytes, 4 dimensions; ggml itself reads 63. */
 bt_status bt_gguf_list(bt_gguf_writer *w, const bt_tensor *t, bt_error *err);
+/* Writes the header to f, which stays the caller's. Write errors stay in f's
+ * flag, for bt_out_commit to find. */
 bt_status bt_gguf_begin(bt_gguf_writer *w, FILE *f, bt_error *err);
 /* Data of the tensors; call bt_gguf_pad after each one. */
 void bt_gguf_data(bt_gguf_writer *w, const void *p, size_t n);

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * JSON of foreign files (json.h): a thin face over cJSON.
+ */
 #include "json.h"
 
 #include <math.h>
@@ -23,6 +25,7 @@ bool bt_json_whole(const cJSON *item, int64_t *v)
     if (!cJSON_IsNumber(item))
         return false;
     const double d = item->valuedouble;
+    /* cJSON keeps numbers as doubles: whole ones are exact up to 2^53. */
     if (!(fabs(d) <= 9007199254740992.0) || d != floor(d))
         return false;
     *v = (int64_t)d;

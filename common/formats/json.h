@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * JSON of foreign files: parsed with limits, read with defaults.
+ *
+ * cJSON bounds the nesting (CJSON_NESTING_LIMIT); the callers bound the bytes
+ * before they parse. A getter leaves *v alone if the member is not there, so
+ * `int64_t n = 4; bt_json_i64(o, "n", &n);` reads a setting with its default.
  */
 #ifndef BT_FORMATS_JSON_H
 #define BT_FORMATS_JSON_H

@@ -129,6 +129,8 @@ static bool decode_values(bt_span m, uint32_t field, size_t size, uint8_t *dst, 
     return got == n;
 }
 
+/* The values: where they are raw they stay mapped; protobuf's repeated numbers are
+ * decoded into the store's memory. */
 static bt_status tensor_data(const bt_onnx *o, const tensor_message *m, uint32_t field,
                              bt_tensor *t)
 {
@@ -153,6 +155,7 @@ static bt_status tensor_data(const bt_onnx *o, const tensor_message *m, uint32_t
     return bad(o, "a tensor without its data");
 }
 
+/* Adds a TensorProto; `name` is for those that have none of their own. */
 static bt_status add_tensor(const bt_onnx *o, bt_span message, bt_span name)
 {
     tensor_message m;

@@ -105,6 +105,8 @@ static const char *role_of(const bt_onnx_node *n, int i, const char *module, con
     return NULL;
 }
 
+/* t [rows][cols] to the store's own copy [cols][rows]: MatMul multiplies from the
+ * right, torch's Linear holds [out][in]. */
 static bool transpose(const bt_onnx *o, bt_tensor *t)
 {
     const size_t rows = (size_t)t->dims[0], cols = (size_t)t->dims[1];
@@ -121,6 +123,7 @@ static bool transpose(const bt_onnx *o, bt_tensor *t)
     return true;
 }
 
+/* The parameter that was exported as exp(-logs) or -logs. */
 static bool restore_logs(const bt_onnx *o, bt_tensor *t, change how)
 {
     const size_t n = t->bytes / sizeof(float);
@@ -134,6 +137,8 @@ static bool restore_logs(const bt_onnx *o, bt_tensor *t, change how)
     return true;
 }
 
+/* Gives the weight at input i its module's name. A tensor under a name of its own
+ * gets a second entry; a made-up name is replaced, and its data put right. */
 static bt_status name_input(const bt_onnx *o, const bt_onnx_node *n, int i, const char *module)
 {
     char name[BT_ONNX_NAME + 16];

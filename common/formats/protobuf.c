@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * The wire format of protocol buffers: a field is a varint tag (number << 3 |
+ * wire type) and a value; a varint is little-endian groups of 7 bits, the top
+ * bit of a byte says that more follow. Nothing is allocated: a field of bytes is
+ * a span of the message.
+ */
 #include "protobuf.h"
 
 #include <string.h>

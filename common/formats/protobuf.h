@@ -24,9 +24,12 @@ typedef struct bt_field {
 
 static inline size_t bt_span_len(bt_span s) { return (size_t)(s.end - s.p); }
 
-/* Steps over one field: 1, 0 at the end, -1 if malformed. */
+/* Steps over one field: 1, 0 at the end, -1 if malformed (cut, a length beyond
+ * the message, a group). *f points into the message. */
 int bt_span_next(bt_span *s, bt_field *f);
+/* Reads one varint and steps over it; false: cut, or more than 64 bits. */
 bool bt_span_varint(bt_span *s, uint64_t *v);
+/* Are these the bytes of `text`? */
 bool bt_span_is(bt_span s, const char *text);
 
 /* Repeated integers, packed or one at a time: adds those of field f to v[*n],

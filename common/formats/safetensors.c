@@ -58,6 +58,7 @@ static bt_status read_shape(const parse *p, const cJSON *item, bt_tensor *t)
     return bt_tensor_measure(t) ? BT_OK : bad(p, item->string, "an impossible shape");
 }
 
+/* The tensor's bytes must lie in the file and be exactly those of its shape. */
 static bt_status read_data(const parse *p, const cJSON *item, bt_tensor *t)
 {
     const cJSON *offs = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");

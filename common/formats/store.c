@@ -43,6 +43,8 @@ struct bt_store {
 
 /* ---- names and tables ------------------------------------------------- */
 
+/* The slot of this name, or the empty one where it would go. Ends: the table is
+ * at most half full. */
 static name_slot *find_slot(const name_index *ix, const char *name)
 {
     size_t k = bt_hash(BT_HASH_INIT, name, strlen(name)) & (ix->cap - 1);
@@ -85,6 +87,7 @@ static bool index_add(name_index *ix, const char *name, size_t i)
     return true;
 }
 
+/* Appends a copy of `row` under `name` (NULL: none). On failure nothing is added. */
 static bool table_add(table *t, const void *row, size_t size, const char *name)
 {
     if (t->n == t->cap) {

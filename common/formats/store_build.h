@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * What the parsers of this room see of a store while they fill it, and the
  * parsers' entries for bytes in memory (tests and fuzz targets use them too).
+ *
+ * A parser checks every size and offset against its input before it uses it,
+ * adds tensors and metadata, and returns the first failure; what it added until
+ * then the store frees. Nothing else may call these functions: to the rest of
+ * the house a store is immutable.
  */
 #ifndef BT_FORMATS_STORE_BUILD_H
 #define BT_FORMATS_STORE_BUILD_H
@@ -53,6 +58,7 @@ bt_status bt_store_add_file(bt_store *s, const char *name, const char *text, siz
                             bt_error *err); /* copies the name */
 /* Gives tensor i a further name and shows it under that one. */
 bt_status bt_store_rename(bt_store *s, size_t i, const char *name, bt_error *err);
+/* Tensor i for changing; not its name. */
 bt_tensor *bt_store_edit(bt_store *s, size_t i);
 const bt_meta *bt_store_meta_at(const bt_store *s, size_t i);
 const bt_meta *bt_store_meta(const bt_store *s, const char *key); /* NULL: none */
