@@ -97,7 +97,7 @@ void cli_join(char **list, const char *item); /* appends, with a comma between *
 
 /* ---- signals.c ---- */
 
-extern volatile sig_atomic_t cli_stop; /* SIGINT or SIGTERM came */
+extern volatile sig_atomic_t cli_stop; /* SIGINT or SIGTERM, once it came */
 void cli_catch_signals(void);
 void cli_running(bt_job *j); /* the job that a signal cancels; NULL: none */
 

@@ -38,7 +38,7 @@ static char *ask(bool tty)
             line[strcspn(line, "\r\n")] = 0;
             return line;
         }
-        if (errno != EINTR)
+        if (errno != EINTR || cli_stop == SIGTERM)
             break;
         clearerr(stdin);
         interrupts++;
@@ -51,7 +51,8 @@ static char *ask(bool tty)
     return NULL;
 }
 
-/* One turn. A reply that is stopped counts as said as far as it came. */
+/* One turn. A reply that is stopped counts as said as far as it came; a turn
+ * that the model cannot take ends a conversation only where nobody can /reset. */
 static int reply(cli *c, const char *line)
 {
     int rc = cli_job_set(c, "prompt", line);
@@ -59,7 +60,7 @@ static int reply(cli *c, const char *line)
         return rc;
     const bool tty = isatty(STDIN_FILENO);
     rc = cli_run(c);
-    if (rc == EXIT_CANCELLED && tty)
+    if (tty && ((rc == EXIT_CANCELLED && cli_stop != SIGTERM) || rc == EXIT_INPUT))
         rc = EXIT_DONE;
     if (rc == EXIT_DONE && !c->json)
         puts("");
@@ -89,8 +90,8 @@ static int run(cli *c)
         if (leave)
             break;
     }
-    if (rc == EXIT_DONE && !tty && cli_stop)
-        return cli_fail(EXIT_CANCELLED, "cancelled");
+    if (rc == EXIT_DONE && (cli_stop == SIGTERM || (cli_stop && !tty)))
+        rc = EXIT_CANCELLED;
     return rc == EXIT_DONE ? cli_finish(c) : rc;
 }
 

@@ -6,9 +6,11 @@
 
 #include "cli.h"
 
-static const cli_flag flags[] = { { "type", NULL, "outtype", "TYPE", NULL,
-                                    "f32, f16, bf16, q8_0, q4_0, ... (default q8_0)", 0 },
-                                  { 0 } };
+static const cli_flag flags[] = {
+    { "type", NULL, "outtype", "TYPE", NULL,
+      "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default q8_0)", 0 },
+    { 0 }
+};
 
 typedef struct totals {
     cli *c;
@@ -71,6 +73,8 @@ static int run(cli *c)
     free(t.list);
     if (st == BT_OK)
         return EXIT_DONE;
+    if (st == BT_ECANCELLED)
+        return EXIT_CANCELLED;
     return cli_fail(st == BT_EINVAL ? EXIT_USAGE : cli_exit_of(st), "%s",
                     bt_engine_message(c->engine));
 }

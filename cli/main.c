@@ -31,6 +31,8 @@ static int run_command(const cli_command *cmd, int argc, char **argv)
         rc = cmd->run(&c);
     const int flushed = cli_flush();
     cli_close(&c);
+    if (rc == EXIT_CANCELLED)
+        return cli_fail(rc, "cancelled");
     return rc == EXIT_DONE ? flushed : rc;
 }
 

@@ -134,7 +134,7 @@ int cli_run(cli *c)
     if (st == BT_ECANCELLED && ferror(stdout))
         return cli_flush();
     if (st == BT_ECANCELLED)
-        return cli_fail(EXIT_CANCELLED, "cancelled");
+        return EXIT_CANCELLED;
     if (st != BT_OK)
         return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
     if (bt_job_report(c->job, &report) != BT_OK)

@@ -14,8 +14,7 @@ void cli_running(bt_job *j) { atomic_store(&running, j); }
 /* Async-signal-safe: bt_job_cancel is one atomic store. */
 static void on_signal(int sig)
 {
-    (void)sig;
-    cli_stop = 1;
+    cli_stop = sig;
     bt_job_cancel(atomic_load(&running));
 }
 

@@ -88,6 +88,15 @@ t.wait_for("> ")
 t.send("\x04")
 assert t.status() == 0
 
+# SIGTERM ends it, whether it listens or speaks.
+for said in ("", "word\n"):
+    t = chat()
+    t.wait_for("> ")
+    t.send(said)
+    t.wait_for("wordword" if said else "")
+    os.kill(t.pid, signal.SIGTERM)
+    assert t.status() == 130
+
 # A bar on a terminal, one line that is drawn again.
 t = Terminal("text", *flags, "-p", "word", "--json", "--repeat", "3")
 t.wait_for("\r\x1b[Kecho [")
