@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Nodes, inputs and sticky errors. The ops' own builders are in ops/.
+ * Nodes, inputs, weights by name, sticky errors. The ops' own builders are in
+ * ops/. A graph's memory is a list of blocks that lives until the graph does:
+ * plans keep it for their nodes.
  */
 #include "graph/builder.h"
 
@@ -118,6 +120,7 @@ static void *graph_alloc(bt_graph *g, size_t n)
     return b->data;
 }
 
+/* Numbers the node: creation is an order of evaluation, since sources come first. */
 static bool append(bt_graph *g, bt_node *n)
 {
     if (g->n_nodes == g->cap) {

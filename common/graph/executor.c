@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Runs a plan: one parallel region per run. Every step's work is cut into
  * tiles that threads claim; a phase begins when the one before is done.
+ *
+ * All threads walk through all steps. A phase has two counters: tiles claimed
+ * and tiles done. A thread goes on when `done` reaches the number of tiles, and
+ * the release and acquire on that counter make the phase's writes visible. Which
+ * thread runs which tile is chance; what a tile computes is not.
  */
 #include "graph/plan.h"
 
@@ -70,6 +75,7 @@ double bt_plan_flops(const bt_plan *p)
 
 void bt_plan_param(bt_plan *p, int which, int64_t value) { p->params[which] = value; }
 
+/* Arena, scratch of every thread, counters: once, when first needed. */
 static bt_status plan_memory(bt_plan *p)
 {
     if (p->arena)
@@ -96,6 +102,8 @@ void *bt_plan_data(bt_plan *p, const bt_node *n)
     return n->mem.data;
 }
 
+/* Before the first run: memory and packed weights. Packing reads every
+ * weight, so the nodes are shared out among the threads. */
 static bt_status prepare(bt_plan *p, bt_error *err)
 {
     if (p->prepared)
@@ -152,6 +160,7 @@ static void run_phase(const team *t, const bt_node *n, const bt_exec *x, int pha
     }
 }
 
+/* One thread's walk through the plan. */
 static void run_thread(const team *t, int thread)
 {
     bt_plan *p = t->p;

@@ -2,6 +2,11 @@
  * Fusing: the consumer takes the producer's place. y = act(linear(x)) becomes
  * one linear node with an activation in its epilogue, standing where act stood;
  * then y + r becomes the same node with a residual.
+ *
+ * Why the consumer's place: others point at the consumer, and by then all that
+ * the producer reads is still there. The producer is left without a reader and
+ * drops out with everything else that no output needs. Nodes are visited in
+ * order of creation, so chains (conv, act, sum) fuse link by link.
  */
 #include "graph/plan.h"
 
@@ -26,6 +31,7 @@ static bool absorbable(const bt_node *n, const bt_node *by, unsigned flag, const
            same_shape(n->shape, by->shape);
 }
 
+/* n becomes what `made` was, under its own number. */
 static void absorb(bt_node *n, const bt_node *made)
 {
     bt_shape shape = n->shape;

@@ -19,6 +19,11 @@
  * Builder errors are sticky: a call with wrong shapes or a missing weight
  * returns NULL, every call with a NULL node returns NULL, and bt_plan_create
  * reports the first error. So graph code needs no checks of its own.
+ *
+ * Nodes and everything the builder makes belong to the graph; weights belong to
+ * the weight set and must outlive graphs and plans. A graph or a plan is used by
+ * one thread at a time; several plans may run at once on the same weights. What
+ * a plan computes does not depend on the number of threads (op.h, tiles).
  */
 #ifndef BT_GRAPH_GRAPH_H
 #define BT_GRAPH_GRAPH_H
@@ -35,16 +40,20 @@ typedef struct bt_plan bt_plan;
 typedef struct bt_weights bt_weights;
 typedef struct bt_weight bt_weight;
 
+/* Batch, height, width, channels; each at least 1. */
 typedef struct bt_shape {
     int64_t n, h, w, c;
 } bt_shape;
 
+/* What matrix multiplies compute in. AUTO: int8 where the file's weights are
+ * of a type with int8 kernels (Q8_0, Q4_0, Q4_1), else f32; INT8 also quantizes
+ * float weights, to Q8_0; F32 is the reference. */
 typedef enum bt_precision { BT_PREC_AUTO, BT_PREC_INT8, BT_PREC_BF16, BT_PREC_F32 } bt_precision;
 
 /* What a computation runs on; made by the engine, shared by all. */
 typedef struct bt_compute {
     const bt_kernels *kernels;
-    int threads;
+    int threads; /* of one run, at least 1 */
     bt_precision precision;
 } bt_compute;
 
@@ -72,6 +81,7 @@ float *bt_weight_values(const bt_weight *w, bt_error *err);
 
 /* ---- builder ----------------------------------------------------------- */
 
+/* BT_ENOMEM is the only failure. Ends in bt_plan_create, else in bt_graph_free. */
 bt_status bt_graph_create(bt_weights *ws, bt_graph **out);
 void bt_graph_free(bt_graph *g);
 /* Precision of the nodes built from here on; default: the compute's. */
@@ -111,6 +121,9 @@ bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w);
 /* Row ids[i] of x (its n*h*w rows): -> [1, 1, n, c]; for repeating frames */
 bt_node *bt_gather(bt_graph *g, bt_node *x, bt_node *ids);
 
+/* Norms over the c channels of each row; gamma [c], beta [c] or NULL.
+ * Layer: (x - mean) / sqrt(var + eps) * gamma + beta. RMS: x / sqrt(mean(x^2) +
+ * eps) * gamma. */
 bt_node *bt_layer_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta,
                        float eps);
 bt_node *bt_rms_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, float eps);
@@ -122,7 +135,7 @@ bt_node *bt_act_of(bt_graph *g, bt_node *x, bt_act act, float alpha); /* alpha: 
 /* b: the same shape; or one row [1,1,1,c]; or one row per picture [n,1,1,c] */
 bt_node *bt_add(bt_graph *g, bt_node *a, bt_node *b);
 bt_node *bt_mul(bt_graph *g, bt_node *a, bt_node *b);
-bt_node *bt_scale(bt_graph *g, bt_node *x, float s);
+bt_node *bt_scale(bt_graph *g, bt_node *x, float s); /* s * x */
 /* act_a(a) * act_b(b), same shapes: SwiGLU, GEGLU, WaveNet's tanh*sigmoid */
 bt_node *bt_gate(bt_graph *g, bt_node *a, bt_act act_a, bt_node *b, bt_act act_b);
 
@@ -144,11 +157,13 @@ bt_node *bt_rope(bt_graph *g, bt_node *x, int d, float freq_base, float freq_sca
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
                       float scale, int causal);
 
-/* Keys and values of one sequence, all layers; grows on demand up to n_ctx. */
+/* Keys and values of one sequence, all layers, n_kv_dim floats a position; grows
+ * on demand up to n_ctx positions. Plans that use it keep a pointer to it. */
 typedef struct bt_kv_cache bt_kv_cache;
 bt_status bt_kv_create(int n_layer, int n_ctx, int n_kv_dim, bt_kv_cache **out);
 void bt_kv_free(bt_kv_cache *kv);
-/* Makes room for n positions; call before a run that reaches position n-1. */
+/* Makes room for n positions; call before a run that reaches position n-1.
+ * BT_EINVAL: n > n_ctx; BT_ENOMEM: what is in the cache stays. */
 bt_status bt_kv_reserve(bt_kv_cache *kv, int n, bt_error *err);
 uint64_t bt_kv_bytes(const bt_kv_cache *kv);
 /* Causal attention through a cache: stores this run's k, v rows of `layer` at
@@ -162,23 +177,34 @@ bt_node *bt_attention_rel(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, const
 
 /* ---- plan and run ------------------------------------------------------ */
 
-enum { BT_PARAM_POS, BT_PARAM_COUNT = 4 };
+/* Numbers that may change from run to run without a new plan; 0 until set. */
+enum {
+    BT_PARAM_POS, /* position of this run's first row in its sequence */
+    BT_PARAM_COUNT = 4
+};
 
 /* Fuses, lays out memory; takes g over, also on failure. Packs no weights yet. */
 bt_status bt_plan_create(bt_graph *g, bt_plan **out, bt_error *err);
 void bt_plan_free(bt_plan *p);
-uint64_t bt_plan_arena(const bt_plan *p); /* bytes */
+/* Bytes of activations and scratch: known before anything is allocated. */
+uint64_t bt_plan_arena(const bt_plan *p);
+/* Floating-point operations of one run (a multiply-add is two), ops that count. */
 double bt_plan_flops(const bt_plan *p);
 void bt_plan_param(bt_plan *p, int which, int64_t value);
 /* Memory of an input (write before a run) or output (read after). f32 or
- * int32, rows contiguous. NULL for other nodes. */
+ * int32, rows contiguous. NULL for other nodes, and if there is no memory for
+ * the plan (the first call takes it); a run then says BT_ENOMEM. The address
+ * stays the same for the plan's life. */
 void *bt_plan_data(bt_plan *p, const bt_node *n);
 /* Packs what is not packed yet, then runs. cancel (may be NULL) is looked at
- * between ops: BT_ECANCELLED. */
+ * between tiles: BT_ECANCELLED, and the outputs hold anything. After a failure
+ * the plan may be run again. */
 bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err);
 
 /* ---- profile ----------------------------------------------------------- */
 
+/* Times of ops, of any number of plans and runs. Attach it before a run; it must
+ * outlive the plan or be detached, and `name` must be a literal. */
 typedef struct bt_trace bt_trace;
 bt_status bt_trace_create(bt_trace **out);
 void bt_trace_free(bt_trace *t);

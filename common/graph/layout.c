@@ -2,6 +2,10 @@
  * Memory: every tensor gets an offset in one arena. A tensor's bytes are taken
  * when its step runs and given back after the last step that reads it; holes
  * are filled best fit. Inputs and outputs keep their place for good.
+ *
+ * Steps run one after the other, so memory that a step gives back may be taken
+ * by the next one; "shared" memory of a step lives for that step only. A view
+ * has no memory: its root (bt_node_root) is what is held and given back.
  */
 #include "graph/plan.h"
 
@@ -27,6 +31,7 @@ static void remove_hole(space *s, int i)
         s->holes[i] = s->holes[i + 1];
 }
 
+/* Best fit: the smallest hole that is large enough, else the open end. */
 static size_t take(space *s, size_t size)
 {
     int best = -1;
@@ -51,6 +56,7 @@ static size_t take(space *s, size_t size)
     return at;
 }
 
+/* Returns a range, merged with the holes beside it. */
 static void give(space *s, size_t at, size_t size)
 {
     if (size == 0)
@@ -103,6 +109,7 @@ static void find_last_uses(const bt_plan *p, int *last)
     }
 }
 
+/* Is the tensor `root` among n's sources from number `from` on? */
 static bool reads(const bt_node *n, const bt_node *root, int from)
 {
     for (int j = from; j < BT_MAX_SRC && n->src[j]; j++)
@@ -111,7 +118,9 @@ static bool reads(const bt_node *n, const bt_node *root, int from)
     return false;
 }
 
-/* The tensor whose memory n may write over, or NULL. */
+/* The tensor whose memory n may write over, or NULL. It must be of n's size, be
+ * read here for the last time, and by n alone through the one operand that is
+ * read at the place that is written. */
 static bt_node *in_place(const bt_node *n, const int *last, int step)
 {
     bt_node *old = NULL;
@@ -136,6 +145,7 @@ static void place(bt_node *n, size_t at)
     n->mem.ld = n->shape.c;
 }
 
+/* Walks through the steps as a run will. held[i]: node i has memory now. */
 static void run_steps(bt_plan *p, space *s, int *last, bool *held)
 {
     for (int i = 0; i < p->n_steps; i++) {

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * What an op is. One op is one file in graph/ops (or in a module): a builder
  * function that checks shapes and makes a node, and one descriptor.
+ *
+ * The builder function reads its weights (bt_weight_f32) or leaves them to
+ * `prepare`; the planner asks for scratch and shared memory; then, at each run,
+ * every thread calls `tiles` and claims tiles until none are left. `run` never
+ * allocates and cannot fail: what can go wrong is checked while building. To
+ * add an op: docs/add-an-op.md.
  */
 #ifndef BT_GRAPH_OP_H
 #define BT_GRAPH_OP_H
@@ -57,9 +63,9 @@ struct bt_node {
     int is_output;
     int index; /* order of creation, which is an order of evaluation */
     bt_precision precision;
-    bt_node *src[BT_MAX_SRC];
-    const bt_weight *w[BT_MAX_WEIGHTS];
-    const void *attr; /* the op's own parameters, in the graph's memory */
+    bt_node *src[BT_MAX_SRC];           /* up to the first NULL */
+    const bt_weight *w[BT_MAX_WEIGHTS]; /* those that `prepare` packs */
+    const void *attr;                   /* the op's own parameters, in the graph's memory */
 
     /* epilogue, filled by the planner's fusing */
     bt_act act;
@@ -74,6 +80,8 @@ struct bt_node {
     size_t shared_offset;
 };
 
+/* Rows of a tensor, and where one begins. During a run only: until then
+ * mem.data is not set. */
 static inline int64_t bt_rows(bt_shape s) { return s.n * s.h * s.w; }
 static inline float *bt_row(const bt_node *n, int64_t row) { return n->mem.data + row * n->mem.ld; }
 
@@ -95,7 +103,7 @@ bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *s
                      const void *attr, size_t attr_size);
 /* Gives a node its attributes after the fact; false (sticky): no memory. */
 bool bt_node_set_attr(bt_graph *g, bt_node *n, const void *attr, size_t size);
-bt_weights *bt_graph_weights(bt_graph *g);
+bt_weights *bt_graph_weights(bt_graph *g); /* those given to bt_graph_create */
 
 /* Values of a small weight (norm, bias) as floats, cached with the weights for
  * their lifetime; call from builders, sticky error and NULL on failure. */

@@ -18,6 +18,7 @@ typedef struct source {
     int64_t sn, st, sc;
 } source;
 
+/* The strides of the weight's layout; refuses shapes that panels cannot hold. */
 static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error *err)
 {
     const bt_tensor *t = w->t;
@@ -82,6 +83,8 @@ static void rows_free(rows *r)
     bt_release(r->values);
 }
 
+/* 16 outputs (fewer in the last panel: the rest is zeros) of one tap. Not 0: a type
+ * that cannot be read or made. */
 static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap)
 {
     const void *row[BT_NR] = { 0 };

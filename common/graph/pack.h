@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Packed weights: the one copy that kernels read.
+ *
+ * A weight keeps the file's own bits; packing only orders them so that a kernel
+ * reads one stream: 16 outputs side by side (kernels.h, "Packed weights"). For a
+ * convolution each filter tap is a matrix of its own.
  */
 #ifndef BT_GRAPH_PACK_H
 #define BT_GRAPH_PACK_H

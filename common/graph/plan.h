@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Inside of a plan; for fuse.c, layout.c, executor.c and trace.c.
+ *
+ * Making a plan: fuse (which nodes run), layout (where their values lie). The
+ * first run packs weights and takes the memory; later runs only compute.
  */
 #ifndef BT_GRAPH_PLAN_H
 #define BT_GRAPH_PLAN_H
@@ -46,8 +49,10 @@ static inline bt_node *bt_node_root(bt_node *n)
 
 static inline int bt_op_phases(const bt_op *op) { return op->phases ? op->phases : 1; }
 
-/* One step of a traced run, seconds of bt_now. */
+/* Adds one step of a run, begin and end in seconds of bt_now. Only thread 0
+ * calls it: its times include the wait for the other threads. */
 void bt_trace_step(bt_trace *t, const char *plan, const bt_node *n, double begin, double end);
+/* Of one run of the node: flops (0: not counted) and bytes read and written. */
 void bt_node_cost(const bt_node *n, double *flops, double *bytes);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What each op cost, as a Chrome/Perfetto trace (JSON array format).
+ * What each op cost, as a Chrome/Perfetto trace (JSON array format): times in
+ * microseconds from the first event on, GFLOP/s and GB/s from the op's own cost
+ * (op.h) and the time that thread 0 spent in it.
  */
 #include "graph/plan.h"
 
@@ -36,6 +38,7 @@ static double weight_bytes(const bt_node *n)
     return sum;
 }
 
+/* Ops without a cost of their own: all that is read and written, once. */
 void bt_node_cost(const bt_node *n, double *flops, double *bytes)
 {
     *flops = 0;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The weights of a model: what graphs name, made ready on first use.
+ *
+ * There is one bt_weight per tensor of the store, found by the store's own index,
+ * so that a look-up needs no lock. Weights made in memory are few and stand in a
+ * list. What is derived from a weight (floats, packed panels) is kept with it,
+ * under one of a few locks shared by all weights.
  */
 #include "graph/weights.h"
 

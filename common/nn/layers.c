@@ -10,6 +10,7 @@ typedef struct pair {
     const bt_weight *w, *b; /* b may be NULL */
 } pair;
 
+/* The two weights of a layer; w is NULL after an error. */
 static pair weights(bt_graph *g, const char *fmt, va_list ap)
 {
     char prefix[192];

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Layers by name: the weights are "<prefix>.weight" and, where the store has
- * it, "<prefix>.bias"; the prefix is printf-style.
+ * it, "<prefix>.bias"; the prefix is printf-style:
+ *
+ *     x = bt_nn_linear(g, x, "encoder.layers.%d.fc1", i);
+ *
+ * Otherwise as the functions of graph.h: a missing weight is a sticky error.
  */
 #ifndef BT_NN_LAYERS_H
 #define BT_NN_LAYERS_H

@@ -58,6 +58,7 @@ static size_t attention_scratch(const bt_node *n, const bt_kernels *k)
     return k->attention_scratch(nq < TILE ? (int)nq : TILE, ((const attr *)n->attr)->d);
 }
 
+/* Two products of nq x nk x d; a causal mask leaves half of them. */
 static void attention_cost(const bt_node *n, double *flops, double *bytes)
 {
     const bt_node *k = n->src[1];

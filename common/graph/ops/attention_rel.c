@@ -62,6 +62,7 @@ static float *head_keys(const bt_node *n, const bt_exec *x, int64_t head)
     return (float *)x->shared + (size_t)head * (keys_size(n) + values_size(n));
 }
 
+/* Phase 0: one head's keys and values to panels. */
 static void pack_head(const bt_node *n, const bt_exec *x, int64_t head)
 {
     const attr *a = n->attr;
@@ -113,6 +114,8 @@ static void weigh(const attr *a, const bt_kernels *kt, const float *q, int64_t i
     kt->softmax((int)rows, s, s);
 }
 
+/* Phase 1: up to TILE query rows of a head: scores, weights, values, and the
+ * relative values of the few keys in the window. */
 static void attend(const bt_node *n, const bt_exec *x, int64_t head, int64_t row)
 {
     const attr *a = n->attr;

@@ -35,6 +35,7 @@ static const float *row_for(const bt_node *n, const bt_node *b, int64_t r)
     return bt_row(b, b->shape.n == 1 ? 0 : r / (n->shape.h * n->shape.w));
 }
 
+/* No gaps between rows anywhere, so that a whole tile is one long row. */
 static bool contiguous(const bt_node *n)
 {
     const bt_node *b = n->src[1];
@@ -42,6 +43,7 @@ static bool contiguous(const bt_node *n)
            (!b || (b->mem.ld == n->shape.c && !broadcast(n, b)));
 }
 
+/* y = f(a, b) for `count` values; b is NULL for ops of one source. */
 typedef void (*row_fn)(const bt_node *n, const bt_kernels *k, int64_t count, float *y,
                        const float *a, const float *b);
 
@@ -131,6 +133,7 @@ static const bt_op op_mul = {
     .name = "mul", .flags = BT_OP_INPLACE, .tiles = elem_tiles, .run = mul_run
 };
 
+/* May b be added to a: the same shape, one row, or one row per picture. */
 static bool broadcasts(bt_shape a, bt_shape b)
 {
     if (a.c != b.c)

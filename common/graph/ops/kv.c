@@ -99,6 +99,7 @@ static void store_rows(const bt_node *n, const bt_exec *x, int64_t r0, int64_t r
     }
 }
 
+/* One head at query row `row`; heads of queries share heads of keys in groups. */
 static bt_attn head_of(const bt_node *n, const bt_exec *x, int64_t row, int64_t head)
 {
     const attr *a = n->attr;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Linear layers and convolutions: shapes, then the one matrix multiply.
+ * Linear layers and convolutions: shapes, then the one matrix multiply. A 1x1
+ * convolution without padding or stride is a linear layer over pixels.
  */
 #include "graph/ops/matmul.h"
 
@@ -25,6 +26,7 @@ bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight 
     return bt_matmul_node(g, x, s, mm, w, b);
 }
 
+/* torch.nn.Conv2d: floor((in + padding - dilation (k - 1) - 1) / stride) + 1. */
 static int64_t out_len(int64_t in, int before, int after, int k, const bt_mm *mm)
 {
     int64_t span = in * mm->upsample + before + after - (int64_t)mm->dilation * (k - 1) - 1;

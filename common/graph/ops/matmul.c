@@ -3,6 +3,15 @@
  * instead of im2col). Phase 0 turns input rows into the compute type (int8 or
  * bf16) and clears the row of zeros that padding points to; phase 1 computes
  * tiles of about 128 rows by 4 panels, each with its epilogue.
+ *
+ * A tile in three steps: row pointers, one per output row and tap (rows of zeros
+ * for padding); sums over taps and channels into the thread's scratch; the
+ * epilogue (bias, activation, residual) into the output. In float
+ * compute types the sums expand CHUNK channels of a panel and use them for all
+ * rows of the tile while they are in cache; int8 kernels read the packed bits.
+ *
+ * How the work is cut follows from the node and the kernels alone, and so does
+ * the order of every sum: taps in order, channels in order.
  */
 #include "graph/ops/matmul.h"
 
@@ -51,6 +60,7 @@ typedef struct grid {
     int64_t tile_rows, row_tiles, panel_tiles;
 } grid;
 
+/* Output positions group, group + stride, ... of one picture. */
 static int64_t group_len(const bt_node *n, int group)
 {
     const bt_mm *mm = n->attr;
@@ -152,6 +162,8 @@ static const uint8_t *input_row(const bt_node *n, const bt_exec *x, int64_t r)
     return (const uint8_t *)bt_row(n->src[0], r);
 }
 
+/* The input row that tap `tap` of output position m reads, -1: padding. With
+ * upsample 2 the taps see each input row and column twice. */
 static int64_t conv_row(const bt_node *n, int64_t m, int tap)
 {
     const bt_mm *mm = n->attr;
@@ -172,6 +184,8 @@ static int64_t transposed_out(const bt_node *n, int group, int64_t m)
     return i < n->shape.w ? b * n->shape.w + i : -1;
 }
 
+/* y[o] = sum over taps t with (o + pad - t) a multiple of the stride: of
+ * x[(o + pad - t) / stride] w[t]. */
 static int64_t transposed_row(const bt_node *n, int group, int64_t m, int tap)
 {
     const bt_mm *mm = n->attr;
@@ -182,6 +196,8 @@ static int64_t transposed_row(const bt_node *n, int group, int64_t m, int tap)
     return i < 0 || i / mm->stride >= w ? -1 : out / n->shape.w * w + i / mm->stride;
 }
 
+/* The taps that outputs of this group use: in a transposed convolution every
+ * stride-th one, so that no product with a zero is made. */
 static int list_taps(const bt_mm *mm, int group, int *tap)
 {
     int n = 0;
@@ -269,6 +285,7 @@ static void sums_q8(const work *w)
                                 TILE_PANELS * BT_NR, t == 0);
 }
 
+/* The products of a tile into w->s.c, by the kernel for the compute type. */
 static void sums(const work *w)
 {
     const bt_mm *mm = w->n->attr;
@@ -284,6 +301,7 @@ static void sums(const work *w)
         sums_float(w);
 }
 
+/* Epilogue: from the tile's sums to the output's rows. */
 static void write_rows(const work *w)
 {
     const bt_node *n = w->n;

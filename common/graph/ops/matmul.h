@@ -14,9 +14,13 @@ enum { BT_MM_MAX_TAPS = 1024 };
 typedef enum bt_mm_kind { BT_MM_LINEAR, BT_MM_CONV, BT_MM_TRANSPOSED } bt_mm_kind;
 typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_Q8 } bt_mm_compute;
 
+/* What distinguishes one multiply from another. Callers fill the geometry, all
+ * of it at least 1 but for the padding; bt_matmul_node fills the rest. */
 typedef struct bt_mm {
     bt_mm_kind kind;
-    int kh, kw, stride, dilation, top, left, upsample;
+    int kh, kw, stride, dilation;
+    int top, left; /* padding; what lies below and right follows from the output's shape */
+    int upsample;
     bt_mm_compute compute; /* chosen from weight type, precision and kernels */
     bt_dtype type;         /* of the packed weight */
     const float *bias;     /* or NULL */
@@ -24,7 +28,8 @@ typedef struct bt_mm {
 
 extern const bt_op bt_op_matmul;
 
-/* Chooses compute type and packed type, fetches the bias, makes the node. */
+/* Chooses compute type and packed type, fetches the bias, makes the node of
+ * shape `out`; b may be NULL. The weight's shape was checked by the caller. */
 bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w,
                         const bt_weight *b);
 
