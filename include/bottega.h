@@ -13,14 +13,26 @@
  *     bt_job_free(j);  bt_model_free(m);  bt_engine_free(e);
  *
  * Ownership: a `T **out` argument receives an object that the caller frees
- * with the matching bt_*_free; on failure it receives NULL. Strings returned
- * through `char **` are freed with bt_free. `const` pointers that come back
- * belong to the handle they came from. Every free function accepts NULL.
- * Structs: set struct_size = sizeof the struct before a call, also of those
- * that the call fills (else BT_EINVAL). Objects may be freed in any order.
+ * with the matching bt_*_free; on failure it receives NULL. Strings and arrays
+ * returned through `char **` or `int32_t **` are freed with bt_free. `const`
+ * pointers that come back belong to the handle they came from. What goes in is
+ * copied; no call keeps a caller's pointer, callbacks and their `user` apart.
+ * Every free function accepts NULL. Handles may be freed in any order: a job
+ * keeps its model, a model its engine.
+ *
+ * Structs may grow in later versions: set struct_size = sizeof the struct
+ * before a call, also of those that the call fills (else BT_EINVAL). Members
+ * that one side does not know are taken as zero, which means the default.
+ *
+ * Errors: a call that failed changed nothing (bt_job_run apart). A line for
+ * people is in bt_engine_message or, for calls on a job, bt_job_message;
+ * NULL for a handle or an `out` is BT_EINVAL without one. Any call may fail
+ * with BT_ENOMEM. JSON and all other text is UTF-8.
+ *
  * Threads: an engine and a model may be used by any number of threads at once;
- * a job belongs to one thread, except bt_job_cancel, which any may call.
- * The library never prints, exits, aborts or reads environment variables.
+ * a job belongs to one thread at a time, except bt_job_cancel, which any may
+ * call, also a signal handler. The library never prints, exits, aborts or
+ * reads environment variables.
  */
 #ifndef BOTTEGA_H
 #define BOTTEGA_H
@@ -65,34 +77,36 @@ typedef struct bt_engine bt_engine;
 typedef struct bt_model bt_model;
 typedef struct bt_job bt_job;
 
-BT_API const char *bt_version(void);
+BT_API const char *bt_version(void); /* of the library; BT_VERSION is the header's */
 /* "success", "malformed file", ...; and the number of an enum's name
  * ("EFORMAT"), or -1 when there is none. */
 BT_API const char *bt_status_text(bt_status s);
 BT_API int bt_status_from_name(const char *name);
 BT_API const char *bt_kind_name(bt_kind k); /* "text", "image", "audio" */
-BT_API void bt_free(void *p);
+BT_API void bt_free(void *p);               /* strings, ids, and bt_image_load's pixels */
 
 /* ---- engine ---------------------------------------------------------- */
 
 typedef struct bt_engine_options {
     size_t struct_size;
-    int threads;           /* 0 = cores this process may use (cgroup, affinity) */
+    int threads;           /* 0 = cores this process may use (cgroup, affinity); at most 1024 */
     const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; "auto" (NULL) = best */
     const char *precision; /* "auto" (NULL), "int8", "bf16", "f32" */
     uint64_t memory;       /* budget in bytes for one job; 0 = none */
 } bt_engine_options;
 
-/* `opts` may be NULL (all defaults); set struct_size to sizeof *opts. */
+/* `opts` may be NULL: all defaults. BT_EINVAL: no such isa or precision, or
+ * too many threads. An isa that this machine lacks means its best below that. */
 BT_API bt_status bt_engine_create(const bt_engine_options *opts, bt_engine **out);
 BT_API void bt_engine_free(bt_engine *e);
-/* The last failure of a call on this engine made by the calling thread's
- * latest call; "" if none. Valid until the next call on the engine. */
+/* Why the calling thread's latest call on this engine or a model failed; "" if
+ * it did not. Valid until that thread's next call on the engine, a model or a job. */
 BT_API const char *bt_engine_message(const bt_engine *e);
 /* JSON object: instruction sets, chosen kernels, threads, memory, modules. */
 BT_API bt_status bt_engine_describe(bt_engine *e, char **json);
 /* Loads a plug-in module (a shared object built for this exact version). It
- * takes the place of a module with the same name. */
+ * takes the place of a module with the same name; open models keep theirs.
+ * BT_EFORMAT: not a module; BT_EUNSUPPORTED: made for another version. */
 BT_API bt_status bt_engine_load_module(bt_engine *e, const char *path);
 
 /* ---- options as data ------------------------------------------------- */
@@ -113,23 +127,26 @@ typedef struct bt_option_info {
     const char *aliases;    /* further spellings, comma-separated, or NULL */
     bt_option_type type;
     const char *default_value; /* as text; "" = chosen by the model */
-    double min, max;           /* numbers only, inclusive */
+    double min, max;           /* numbers only, inclusive; min >= max: any */
     const char *choices;       /* comma-separated, BT_OPT_CHOICE only */
     const char *unit;          /* "pixels", "s", or NULL */
     const char *help;
 } bt_option_info;
 
-/* Options of every module of a kind, in help order. Index 0..count-1. */
+/* Options of every module of a kind, in help order. Index 0..count-1; beyond
+ * it BT_ENOTFOUND. The strings live as long as the engine. */
 BT_API size_t bt_option_count(bt_engine *e, bt_kind kind);
 BT_API bt_status bt_option_at(bt_engine *e, bt_kind kind, size_t i, bt_option_info *out);
 
 /* ---- models ---------------------------------------------------------- */
 
-/* Opens a GGUF or ONNX file, or a folder in the diffusers layout. */
+/* Opens a GGUF or ONNX file, or a folder in the diffusers layout. Weights are
+ * mapped, and packed at the first run. BT_EIO: cannot be read; BT_EFORMAT:
+ * malformed; BT_EUNSUPPORTED: sound, but no module knows such a model. */
 BT_API bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out);
-BT_API void bt_model_retain(bt_model *m);
-BT_API void bt_model_free(bt_model *m); /* gives one reference back */
-BT_API bt_kind bt_model_kind(const bt_model *m);
+BT_API void bt_model_retain(bt_model *m);        /* one reference more */
+BT_API void bt_model_free(bt_model *m);          /* gives one reference back */
+BT_API bt_kind bt_model_kind(const bt_model *m); /* 0 for NULL */
 /* JSON: what the module knows of the model (sizes, defaults, vocabulary). */
 BT_API bt_status bt_model_describe(bt_model *m, char **json);
 /* JSON: format, metadata and every tensor of any readable file or folder. */
@@ -139,18 +156,22 @@ typedef int (*bt_convert_fn)(void *user, const char *tensor, const char *from, c
                              uint64_t bytes_in, uint64_t bytes_out); /* non-zero cancels */
 /* Writes `in` (anything readable) as one GGUF with weights of `type`
  * ("f32", "f16", "bf16", "q8_0", "q4_0", ...). Tensors that do not suit the
- * type keep a better one; `each` (may be NULL) hears of every tensor. */
+ * type keep a better one; `each` (may be NULL) hears of every tensor, sizes in
+ * bytes. `out` appears only when whole. */
 BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *type,
                             bt_convert_fn each, void *user);
 
 /* Text to token ids and back; for image models, of the prompt's tokenizer.
- * `special`: parse special tokens in the text. *ids, *text: bt_free. */
+ * `special`: parse special tokens in the text. *ids, *text: bt_free. No token
+ * is added. *text ends with a zero that *len (may be NULL) does not count.
+ * BT_EUNSUPPORTED: the model has no tokenizer (voices). */
 BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids,
                              size_t *n);
 BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len);
 
 /* ---- pictures and sound in memory ------------------------------------ */
 
+/* A caller's picture, or one of the library's: see who says so. */
 typedef struct bt_image {
     size_t struct_size;
     int width, height, channels; /* channels: 1 grey, 3 RGB */
@@ -159,13 +180,15 @@ typedef struct bt_image {
 
 typedef struct bt_audio {
     size_t struct_size;
-    int sample_rate, channels;
-    size_t n;             /* samples per channel */
-    const float *samples; /* interleaved, nominally -1..1 */
+    int sample_rate, channels; /* Hz; voices have one channel */
+    size_t n;                  /* samples per channel */
+    const float *samples;      /* interleaved, nominally -1..1 */
 } bt_audio;
 
 /* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
- * appears under its name only when whole. bt_image_load: free .pixels. */
+ * appears under its name only when whole. Loading takes any PNG up to 16384
+ * pixels a side, as 1 or 3 channels; .pixels and *text (`text` may be NULL;
+ * *text is when the file has none): bt_free. */
 BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
                                const char *text);
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
@@ -175,7 +198,12 @@ BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *a
 /* ---- jobs ------------------------------------------------------------ */
 
 /* Every callback may return non-zero to cancel. Any member may be NULL.
- * They run on the thread that runs the job. */
+ * They run on the thread that runs the job; what they are given is theirs
+ * until they return. They must not touch the job but to cancel it.
+ * progress: `done` of `total` (0: unknown) steps of a stage ("prompt", "speak",
+ * "denoise", ...). samples: mono, as soon as there are some. token: `text` is
+ * not terminated; len 0 while a character is incomplete; id -1: the prompt,
+ * with option "echo". */
 typedef struct bt_callbacks {
     size_t struct_size;
     void *user;
@@ -187,36 +215,46 @@ typedef struct bt_callbacks {
 typedef struct bt_estimate {
     size_t struct_size;
     uint64_t weights, arena, caches; /* bytes */
-    double flops;                    /* of one run */
+    double flops;                    /* of one run: multiplications and additions */
 } bt_estimate;
 
 BT_API bt_status bt_job_create(bt_model *m, bt_job **out); /* keeps a reference to m */
 BT_API void bt_job_free(bt_job *j);
 BT_API const char *bt_job_message(const bt_job *j); /* of the last failure, "" if none */
-/* Sets an option by name, as text; value NULL restores the default. Input is
- * an option too: "prompt" (image, text), "text" or "phonemes" (audio).
+/* Sets an option by name or alias ('-' and '_' are one), as text; value NULL
+ * restores the default. Input is an option too: "prompt" (image, text), "text"
+ * or "phonemes" (audio). Numbers read as in C, whatever the locale.
+ * "seed" has a fixed default, so that runs repeat; of pictures, -1 draws one,
+ * and bt_job_get tells which it was.
  * BT_ENOTFOUND: no such option; BT_EINVAL: out of range (see the message). */
 BT_API bt_status bt_job_set(bt_job *j, const char *name, const char *value);
-/* The value in force; after a run, the value that was used, or a fact that the
- * run reported ("tokens"). Valid until the next set or run. NULL: unknown. */
+/* The value in force; after a run, the value that was used (the model's where
+ * none was set), or a fact that the run reported ("tokens"). Valid until the
+ * next set or run. NULL: unknown. */
 BT_API const char *bt_job_get(const bt_job *j, const char *name);
-/* Picture input: "init" or "mask". Copied. img NULL removes it. */
+/* Picture input: "init" (to start from) or "mask" (white where it may change),
+ * 1 or 3 channels of any size. Copied. img NULL removes it. */
 BT_API bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img);
+/* cb is copied; NULL (or struct_size 0): no callbacks. */
 BT_API void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb);
+/* What a run with the options as they are would need, without running it. */
 BT_API bt_status bt_job_estimate(bt_job *j, bt_estimate *out);
-/* Runs to the end, to a failure, or to cancellation (BT_ECANCELLED). May be
- * called again with new options; a chat's turns and encoded prompts stay. */
+/* Runs to the end, to a failure, or to cancellation (BT_ECANCELLED); what was
+ * finished by then is there as results. BT_EBUDGET: the estimate is above the
+ * engine's memory budget, and nothing ran. May be called again with new
+ * options; a chat's turns and encoded prompts stay. */
 BT_API bt_status bt_job_run(bt_job *j);
 BT_API void bt_job_cancel(bt_job *j); /* from any thread; the next run is unaffected */
 
-/* Results of the last run; they belong to the job until its next run. */
+/* Results of the last run; they, pixels and samples included, belong to the
+ * job until its next run. BT_ENOTFOUND: there is no such picture, or no sound. */
 BT_API size_t bt_job_image_count(const bt_job *j);
 BT_API bt_status bt_job_image(const bt_job *j, size_t i, bt_image *out);
 BT_API bt_status bt_job_audio(const bt_job *j, bt_audio *out);
-/* The text made (i = 0), or the A1111 infotext of image i; "" if none. */
+/* The text made (i = 0), or the A1111 infotext of picture i; "" if none. */
 BT_API const char *bt_job_text(const bt_job *j, size_t i);
 BT_API bt_status bt_job_report(const bt_job *j, char **json); /* options used, counts, seconds */
-/* Chrome/Perfetto trace of the last run with option "profile" on. */
+/* Chrome/Perfetto trace of the last run; BT_ENOTFOUND: option "profile" was off. */
 BT_API bt_status bt_job_trace(const bt_job *j, char **json);
 
 #ifdef __cplusplus

@@ -20,8 +20,9 @@
  * a command line, a JSON job, a help page or a dialog needs to know of it.
  * Field types: BOOL, CHOICE: int (the choice's index); INT: int64_t; UINT64:
  * uint64_t; FLOAT: double; STRING: const char * (never NULL; may hold any
- * text). A default of "" on a number or choice means "unset": INT64_MIN,
- * UINT64_MAX, NAN or -1, and the module fills in the model's own value. */
+ * text; the job's). A default of "" on a number or choice means "unset":
+ * BT_INT_UNSET, UINT64_MAX, NAN or -1, and the module fills in the model's own
+ * value and reports it. */
 typedef struct bt_option {
     const char *name, *short_name, *aliases;
     bt_option_type type;
@@ -38,21 +39,25 @@ typedef struct bt_option {
 typedef struct bt_module_job bt_module_job; /* a module's own; opaque to the engine */
 
 /* What a run gets from the engine and gives back to it. All calls are safe to
- * make from the thread that runs the job only. */
+ * make from the thread that runs the job only. What they are given is copied
+ * or used up before they return. A status that is not BT_OK ends the run: the
+ * module cleans up and returns it. */
 typedef struct bt_run {
     void *host;                /* the engine's */
     const void *options;       /* the module's option struct, filled and checked */
     const atomic_bool *cancel; /* pass it to bt_plan_run */
-    const bt_image *(*image_in)(void *host, const char *name); /* "init", "mask"; NULL: not set */
-    bt_trace *trace; /* NULL unless profiling; attach to every plan */
-    bt_error *error;
+    /* "init", "mask"; NULL: not set. 1 or 3 channels; the job's, for the run. */
+    const bt_image *(*image_in)(void *host, const char *name);
+    bt_trace *trace; /* NULL unless profiling; attach to every plan, detach after the run */
+    bt_error *error; /* one line, for a run that fails */
 
-    /* Each returns BT_OK or BT_ECANCELLED. */
+    /* Each returns BT_OK, BT_ECANCELLED, or BT_ENOMEM. progress: total 0 if
+     * unknown. token: whole UTF-8 characters; appends to the job's text.
+     * samples: n of them, -1..1, in order; appends to the job's sound, which
+     * has one rate (Hz). */
     bt_status (*progress)(void *host, const char *stage, int done, int total);
-    bt_status (*token)(void *host, int32_t id, const char *text,
-                       size_t len); /* appends to the job's text */
-    bt_status (*samples)(void *host, int sample_rate, const float *mono,
-                         size_t n); /* appends; copied */
+    bt_status (*token)(void *host, int32_t id, const char *text, size_t len);
+    bt_status (*samples)(void *host, int sample_rate, const float *mono, size_t n);
     /* A finished picture, RGB rows from the top, copied; infotext as A1111's. */
     bt_status (*image)(void *host, int width, int height, const uint8_t *rgb, const char *infotext);
     /* A fact for the report: a JSON value as text ("12.5", "\"ddim\""). Also
@@ -60,29 +65,36 @@ typedef struct bt_run {
     bt_status (*report)(void *host, const char *name, const char *json);
 } bt_run;
 
+/* All but tokenize and detokenize must be there. Functions that take `err` put
+ * one line into it when they fail (it may be NULL). `open`, `describe`,
+ * `job_open`, `tokenize` and `detokenize` may be called by several threads at
+ * once; the calls on one job never overlap. Locale is "C" during all of them. */
 typedef struct bt_module {
-    uint32_t abi;        /* BT_MODULE_ABI */
+    uint32_t abi;        /* BT_MODULE_ABI; it and version never move */
     const char *version; /* BT_VERSION it was built with */
     const char *name;    /* "llama", "diffusion", "vits" */
     bt_kind kind;
     const bt_option *options; /* ends with a zeroed entry */
     size_t options_size;      /* sizeof the option struct */
 
-    /* 0: not mine; else how sure, 100 = certain. Must not allocate much. */
+    /* 0: not mine; else how sure, 100 = certain; the last loaded wins a draw.
+     * Looks at names and metadata only. */
     int (*probe)(const bt_store *s);
-    /* The module keeps `s` and closes it in `close` if open succeeds. `c`
-     * outlives the model. A model is immutable and used by many jobs at once. */
+    /* The module keeps `s` and closes it in `close` if open succeeds; else `s`
+     * stays the engine's. `c` outlives the model. A model is immutable and used
+     * by many jobs at once. Find missing or misshapen tensors here, not in run. */
     bt_status (*open)(bt_store *s, const bt_compute *c, void **model, bt_error *err);
     void (*close)(void *model);
     bt_status (*describe)(void *model, bt_buf *json); /* a JSON object */
 
     bt_status (*job_open)(void *model, bt_module_job **job, bt_error *err);
     void (*job_close)(bt_module_job *job);
-    /* Memory and work of a run with these options, without packing or running. */
+    /* Memory and work of a run with these options, without packing or running;
+     * *out is zeroed. It is also what a memory budget is held against. */
     bt_status (*estimate)(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
     bt_status (*run)(bt_module_job *job, const bt_run *r);
 
-    /* Optional (NULL). Results: bt_alloc'ed. */
+    /* Optional (NULL). Results: bt_alloc'ed; *text ends with a zero. */
     bt_status (*tokenize)(void *model, const char *text, size_t len, int special, int32_t **ids,
                           size_t *n, bt_error *err);
     bt_status (*detokenize)(void *model, const int32_t *ids, size_t n, char **text, size_t *len,

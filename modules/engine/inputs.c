@@ -120,11 +120,14 @@ static bt_status set_picture(bt_job *j, const char *name, const bt_image *img, b
     if (img && (!bt_struct_in(&copy, sizeof copy, img) || !copy.pixels || copy.width < 1 ||
                 copy.height < 1 || (copy.channels != 1 && copy.channels != 3)))
         return bt_fail(err, BT_EINVAL, "%s: not a picture of 1 or 3 channels", name);
-    for (size_t i = 0; i < j->inputs.n; i++)
-        if (strcmp(j->inputs.at[i].name, name) == 0)
-            remove_picture(&j->inputs, i--);
+    const size_t before = j->inputs.n;
     if (img && bt_pictures_add(&j->inputs, bt_strdup(name), &copy) != BT_OK)
-        return bt_fail(err, BT_ENOMEM, "out of memory for %s", name);
+        return bt_no_memory(err, name);
+    for (size_t i = 0; i < before; i++)
+        if (strcmp(j->inputs.at[i].name, name) == 0) {
+            remove_picture(&j->inputs, i);
+            break; /* there is one of a name at most */
+        }
     return BT_OK;
 }
 
