@@ -7,7 +7,28 @@
 
 enum { COLUMN = 30, WIDTH = 78 };
 
-/* "  -p, --prompt TEXT" padded to the column, then the help, wrapped. */
+/* Words from `column` on, in lines that begin at COLUMN; a long list of choices
+ * may also break after a comma. */
+static void print_wrapped(const char *text, int column)
+{
+    const char *gap = "";
+    while (*text) {
+        int n = (int)strcspn(text, " ,");
+        n += text[n] == ',';
+        if (column + (int)strlen(gap) + n > WIDTH && column > COLUMN) {
+            printf("\n%*s", COLUMN, "");
+            column = COLUMN;
+            gap = "";
+        }
+        column += printf("%s%.*s", gap, n, text);
+        text += n;
+        gap = *text == ' ' ? " " : "";
+        text += *text == ' ';
+    }
+    printf("\n");
+}
+
+/* "  -p, --prompt TEXT" padded to the column, then the help. */
 static void print_entry(const char *short_name, const char *name, const char *value,
                         const char *help, const char *tail)
 {
@@ -27,16 +48,7 @@ static void print_entry(const char *short_name, const char *name, const char *va
         column = 0;
     }
     column += printf("%*s", COLUMN - column, "");
-    for (const char *p = text, *gap = ""; *p; gap = " ") {
-        const int n = (int)strcspn(p, " ");
-        if (column + n >= WIDTH && *gap) {
-            column = printf("\n%*s", COLUMN, "") - 1;
-            gap = "";
-        }
-        column += printf("%s%.*s", gap, n, p);
-        p += n + (p[n] == ' ');
-    }
-    printf("\n");
+    print_wrapped(text, column);
 }
 
 static void print_flags(const cli_flag *f, unsigned groups)
