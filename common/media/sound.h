@@ -6,7 +6,8 @@
 
 #include "base/status.h"
 
-/* Interleaved samples in [-1, 1] become 16 bits. BT_EINVAL: a suffix other than .wav and .flac. Whole or not at all. */
+/* Interleaved samples in [-1, 1] become 16 bits. Whole or not at all. BT_EINVAL:
+ * a suffix other than .wav and .flac. */
 bt_status bt_sound_write(const char *path, const bt_audio *audio, bt_error *err);
 
 /* A sample as 16 bits: rounded to nearest even, limited at full scale. */
