@@ -79,6 +79,9 @@ full --help
 [ $? = 1 ] || complain "full disk: --help"
 full info echo.safetensors
 [ $? = 1 ] || complain "full disk: info"
+(ulimit -f 0; "$bottega" image "${image[@]}" -p x -o limited.png -q 2>/dev/null)
+[ $? = 1 ] || complain "file size limit: image"
+absent limited.png*
 "$bottega" text "${text[@]}" -p "one two" --repeat 100000 -q 2>err | head -c 1 >/dev/null
 [ "${PIPESTATUS[0]}" = 1 ] || complain "a closed pipe"
 [ -c /dev/full ] || complain "/dev/full was replaced"
