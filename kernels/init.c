@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Fills the table of kernels: scalar first, then overlays. */
+ * Fills the table of kernels: scalar first, then overlays, so that a kernel that
+ * an instruction set does not speed up is simply the one below it. */
 #include "ref/ref.h"
 #if defined(__x86_64__)
 #include "x86/x86.h"

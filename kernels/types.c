@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * The table of number types (types.h), made from the one list BT_DTYPE_MAP.
+ */
 #include "types.h"
 
 #include <strings.h>

@@ -2,6 +2,9 @@
  * Number types of weights and the layout of their quantized blocks. The one
  * header of this room that every other room may include. Type numbers are
  * those of the GGUF file format; block layouts follow ggml's (ggml-common.h).
+ *
+ * A quantized row is a sequence of blocks: 32 or 256 values with a scale (and
+ * for some types a minimum) of their own. ref/blocks.h is the definition of each.
  */
 #ifndef BT_KERNELS_TYPES_H
 #define BT_KERNELS_TYPES_H

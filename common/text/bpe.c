@@ -12,6 +12,8 @@
 #include "bpe_impl.h"
 #include "utf8.h"
 
+/* Printable bytes of Latin-1 stand for themselves, the others for 256, 257, ... in
+ * rising order; cp_to_byte is the way back, -1 for a foreign character. */
 static uint32_t byte_to_cp(uint8_t b)
 {
     if (b < 33)
@@ -34,6 +36,7 @@ static int cp_to_byte(uint32_t cp)
 
 /* ---- tokens by text ----------------------------------------------------- */
 
+/* A power of two, at least twice as many slots as entries. */
 static size_t table_size(size_t n)
 {
     size_t size = 16;
@@ -128,6 +131,7 @@ static bt_status add_tokens(bt_bpe *b, const bt_bpe_vocab *v, const char *end, b
     return BT_OK;
 }
 
+/* The token of each byte, inside a word and at its end. */
 static void find_bytes(bt_bpe *b, const char *end_of_word)
 {
     for (int i = 0; i < 256; i++) {

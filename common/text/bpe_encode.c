@@ -33,6 +33,7 @@ typedef struct encoder {
 
 /* ---- merging one word ----------------------------------------------------- */
 
+/* A binary heap, smallest key on top. */
 static bt_status heap_push(encoder *e, candidate c)
 {
     if (e->heap_n == e->heap_cap) {
@@ -66,6 +67,7 @@ static candidate heap_pop(encoder *e)
     return top;
 }
 
+/* Puts the merge of symbol `left` with the one after it on the heap, if any. */
 static bt_status consider(encoder *e, int32_t left)
 {
     const symbol *s = e->sym;
@@ -77,6 +79,7 @@ static bt_status consider(encoder *e, int32_t left)
     return heap_push(e, (candidate){ (uint64_t)m->rank << 32 | (uint32_t)left, m->id });
 }
 
+/* Carries a merge out, unless it is stale, and considers the two new pairs. */
 static bt_status apply(encoder *e, candidate c)
 {
     symbol *s = e->sym;
@@ -259,6 +262,7 @@ static int32_t special_at(const bt_bpe *b, const char *s, size_t n, bool control
     return best;
 }
 
+/* Special tokens are cut out first; what lies between is text. */
 static bt_status encode_text(encoder *e, const char *s, size_t n, bool special)
 {
     const bt_bpe *b = e->b;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * What the files bpe*.c share.
+ * What the files bpe*.c share: the tables of a tokenizer.
+ *
+ *     bpe_clip.c     reads CLIP's files
+ *     bpe_encode.c   texts to ids and back
+ *     bpe.c          makes the tables, looks tokens up
  */
 #ifndef BT_TEXT_BPE_IMPL_H
 #define BT_TEXT_BPE_IMPL_H
@@ -10,11 +14,14 @@
 #define BPE_PROBES      4096 /* longest walk in a hash table, so that no file can make it slow */
 #define BPE_SPECIAL_MAX 512  /* longer special tokens are not looked for in texts */
 
+/* Bytes in the pool; not zero-terminated. */
 typedef struct bpe_text {
     const char *s; /* NULL: no such id */
     size_t n;
 } bpe_text;
 
+/* left and right, side by side, become id; of all possible merges the one of the
+ * lowest rank comes first. */
 typedef struct bpe_merge {
     int32_t left, right; /* left < 0: empty slot */
     uint32_t rank;
@@ -46,6 +53,7 @@ struct bt_bpe {
 /* Makes the tables; what is left is pre, unk and the CLIP members. */
 bt_status bt_bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, bt_error *err);
 
+/* Fibonacci hashing of both ids: the multiplier is 2^64 over the golden ratio. */
 static inline size_t bpe_pair_hash(int32_t left, int32_t right)
 {
     const uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Runs a template: statements, expressions, scopes (jinja2/runtime.py).
+ *
+ * Variables are one stack. A for loop pushes its own and drops them after each
+ * round, so what "set" does inside a loop is gone outside, as in Jinja; only the
+ * members of a namespace survive.
  */
 #include <string.h>
 
@@ -15,6 +19,7 @@ static bool push_var(chat_run *r, const chat_node *at, chat_str name, chat_val v
     return bt_chat_dict_add(r, at, &r->vars, name, v);
 }
 
+/* The innermost variable of this name at or above place `from`, or NULL. */
 static chat_val *find_var(chat_run *r, chat_str name, size_t from)
 {
     for (size_t i = r->vars.n; i > from; i--) {
@@ -76,6 +81,7 @@ static bool eval_dict(chat_run *r, const chat_node *n, chat_val *out)
     return true;
 }
 
+/* Python's integers, but for their size: more than 64 bits is a failure. */
 static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, chat_val *out)
 {
     int64_t v = 0;
@@ -105,6 +111,7 @@ static bool eval_math(chat_run *r, const chat_node *n, chat_val a, chat_val b, c
     return true;
 }
 
+/* Strings by their bytes, which is the order of code points in UTF-8. */
 static bool eval_order(chat_run *r, const chat_node *n, chat_val a, chat_val b, chat_val *out)
 {
     int c;
@@ -127,6 +134,7 @@ static bool eval_order(chat_run *r, const chat_node *n, chat_val a, chat_val b, 
     return true;
 }
 
+/* `or` and `and` give one of their operands and may not look at the second. */
 static bool eval_binary(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_val a, b;
@@ -195,6 +203,7 @@ static bool eval_call(chat_run *r, const chat_node *n, chat_val *out)
     return eval_args(r, n, &args) && bt_chat_function(r, n, n->a->str, &args, out);
 }
 
+/* A filter or a test. */
 static bool eval_named(chat_run *r, const chat_node *n, chat_val *out)
 {
     chat_args args;
@@ -310,6 +319,7 @@ static bool exec_if(chat_run *r, const chat_node *n)
     }
 }
 
+/* The item as the loop's one or two variables. */
 static bool bind(chat_run *r, const chat_node *n, chat_val item)
 {
     if (!n->str2.s)
@@ -340,6 +350,8 @@ static bool select_items(chat_run *r, const chat_node *n, chat_val *items)
     return true;
 }
 
+/* The condition is tried on all items first, because loop.length counts those
+ * that it lets through. */
 static bool exec_for(chat_run *r, const chat_node *n)
 {
     chat_val over, items;
@@ -381,6 +393,7 @@ static bool exec_set(chat_run *r, const chat_node *n)
     return bt_chat_dict_set(r, n, ns->dict, n->str2, v);
 }
 
+/* What the block prints becomes the value. */
 static bool exec_set_block(chat_run *r, const chat_node *n)
 {
     bt_buf text = { 0 }, *out = r->out;

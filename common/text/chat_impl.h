@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * What the files chat*.c share: the tree of a template, values, a render's state.
+ *
+ *     chat_parse.c   text -> tree (bt_chat_new)
+ *     chat_eval.c    tree -> text (bt_chat_render): statements, expressions
+ *     chat_lib.c     filters, tests, methods and functions by name
+ *     chat_value.c   truth, equality, indexing, joining of values
+ *     chat_run.c     memory, limits and failures of a render
+ *
+ * Each calls only those below it. Functions that return bool give false after a
+ * failure that the render has recorded; *out then holds nothing of use. `at` is
+ * the node whose line a message names.
  */
 #ifndef BT_TEXT_CHAT_IMPL_H
 #define BT_TEXT_CHAT_IMPL_H
@@ -25,11 +35,13 @@ typedef struct chat_arena {
 void *bt_chat_arena_new(chat_arena *a, size_t n); /* NULL: no memory, or over the limit */
 void bt_chat_arena_free(chat_arena *a);
 
+/* Bytes of the template, of the input or of the render's arena; not terminated. */
 typedef struct chat_str {
     const char *s;
     size_t n;
 } chat_str;
 
+/* Is a the text b? */
 static inline bool chat_is(chat_str a, const char *b)
 {
     size_t i = 0;
@@ -99,6 +111,7 @@ typedef enum chat_type {
     V_LOOP
 } chat_type;
 
+/* One node of the tree; which members count stands at its kind. */
 typedef struct chat_node {
     chat_kind kind;
     chat_op op;
@@ -116,6 +129,7 @@ struct bt_chat {
 
 /* ---- values and a render --------------------------------------------------- */
 
+/* A value; lists, dicts and loops are shared, not copied, as in Python. */
 typedef struct chat_val {
     chat_type type;
     union {
@@ -139,9 +153,10 @@ typedef struct chat_dict { /* in order of insertion; keys are strings */
     bool is_namespace; /* only these may be changed by set */
 } chat_dict;
 
+/* The variable "loop" of a for statement. */
 typedef struct chat_loop {
     const chat_list *over;
-    size_t i;
+    size_t i; /* of the item in hand, from 0 */
 } chat_loop;
 
 typedef struct chat_args {
@@ -150,6 +165,7 @@ typedef struct chat_args {
     size_t n;
 } chat_args;
 
+/* One render: all that it changes. */
 typedef struct chat_run {
     chat_arena mem;
     bt_buf *out;
@@ -165,16 +181,20 @@ typedef struct chat_run {
 /* Records the first failure at a node's line; returns false. */
 bool bt_chat_fail(chat_run *r, bt_status st, const chat_node *at, const char *fmt, ...)
     BT_PRINTF(4, 5);
-bool bt_chat_spend(chat_run *r, const chat_node *at, size_t bytes); /* counts towards the steps */
+/* Counts a step that looks at `bytes` bytes; false when there have been too many. */
+bool bt_chat_spend(chat_run *r, const chat_node *at, size_t bytes);
+/* After bt_chat_arena_new gave NULL: the template's fault or the machine's? */
 bool bt_chat_no_memory(chat_run *r, const chat_node *at);
 
 bool bt_chat_eval(chat_run *r, const chat_node *n, chat_val *out);
 
 /* chat_value.c */
+/* As Python's bool(v). */
 bool bt_chat_truth(chat_val v);
 /* Lists and dicts are equal if they are the same one, or have equal strings,
  * numbers and same ones in them: no template was seen that compares deeper. */
 bool bt_chat_equal(chat_run *r, const chat_node *at, chat_val a, chat_val b, bool *out);
+/* "a string", for messages. */
 const char *bt_chat_type_name(chat_val v);
 chat_val bt_chat_str_val(const char *s, size_t n);
 chat_val bt_chat_int_val(int64_t i);
@@ -183,12 +203,16 @@ const chat_val *bt_chat_dict_find(const chat_dict *d, chat_str key);
 /* Appends without looking whether the key is there; set looks. */
 bool bt_chat_dict_add(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
 bool bt_chat_dict_set(chat_run *r, const chat_node *at, chat_dict *d, chat_str key, chat_val v);
+/* An empty list with room for n items, an empty dict. */
 bool bt_chat_new_list(chat_run *r, const chat_node *at, size_t n, chat_val *out);
 bool bt_chat_new_dict(chat_run *r, const chat_node *at, chat_val *out);
+/* a + b of two lists; else both as text (the operator ~). */
 bool bt_chat_join(chat_run *r, const chat_node *at, chat_val a, chat_val b, chat_val *out);
 bool bt_chat_to_text(chat_run *r, const chat_node *at, chat_val v, chat_str *out);
 /* What a loop over v visits. */
 bool bt_chat_items(chat_run *r, const chat_node *at, chat_val v, chat_val *list);
+/* v[key], v.name, v[a:b:c] (part: NONE where left out), what in v. A name or index
+ * that is not there gives an undefined value, which only fails when used. */
 bool bt_chat_index(chat_run *r, const chat_node *at, chat_val v, chat_val key, chat_val *out);
 bool bt_chat_attr(chat_run *r, const chat_node *at, chat_val v, chat_str name, chat_val *out);
 bool bt_chat_slice(chat_run *r, const chat_node *at, chat_val v, const chat_val part[3],

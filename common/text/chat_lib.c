@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Filters, tests, methods and functions by name (jinja2/filters.py, tests.py,
  * and Python's str and dict), as far as chat templates use them.
+ *
+ * To add one: a function of the type of its table, and a row in the table. What
+ * looks at whole strings or lists says so with bt_chat_spend.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,7 @@ static const chat_val *arg(const chat_args *a, size_t pos, const char *keyword)
     return NULL;
 }
 
+/* At least n arguments. */
 static bool need(chat_run *r, const chat_node *at, const chat_args *a, size_t n)
 {
     if (a->n >= n)
@@ -27,6 +31,7 @@ static bool need(chat_run *r, const chat_node *at, const chat_args *a, size_t n)
     return bt_chat_fail(r, BT_EINVAL, at, "an argument is missing");
 }
 
+/* *v as a string; anything else is a failure. */
 static bool want_text(chat_run *r, const chat_node *at, const chat_val *v, chat_str *s)
 {
     *s = (chat_str){ "", 0 };

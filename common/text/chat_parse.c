@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Templates to trees: the grammar of Jinja (jinja2/lexer.py, jinja2/parser.py)
  * with trim_blocks and lstrip_blocks on, as far as chat.h says.
+ *
+ * A recursive descent parser that looks one token ahead: p->tok is the token in
+ * hand, accept() steps over it if it is the one wanted. Text between tags is
+ * taken as it is, less the white space that the tags around it remove. The
+ * first failure stays in p->st, after which no more tokens come.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -189,6 +194,7 @@ static bool tag_end(parser *p)
     return true;
 }
 
+/* To the next token of the tag, or to T_END at the tag's end. */
 static bool advance(parser *p)
 {
     while (p->p < p->end && is_blank(*p->p))
@@ -215,6 +221,7 @@ static bool advance(parser *p)
     return p->tok != T_BAD;
 }
 
+/* Is the token in hand this one? */
 static bool see(const parser *p, token t, const char *what)
 {
     return p->tok == t && chat_is(p->str, what);
@@ -234,6 +241,7 @@ static bool expect(parser *p, const char *op)
 static chat_node *expression(parser *p);
 static chat_node *unary(parser *p, bool filters);
 
+/* A new node of the template's tree; NULL after any failure. */
 static chat_node *node(parser *p, chat_kind kind, chat_node *a, chat_node *b)
 {
     if (p->st != BT_OK)
@@ -247,6 +255,7 @@ static chat_node *node(parser *p, chat_kind kind, chat_node *a, chat_node *b)
     return n;
 }
 
+/* One level deeper, of brackets or blocks: bounds the parser's own stack. */
 static bool enter(parser *p)
 {
     if (++p->depth <= CHAT_MAX_DEPTH)
@@ -551,6 +560,7 @@ static const op_word *operator_at(const parser *p, int level)
 
 static chat_node *binary(parser *p, int level);
 
+/* What an operator of this level stands between. */
 static chat_node *operand(parser *p, int level)
 {
     if (level == LEVEL_AND && see(p, T_NAME, "not")) {
@@ -614,6 +624,7 @@ static bool close_tag(parser *p)
     return p->st == BT_OK && (p->tok == T_END || fail(p, BT_EFORMAT, "expected the tag's end"));
 }
 
+/* An elif is an if, alone in the else of the one before. */
 static chat_node *if_statement(parser *p)
 {
     static const char *const until[] = { "elif", "else", "endif", NULL };
@@ -711,6 +722,7 @@ static chat_node *generation(parser *p)
     return close_tag(p) ? n : NULL;
 }
 
+/* After "{%": the statement up to the end of its last tag. */
 static chat_node *statement(parser *p)
 {
     static const char *const ends[] = {
@@ -774,6 +786,7 @@ static chat_node *text(parser *p)
     return n;
 }
 
+/* Steps over {# ... #} with its signs and the line end that trim_blocks takes. */
 static void comment(parser *p)
 {
     const char *q = p->p + 2, *e = NULL;

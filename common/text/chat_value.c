@@ -39,6 +39,7 @@ bool bt_chat_truth(chat_val v)
 
 static bool number(chat_val v) { return v.type == V_INT || v.type == V_BOOL; }
 
+/* Equal without looking into lists and dicts. */
 static bool same(chat_val a, chat_val b)
 {
     if (number(a) && number(b))
@@ -56,6 +57,7 @@ static bool same(chat_val a, chat_val b)
     return true; /* none, undefined */
 }
 
+/* The cost of comparing a with b. */
 static bool spend_on(chat_run *r, const chat_node *at, chat_val a, chat_val b)
 {
     const bool compared = a.type == V_STR && b.type == V_STR && a.str.n == b.str.n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Pre-tokenizers: how a text is cut into the words that BPE works on.
+ * Pre-tokenizers: how a text is cut into the words that BPE works on. A model was
+ * trained with one rule; another one gives other tokens, and worse answers.
  */
 #ifndef BT_TEXT_PRETOK_H
 #define BT_TEXT_PRETOK_H

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Attention of one head in plain C: blocks of BT_KEYS keys with a running
- * maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022). */
+ * maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022).
+ *
+ * After some blocks  max = max_j s[j],  sum = sum_j e^(s[j] - max)  and
+ * out = sum_j e^(s[j] - max) v[j]; a block that raises the maximum first scales
+ * sum and out by e^(old - new). At the end out / sum is the softmax's mean. */
 #include "ref.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Elementwise kernels in plain C. */
+ * Elementwise kernels in plain C. Activations go through libm, in float; the
+ * overlays' own polynomials are compared with these. */
 #include "ref.h"
 
 #include <math.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Matrix multiply kernels in plain C: f32, bf16 and int8 compute types.
+ * Matrix multiply kernels in plain C: f32, bf16 and int8 compute types. They are
+ * the oracle of the overlays and all there is on processors without one, hence
+ * written with vectors of four floats, which every target has or imitates.
  */
 #include "ref.h"
 
@@ -85,6 +87,7 @@ static void to_bf16(int n, const float *x, uint16_t *y)
         y[i] = bt_f32_to_bf16(x[i]);
 }
 
+/* 32 activations: d = max|x| / 127, so that the largest becomes +-127. */
 static void quantize_block(const float *x, bt_qa *q)
 {
     float peak = 0.0f;
@@ -128,6 +131,7 @@ static void weights(bt_dtype t, const uint8_t *data, int r, int w[BT_QA])
     }
 }
 
+/* All rows against one panel: a block's weights are unpacked once for all rows. */
 static void gemm_q8_panel(bt_dtype t, int m, int kb, const bt_qa *const *a, const uint8_t *panel,
                           float *c, size_t ldc, int first)
 {

@@ -35,6 +35,7 @@ static size_t interleaved_at(int halves, int r, int i)
     return (size_t)(2 * BT_NR * halves + (i / 4 * BT_NR + r) * 4 + i % 4);
 }
 
+/* Row r's block src into the packed block dst; unpack_block is the way back. */
 static void pack_block(bt_dtype t, uint8_t *dst, const uint8_t *src, int r)
 {
     const int n = (int)bt_dtypes[t].bytes, halves = interleaved_halves(t);
@@ -71,6 +72,7 @@ static void pack_values(uint8_t *dst, const uint8_t *src, int k, int r, int byte
 void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k)
 {
     const uint32_t block = bt_dtypes[t].block, bytes = bt_dtypes[t].bytes;
+    /* Rows that are not there must read as zeros; blocks of zero bytes are zeros. */
     for (int r = 0; r < BT_NR; r++)
         if (!rows[r]) {
             memset(dst, 0, bt_panel_bytes(t, k));

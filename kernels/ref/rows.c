@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Kernels over whole rows in plain C: norms, softmax, rotary embedding,
- * depthwise convolution. */
+ * depthwise convolution. Sums run in double: thousands of float squares lose
+ * digits that goldens show. */
 #include "ref.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which overlays a processor gets. Built without -m flags. */
+ * Which overlays a processor gets. Built without -m flags: it runs before anyone
+ * knows what the processor can do. Each level adds to the one before. */
 #include "x86.h"
 
 void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)

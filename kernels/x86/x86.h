@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Overlays for x86-64: each function fills what its file speeds up. */
+ * Overlays for x86-64: each function fills what its file speeds up. To add one:
+ * docs/add-a-kernel.md. */
 #ifndef BT_KERNELS_X86_H
 #define BT_KERNELS_X86_H
 
