@@ -6,11 +6,10 @@
 
 #include "cli.h"
 
-static const cli_flag flags[] = {
-    { "type", NULL, "outtype", "TYPE", NULL,
-      "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default q8_0)", 0 },
-    { 0 }
-};
+static const cli_flag flags[] = { { "type", NULL, "outtype", "TYPE", NULL,
+                                    "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default q8_0)",
+                                    0 },
+                                  { 0 } };
 
 typedef struct totals {
     cli *c;

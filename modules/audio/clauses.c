@@ -31,19 +31,19 @@ static const mark marks[] = {
     { ':', ": ", 0 },
     { '?', "?", SENTENCE },
     { '!', "!", SENTENCE },
-    { 0x2013, "; ", DASH },               /* en dash */
-    { 0x2014, "; ", DASH },               /* em dash */
-    { 0x2026, "", ANYWHERE },             /* ellipsis */
-    { 0x037E, "?", SENTENCE },            /* Greek question mark */
-    { 0x060C, ", ", 0 },                  /* Arabic comma */
-    { 0x061B, "; ", 0 },                  /* Arabic semicolon */
-    { 0x061F, "?", SENTENCE },            /* Arabic question mark */
-    { 0x0964, "", SENTENCE },             /* danda */
-    { 0x203C, "!", SENTENCE },            /* two exclamation marks */
-    { 0x2047, "?", SENTENCE },            /* two question marks */
-    { 0x3001, "", ANYWHERE },             /* ideographic comma */
-    { 0x3002, "", SENTENCE | ANYWHERE },  /* ideographic full stop */
-    { 0xFF01, "", SENTENCE | ANYWHERE },  /* full-width ! , ? */
+    { 0x2013, "; ", DASH },              /* en dash */
+    { 0x2014, "; ", DASH },              /* em dash */
+    { 0x2026, "", ANYWHERE },            /* ellipsis */
+    { 0x037E, "?", SENTENCE },           /* Greek question mark */
+    { 0x060C, ", ", 0 },                 /* Arabic comma */
+    { 0x061B, "; ", 0 },                 /* Arabic semicolon */
+    { 0x061F, "?", SENTENCE },           /* Arabic question mark */
+    { 0x0964, "", SENTENCE },            /* danda */
+    { 0x203C, "!", SENTENCE },           /* two exclamation marks */
+    { 0x2047, "?", SENTENCE },           /* two question marks */
+    { 0x3001, "", ANYWHERE },            /* ideographic comma */
+    { 0x3002, "", SENTENCE | ANYWHERE }, /* ideographic full stop */
+    { 0xFF01, "", SENTENCE | ANYWHERE }, /* full-width ! , ? */
     { 0xFF0C, "", ANYWHERE },
     { 0xFF1F, "", SENTENCE | ANYWHERE },
 };
@@ -60,12 +60,24 @@ static const mark *mark_of(uint32_t cp)
 static bool is_bracket(uint32_t cp)
 {
     switch (cp) {
-    case '(': case ')': case '[': case ']': case '{': case '}': case '<': case '>':
-    case '"': case '\'': case '`': case 0xAB: case 0xBB:
-    case 0x2018: case 0x2019: case 0x201C: case 0x201D:
-        return true;
-    default:
-        return false;
+    case '(':
+    case ')':
+    case '[':
+    case ']':
+    case '{':
+    case '}':
+    case '<':
+    case '>':
+    case '"':
+    case '\'':
+    case '`':
+    case 0xAB:
+    case 0xBB:
+    case 0x2018:
+    case 0x2019:
+    case 0x201C:
+    case 0x201D: return true;
+    default: return false;
     }
 }
 

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 typedef struct bt_clause {
-    size_t begin, end;  /* bytes of the text, punctuation included */
-    const char *mark;   /* what Piper adds after the phonemes: ".", ", ", ... or "" */
+    size_t begin, end; /* bytes of the text, punctuation included */
+    const char *mark;  /* what Piper adds after the phonemes: ".", ", ", ... or "" */
     bool ends_sentence;
 } bt_clause;
 

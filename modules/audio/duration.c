@@ -13,6 +13,8 @@
 #include "vits.h"
 
 #define EPS 1e-5f
+
+/* layer norm, then gelu: how DDSConv ends both of its convolutions */
 static bt_node *gelu_norm(bt_graph *g, bt_node *x, const char *prefix, int n, int i)
 {
     const bt_weight *gamma = bt_w(g, "%s.norms_%d.%d.gamma", prefix, n, i);
@@ -61,6 +63,7 @@ bt_node *bt_vits_duration(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *s
     x = bt_vits_condition(g, v, x, speaker, "dp.cond");
     x = dds(g, v, x, "dp.convs");
     x = bt_nn_linear(g, x, "dp.proj");
+    /* Flows in a file: 0 affine, then spline and Flip by turns: 1, 2, 3, 4, ... */
     for (int flow = v->dp_last; flow >= 3; flow -= 2) {
         bt_node *flipped[2] = { z[1], z[0] };
         conv_flow(g, v, x, flipped, flow);

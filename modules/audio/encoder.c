@@ -27,6 +27,7 @@ bt_node *bt_vits_condition(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *
     return bt_add(g, x, bt_nn_linear(g, speaker, "%s", layer));
 }
 
+/* "gamma" and "beta" are VITS's own names; the rows are normalized, not the time. */
 static bt_node *norm(bt_graph *g, bt_node *x, int n, int layer)
 {
     const char *fmt = "enc_p.encoder.norm_layers_%d.%d.%s";
@@ -34,6 +35,9 @@ static bt_node *norm(bt_graph *g, bt_node *x, int n, int layer)
     return bt_layer_norm(g, x, gamma, bt_w(g, fmt, n, layer, "beta"), EPS);
 }
 
+/* q, k, v: [T, hidden] as n_heads heads of d. Learnt vectors for the distances
+ * -window..window, rel_k and rel_v [1, 2 * window + 1, d], are shared by the
+ * heads; keys further away see none (Shaw et al. 2018, arXiv 1803.02155). */
 static bt_node *attention(bt_graph *g, const bt_voice *v, bt_node *x, int layer)
 {
     const char *fmt = "enc_p.encoder.attn_layers.%d.conv_%c";
@@ -46,6 +50,7 @@ static bt_node *attention(bt_graph *g, const bt_voice *v, bt_node *x, int layer)
     return bt_nn_linear(g, y, fmt, layer, 'o');
 }
 
+/* "Same" padding as VITS's FFN: an even filter reaches further to the right. */
 static bt_node *ffn_conv(bt_graph *g, bt_node *x, int layer, int n)
 {
     const bt_weight *w = bt_w(g, "enc_p.encoder.ffn_layers.%d.conv_%d.weight", layer, n);

@@ -4,6 +4,10 @@
  * is followed by a sentinel, a word given as phonemes that no text can hold
  * ("[[" is taken out of texts); its output, learnt at the start, is the end.
  * "--sep=_" marks where phonemes begin (see restore).
+ *
+ * Why a process that stays, and no shell: espeak-ng is GPL, so it is not
+ * linked; starting it takes longer than most answers; and text never comes
+ * near a command line. Every wait has an end, since the program is not ours.
  */
 #include "espeak.h"
 

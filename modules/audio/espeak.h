@@ -20,7 +20,6 @@ void bt_espeak_close(bt_espeak *e); /* ends and reaps the process; NULL is fine 
 /* Phonemes (IPA, words separated by spaces) of text[0..n), n <= BT_ESPEAK_MAX,
  * one line per clause that the program saw, joined by spaces. After a failure
  * the answers are out of step: close it. */
-bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes,
-                        bt_error *err);
+bt_status bt_espeak_ask(bt_espeak *e, const char *text, size_t n, bt_buf *phonemes, bt_error *err);
 
 #endif

@@ -6,7 +6,10 @@
 #include "nn/layers.h"
 #include "vits.h"
 
-/* WaveNet of one coupling (modules.py WN, dilation rate 1). */
+/* WaveNet of one coupling (modules.py WN, dilation rate 1): x [F, c] -> [F, c].
+ * Each layer makes 2c channels, tanh of one half gated by sigmoid of the other;
+ * of its 2c results c go on as a residual and c add up to the output. The last
+ * layer has only the latter. The speaker's c_i are 2c channels per layer. */
 static bt_node *wavenet(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *speaker, int flow)
 {
     int64_t c = v->flow_hidden;
@@ -32,6 +35,8 @@ static bt_node *wavenet(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *spe
     return out;
 }
 
+/* A coupling backwards: the half that went through unchanged tells the mean that
+ * was added to the other, which is taken off again. */
 void bt_vits_flow(bt_graph *g, const bt_voice *v, bt_node *speaker, bt_node *z[2])
 {
     for (int flow = v->flow_last; flow >= 0; flow -= 2) {

@@ -9,7 +9,9 @@
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
-/* f32 always: lengths must not depend on the precision asked for. */
+/* The three parts, each [rows, channels] in and out.
+ *
+ * f32 always: lengths must not depend on the precision asked for. */
 static void build_encoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
 {
     bt_graph_precision(g, BT_PREC_F32);

@@ -71,6 +71,8 @@ static bt_status bad(const bt_voice *v, const char *what, bt_error *err)
     return bt_fail(err, BT_EFORMAT, "%s: not a Piper voice: %s", bt_store_path(v->store), what);
 }
 
+/* Everything that the graphs are later sized by is read, and bounded, in the
+ * three functions below; the graph's own checks then compare whole shapes. */
 static bt_status encoder_shapes(bt_voice *v, bt_error *err)
 {
     v->n_symbols = dim(v, 0, "enc_p.emb.weight");
@@ -146,7 +148,11 @@ static bt_status block_shapes(bt_voice *v, bt_error *err)
     return BT_OK;
 }
 
-/* Frames to each side that can reach a frame's samples, last layer first. */
+/* Frames to each side that can reach a frame's samples, last layer first: r rows
+ * on either side of a layer's output need so many of its input. Convolutions
+ * add half their filter; an upsampling by s divides by s, rounded outwards.
+ * With this margin a long sentence decoded in chunks gives the bytes of one
+ * decoded whole (synth.c). */
 static int reach(const bt_voice *v)
 {
     int r = dim(v, 2, "dec.conv_post.weight") / 2;

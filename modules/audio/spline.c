@@ -8,7 +8,7 @@
 #include "graph/op.h"
 #include "vits.h"
 
-#define TAIL 5.0f      /* beyond +-TAIL the spline is the identity */
+#define TAIL     5.0f  /* beyond +-TAIL the spline is the identity */
 #define MIN_SIZE 1e-3f /* of a bin's width and height, and of a slope */
 
 enum { MAX_BINS = 64, TILE = 64 };
@@ -34,6 +34,7 @@ static void edges(const float *u, int bins, float scale, float *edge)
     edge[bins] = TAIL;
 }
 
+/* The slope at edge i of bins + 1. */
 static float slope(const float *u, int bins, int i)
 {
     if (i == 0 || i == bins)
@@ -42,6 +43,9 @@ static float slope(const float *u, int bins, int i)
     return MIN_SIZE + (x > 20 ? x : log1pf(expf(x))); /* softplus as torch's */
 }
 
+/* The x whose spline value is y: the bin that holds y by its heights, then the
+ * root of the quadratic qa t^2 + qb t + qc in that bin (Durkan et al., eq. 6-8;
+ * this form of the root does not cancel). Bins are few, so the search is linear. */
 static float inverse(const attr *a, float y, const float *u)
 {
     float x[MAX_BINS + 1], h[MAX_BINS + 1];
@@ -80,8 +84,9 @@ static const bt_op op_spline = { .name = "spline", .tiles = spline_tiles, .run =
 bt_node *bt_vits_spline(bt_graph *g, bt_node *y, bt_node *u, int bins, float scale)
 {
     attr a = { bins, scale };
-    if (y && u && (y->shape.c != 1 || bins < 1 || bins > MAX_BINS || u->shape.c != 3 * bins - 1 ||
-                   bt_rows(u->shape) != bt_rows(y->shape)))
+    if (y && u &&
+        (y->shape.c != 1 || bins < 1 || bins > MAX_BINS || u->shape.c != 3 * bins - 1 ||
+         bt_rows(u->shape) != bt_rows(y->shape)))
         return bt_graph_fail(g, "spline: shapes do not fit");
     return bt_node_new(g, &op_spline, bt_shape_of(y), (bt_node *[]){ y, u }, 2, &a, sizeof a);
 }

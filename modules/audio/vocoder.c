@@ -7,7 +7,7 @@
 #include "nn/layers.h"
 #include "vits.h"
 
-#define SLOPE 0.1f       /* of the leaky ReLUs inside */
+#define SLOPE      0.1f  /* of the leaky ReLUs inside */
 #define LAST_SLOPE 0.01f /* of the one before the last convolution */
 
 static bt_node *leaky(bt_graph *g, bt_node *x, float slope)
@@ -19,8 +19,8 @@ static bt_node *leaky(bt_graph *g, bt_node *x, float slope)
 static bt_node *conv(bt_graph *g, bt_node *x, int k, int dilation, const char *prefix, int i)
 {
     int pad = k / 2 * dilation;
-    return bt_nn_conv1d(g, x, (bt_conv){ .dilation = dilation, .left = pad, .right = pad },
-                        "%s.%d", prefix, i);
+    return bt_nn_conv1d(g, x, (bt_conv){ .dilation = dilation, .left = pad, .right = pad }, "%s.%d",
+                        prefix, i);
 }
 
 /* ResBlock1 (pairs: convs1 dilated, convs2 not) or ResBlock2 (convs). */
@@ -45,6 +45,8 @@ static int filter(bt_graph *g, const char *name)
     return w ? (int)bt_weight_dim(w, 2) : 1;
 }
 
+/* [F, inter] -> [F * hop, 1]: stage s makes stride[s] rows of one, as a
+ * rule with half the channels; the product of the strides is a frame's samples. */
 bt_node *bt_vits_vocoder(bt_graph *g, const bt_voice *v, bt_node *z, bt_node *speaker)
 {
     int pad = filter(g, "dec.conv_pre.weight") / 2;

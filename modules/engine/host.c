@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * What a module calls during a run: progress, results, facts.
+ *
+ * Results are copied into the job before the host hears of them, so that a
+ * cancelled run still has all that was finished.
  */
 #include <cjson/cJSON.h>
 #include <string.h>

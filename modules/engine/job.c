@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The job handle: its life, its runs.
+ *
+ * A run: forget the last results, hold the estimate against the budget, hand
+ * the module its options and the host's calls (host.c). The cancel flag is
+ * cleared first, so that a cancel belongs to the run that it met.
  */
 #include <string.h>
 

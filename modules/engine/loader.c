@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The modules of an engine: those built in, and plug-ins.
+ *
+ * A plug-in is code, so it is as trusted as the program; what is checked here is
+ * only that it fits: version, members, and an option table that can be read.
+ * What was added stays loaded as long as the engine, for models may hold a module
+ * that a later one of the same name has replaced.
  */
 #include <dlfcn.h>
 #include <string.h>

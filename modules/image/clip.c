@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * CLIP's text encoder (transformers, modeling_clip.py, CLIPTextTransformer).
+ * CLIP's text encoder (transformers, modeling_clip.py, CLIPTextTransformer):
+ * a prompt of at most `tokens` ids, padded to it, becomes [tokens, hidden]. The
+ * UNet looks at all of these rows, not at a pooled one.
  */
 #include "networks.h"
 
@@ -7,6 +9,7 @@
 
 #include "nn/layers.h"
 
+/* Causal, as CLIP was trained: a row sees those before it. */
 static bt_node *attention(bt_graph *g, const sd_clip_config *c, bt_node *x, const char *layer)
 {
     bt_node *q = bt_nn_linear(g, x, "%s.self_attn.q_proj", layer);
@@ -39,6 +42,8 @@ bt_status sd_clip_plan(bt_weights *ws, const sd_clip_config *c, int tokens, int 
     bt_node *x = bt_add(g, bt_embed(g, p->ids, table), bt_embed(g, p->positions, places));
     if (x && bt_shape_of(x).c != c->hidden)
         bt_graph_fail(g, "%s: embeddings do not have hidden_size channels", root);
+    /* clip_skip: some models were trained on an earlier layer; the final norm
+     * still follows, as in diffusers and A1111. */
     for (int i = 0; i < c->layers - skip; i++) {
         char layer[64];
         snprintf(layer, sizeof layer, "%s.encoder.layers.%d", root, i);

@@ -16,6 +16,8 @@ static void value(bt_buf *b, const char *s)
         bt_buf_puts(b, s);
 }
 
+/* Order and names of the fields are A1111's; "RNG: CPU" tells its readers that
+ * the noise is not that of a GPU. */
 char *sd_infotext(const sd_info *i)
 {
     bt_buf b = { 0 };

@@ -39,6 +39,7 @@ bt_status sd_vae_encoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int
 /* Fills the row numbers, then runs. */
 bt_status sd_plan_run(sd_plan *p, const atomic_bool *cancel, bt_error *err);
 void sd_plan_free(sd_plan *p);
+/* An input's or output's values; NULL: no memory (never after sd_cache_ready_plan). */
 float *sd_plan_data(const sd_plan *p, const bt_node *n);
 
 /* ---- shared by UNet and VAE (blocks.c) ----------------------------------- */

@@ -4,6 +4,12 @@
  * Text to picture and picture to picture follow diffusers' StableDiffusion
  * pipelines with one CPU generator per picture: picture i of a batch is the
  * one that seed + i makes alone.
+ *
+ *     options -> setup (all decided) -> work (what pictures share)
+ *     for each GROUP: noise -> steps of (UNet -> guidance -> sampler) -> decode -> host
+ *
+ * Guidance (Ho and Salimans 2022, arXiv 2207.12598) asks the UNet twice, with
+ * the negative prompt and with the prompt, in one run of twice the batch.
  */
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,9 @@
  * _dpmsolver_multistep.py): floats in the same order of operations.
  *
  * DDIM and DPM++ hold sqrt(abar) x0 + sqrt(1 - abar) noise, Euler holds
- * x0 + sigma noise.
+ * x0 + sigma noise. Each step first turns the network's answer (the noise, the
+ * picture, or v = sqrt(abar) noise - sqrt(1 - abar) x0) into the picture x0
+ * that it foresees, then goes from here towards it.
  */
 #include "samplers.h"
 
@@ -96,6 +98,8 @@ static void euler_a_step(const sd_step *s, sd_latent *p, const float *out)
 
 /* ---- DPM-Solver++ 2M (arXiv 2211.01095, algorithm 2) ---------------------- */
 
+/* A noise level: shares of picture and noise, and lambda, the log of their
+ * ratio, which is the solver's time. */
 typedef struct level {
     float alpha, sigma, lambda;
 } level;
@@ -118,6 +122,8 @@ static float foreseen_vp(sd_prediction kind, float x, float m, level s)
     }
 }
 
+/* The second-order step wants an older foresight, and is left out where it
+ * would overshoot: at the last step of short runs, or when it ends at 0. */
 static bool first_order(const sd_step *s, const sd_latent *p)
 {
     const sd_schedule_config *c = s->config;

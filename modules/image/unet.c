@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The denoiser (diffusers, models/unets/unet_2d_condition.py and
  * unet_2d_blocks.py; models/transformers/transformer_2d.py).
+ *
+ *     conv_in - down 0 - down 1 - ... - middle - ... - up 1 - up 0 - conv_out
+ *                  \________\_____________________________/______/
+ *
+ * Every resnet and every halving on the way down pushes its result; every
+ * resnet on the way up takes one back, the last first, as further channels.
+ * Pictures are [n, h, w, channels]; attention sees the same memory as rows
+ * [n, 1, h * w, channels]. Names are the files' own, below "unet/".
  */
 #include "networks.h"
 
@@ -75,6 +83,8 @@ static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const cha
 
 static void push(unet *u, bt_node *x) { u->skips[u->n_skips++] = x; }
 
+/* A level's resnets, each with cross-attention if the level has it; then half
+ * the size, but for the coarsest. */
 static bt_node *down(unet *u, bt_node *x, int level)
 {
     const sd_unet_config *c = u->c;
@@ -97,6 +107,7 @@ static bt_node *down(unet *u, bt_node *x, int level)
     return x;
 }
 
+/* resnet, attention, resnet at the coarsest level; some models leave parts out. */
 static bt_node *middle(unet *u, bt_node *x)
 {
     const sd_unet_config *c = u->c;
@@ -130,6 +141,7 @@ static bt_node *upsample(unet *u, bt_node *x, const bt_node *like, const char *n
     return bt_nn_conv2d(u->g, x, c, "%s", name);
 }
 
+/* One resnet more than on the way down: it takes back what came in there. */
 static bt_node *up(unet *u, bt_node *x, int level)
 {
     const sd_unet_config *c = u->c;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The autoencoder (diffusers, models/autoencoders/autoencoder_kl.py, vae.py).
+ * The autoencoder (diffusers, models/autoencoders/autoencoder_kl.py, vae.py):
+ * `factor` x `factor` pixels are one row of latents. Decoding is where the
+ * largest activations of a picture are, so it takes one picture at a time.
  */
 #include "networks.h"
 
@@ -28,6 +30,7 @@ static bt_node *attention(const sd_block *b, bt_node *x, const char *prefix)
     return bt_add(b->g, x, either(b->g, h, prefix, "to_out.0", "proj_attn"));
 }
 
+/* The only place with attention: at the coarsest size, where it is affordable. */
 static bt_node *middle(const sd_block *b, const sd_vae_config *c, bt_node *x, const char *side)
 {
     char name[64];
@@ -40,6 +43,7 @@ static bt_node *middle(const sd_block *b, const sd_vae_config *c, bt_node *x, co
     return sd_resnet(b, x, name);
 }
 
+/* Latents to pixels in -1..1; one resnet per level more than the encoder has. */
 static bt_node *decoder(const sd_block *b, const sd_vae_config *c, bt_node *x)
 {
     char name[64];
@@ -60,6 +64,7 @@ static bt_node *decoder(const sd_block *b, const sd_vae_config *c, bt_node *x)
     return sd_head(b, x, "vae/decoder.conv_norm_out", "vae/decoder.conv_out", 3);
 }
 
+/* Pixels in -1..1 to the mean and log variance of each latent. */
 static bt_node *encoder(const sd_block *b, const sd_vae_config *c, bt_node *x)
 {
     /* halving pads one row below and one column to the right only */

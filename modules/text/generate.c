@@ -3,6 +3,9 @@
  *
  * A chat is rendered and encoded as a whole each time, so a reply depends on
  * the conversation alone; the session's cache makes that cheap.
+ *
+ *     prompt -> ids -> session (chunks) -> logits -> sampler -> id -> stream -> host
+ *                         ^________________________________________|
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * The network: Llama (Touvron et al. 2023) with grouped queries; Qwen2 differs
  * by biases on q, k, v. Names of tensors: gguf.md; shapes below in torch's order.
+ *
+ * Activations are [rows, n_embd], a row per new token. Keys and values go into
+ * the cache inside bt_attention_kv, which also masks what comes later.
  */
 #include "llm.h"
 
+/* Biases are there or not by architecture: the file decides. */
 static bt_node *linear(bt_graph *g, bt_node *x, const char *part, int layer)
 {
     return bt_linear(g, x, bt_w(g, "blk.%d.%s.weight", layer, part),
                      bt_w_opt(g, "blk.%d.%s.bias", layer, part));
 }
 
+/* x + attention(norm(x)): norms stand before the parts (pre-norm), sums after. */
 static bt_node *attention(bt_graph *g, const bt_llm_config *c, bt_kv_cache *kv, bt_node *x, int i)
 {
     const bt_weight *factors = bt_w_opt(g, "rope_freqs.weight"); /* [d/2] */
@@ -23,6 +28,7 @@ static bt_node *attention(bt_graph *g, const bt_llm_config *c, bt_kv_cache *kv, 
     return bt_add(g, linear(g, a, "attn_output", i), x); /* [n_embd, n_head * d] */
 }
 
+/* SwiGLU (Shazeer 2020, arXiv 2002.05202): silu(gate) * up. */
 static bt_node *feed_forward(bt_graph *g, const bt_llm_config *c, bt_node *x, int i)
 {
     bt_node *h = bt_rms_norm(g, x, bt_w(g, "blk.%d.ffn_norm.weight", i), c->rms_eps);
@@ -49,12 +55,14 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
         x = attention(g, c, kv, x, i);
         x = feed_forward(g, c, x, i);
     }
+    /* Of a prompt only the last row is asked what comes next, and the output
+     * matrix is the largest of all: the other rows stop here. */
     if (!all && rows > 1) {
         out->last = bt_input_ids(g, 1);
         x = bt_gather(g, x, out->last);
     }
     x = bt_rms_norm(g, x, bt_w(g, "output_norm.weight"), c->rms_eps);
-    x = bt_linear(g, x, head ? head : embd, NULL);
+    x = bt_linear(g, x, head ? head : embd, NULL); /* small models tie the two */
     if (x && bt_shape_of(x).c != c->n_vocab)
         x = bt_graph_fail(g, "output.weight: %lld rows for %d tokens", (long long)bt_shape_of(x).c,
                           c->n_vocab);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * A sequence of tokens with its cache: runs new ones in chunks that end at
  * fixed positions, and keeps what a later sequence has in common.
+ *
+ * Why fixed positions: a prompt read after a cached prefix is then cut into the
+ * same chunks as one read whole, and every row gets the same bytes either way.
+ * Plans are few: a whole chunk, the chunk's rest, one token, and one to spare.
  */
 #include <string.h>
 
@@ -68,6 +72,8 @@ static bt_status plan_for(bt_llm_session *s, int rows, bool all, bt_llm_plan **o
     return BT_OK;
 }
 
+/* The cache holds exactly s->tokens: a step that fails or is cancelled leaves
+ * rows behind its end, which the next step writes over. */
 bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all, size_t *done,
                       const atomic_bool *cancel, bt_error *err)
 {

@@ -63,7 +63,10 @@ void bt_llm_stream_close(bt_llm_stream *s)
     *s = (bt_llm_stream){ 0 };
 }
 
-/* Cuts the unsent text at the first stop string. */
+/* What was sent cannot be taken back, so a stop string is looked for in the
+ * unsent text only; `held` makes sure that it begins there.
+ *
+ * Cuts the unsent text at the first stop string. */
 static void cut(bt_llm_stream *s)
 {
     size_t end = s->text.len;
