@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A store as JSON, for people and for scripts.
+ * A store as JSON, for people and for scripts (`bottega info`). Long arrays and
+ * texts are cut: a vocabulary of 100,000 words helps nobody here.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #define MAX_ITEMS 8    /* of an array */
 #define MAX_TEXT  2000 /* bytes of a string */
 
+/* At most MAX_TEXT bytes, cut between characters. */
 static void add_text(bt_buf *b, const char *s, size_t n)
 {
     size_t cut = n < MAX_TEXT ? n : MAX_TEXT;

@@ -6,6 +6,10 @@
  *   tensors: string name, u32 n_dims, u64 dims (innermost first), u32 type,
  *            u64 offset into the data
  *   data: from the next multiple of general.alignment (default 32)
+ *
+ * Counts are checked against the bytes that are left before anything is taken
+ * for them: an entry has at least MIN_ENTRY bytes, a tensor MIN_TENSOR. Values of
+ * metadata stay in the file; strings are copied, since they need a zero.
  */
 #include <string.h>
 
@@ -53,6 +57,7 @@ static bool get_u32(reader *r, uint32_t *v)
     return true;
 }
 
+/* A string where it lies in the file; not zero-terminated. */
 static bool get_str(reader *r, const char **p, size_t *n)
 {
     uint64_t len;

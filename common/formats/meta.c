@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Metadata: getters that convert between number types where the value fits.
+ *
+ * Writers of GGUF do not agree on types: a count may be u32, i32 or u64. So a
+ * number is read as the widest of its kind and handed out if it fits; a float is
+ * never taken for a whole number.
  */
 #include <string.h>
 
@@ -22,6 +26,7 @@ size_t bt_meta_size(bt_meta_type t)
     return (unsigned)t < BT_META_COUNT ? sizes[t] : 0;
 }
 
+/* The number at p, little endian, any alignment. */
 static number read_number(bt_meta_type t, const uint8_t *p)
 {
     number v = { UNSIGNED, 0, 0, 0 };

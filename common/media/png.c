@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * PNG through libpng. Its errors come back by longjmp: everything that must
- * survive one lives in a struct of the caller.
+ * survive one lives in a struct of the caller (codec), and the two functions that
+ * call setjmp hold nothing of their own.
+ *
+ * A picture may come from a stranger: sides, pixels, texts and the size of a
+ * chunk are bounded before libpng takes memory for them.
  */
 #include "png.h"
 
@@ -33,6 +37,7 @@ typedef struct codec {
     char *text;
 } codec;
 
+/* Keeps the first failure; libpng may not return from an error. */
 static void on_error(png_structp png, png_const_charp what)
 {
     codec *c = png_get_error_ptr(png);
@@ -47,12 +52,14 @@ static void on_warning(png_structp png, png_const_charp what)
     (void)what;
 }
 
+/* Does not return. */
 static void fail_memory(codec *c)
 {
     c->st = bt_fail(c->err, BT_ENOMEM, "out of memory for %s", c->path);
     png_error(c->png, "out of memory");
 }
 
+/* libpng takes a picture as pointers to its rows. */
 static bool make_rows(codec *c, size_t height, size_t row_bytes, const uint8_t *pixels)
 {
     size_t n;
@@ -108,6 +115,7 @@ static char *clean_text(const char *s, bool *ascii)
     return t;
 }
 
+/* The `parameters` chunk: tEXt holds Latin-1, so anything beyond ASCII needs iTXt. */
 static void put_text(codec *c, const char *text)
 {
     bool ascii;
@@ -193,6 +201,7 @@ static void set_transforms(codec *c)
     png_read_update_info(c->png, c->info);
 }
 
+/* The first `parameters` text of the file, of any of the three kinds of chunk. */
 static void get_text(codec *c)
 {
     png_textp t;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * WAV and FLAC through libsndfile.
+ * WAV and FLAC through libsndfile, which writes into a bt_out so that the file
+ * appears whole or not at all.
  */
 #include "sound.h"
 
@@ -19,6 +20,7 @@ int16_t bt_sound_s16(float x)
     return x >= 1.0f ? 32767 : (int16_t)fminf(rintf(x * 32768.0f), 32767.0f);
 }
 
+/* libsndfile's format by the suffix of the path; 0: another suffix. */
 static int format_of(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -50,10 +52,7 @@ static sf_count_t out_seek(sf_count_t offset, int whence, void *f)
     return fseeko(f, offset, whence) == 0 ? ftello(f) : -1;
 }
 
-static sf_count_t out_tell(void *f)
-{
-    return ftello(f);
-}
+static sf_count_t out_tell(void *f) { return ftello(f); }
 
 static sf_count_t out_length(void *f)
 {

@@ -45,6 +45,7 @@ typedef struct cursor {
     char *out; /* where the next text goes */
 } cursor;
 
+/* The next character that is no white space, not stepped over; 0 at the end. */
 static char look(cursor *c)
 {
     while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\n' || *c->p == '\r'))
@@ -77,6 +78,7 @@ static bool hex4(cursor *c, uint32_t *v)
     return true;
 }
 
+/* After a backslash: one character to c->out, a surrogate pair as one. */
 static bool unescape(cursor *c)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -125,6 +127,7 @@ static bool read_string(cursor *c, bpe_text *t)
     return take(c, '"');
 }
 
+/* A whole number; too large ones stop growing and are refused by the caller. */
 static bool read_id(cursor *c, size_t *id)
 {
     const char first = look(c);
@@ -198,7 +201,7 @@ static const char *merge_at(void *user, size_t i, size_t *len)
 }
 
 /* CLIPTokenizer finds eos in the text as typed, so it is special; bos only in
- * the folded text (bpe.c), because its entry says "normalized". */
+ * the folded text (bpe_encode.c), because its entry says "normalized". */
 static int type_at(void *user, size_t i)
 {
     const files *f = user;
@@ -209,6 +212,7 @@ static int type_at(void *user, size_t i)
     return t->n == strlen(eos) && memcmp(t->s, eos, t->n) == 0 ? BT_TOKEN_CONTROL : BT_TOKEN_NORMAL;
 }
 
+/* The id of a special token, which the vocabulary must hold. */
 static bt_status find_named(const bt_bpe *b, const char *what, const char *name, int32_t *id,
                             bt_error *err)
 {

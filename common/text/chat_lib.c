@@ -105,6 +105,7 @@ static bool take(chat_run *r, const chat_node *at, bt_buf *b, chat_val *out)
 
 typedef enum casing { LOWER, UPPER, CAPITAL, TITLE } casing;
 
+/* str.upper, lower, capitalize and title; a word of title() is a run of letters. */
 static bool change_case(chat_run *r, const chat_node *at, chat_val in, casing how, chat_val *out)
 {
     bt_buf b = { 0 };
@@ -124,6 +125,7 @@ static bool change_case(chat_run *r, const chat_node *at, chat_val in, casing ho
     return take(r, at, &b, out);
 }
 
+/* str.replace, all occurrences from the left. */
 static bool replace(chat_run *r, const chat_node *at, chat_val in, const chat_args *a,
                     chat_val *out)
 {
@@ -175,6 +177,7 @@ static bool next_piece(chat_str *s, const chat_str *sep, bool rest, chat_str *pi
     return true;
 }
 
+/* str.split(sep, maxsplit): counted first, so that the list is made once. */
 static bool split(chat_run *r, const chat_node *at, chat_val in, const chat_args *a, chat_val *out)
 {
     const chat_val *by = arg(a, 0, "sep"), *most = arg(a, 1, "maxsplit");
@@ -198,6 +201,7 @@ static bool split(chat_run *r, const chat_node *at, chat_val in, const chat_args
     return true;
 }
 
+/* str.startswith or endswith, of one string or any of a tuple. *yes must be false. */
 static bool begins(chat_run *r, const chat_node *at, chat_str s, chat_val with, bool end, bool *yes)
 {
     chat_str t;
@@ -566,6 +570,7 @@ typedef struct named_fn {
     lib_fn fn;
 } named_fn;
 
+/* A linear search: the tables are short. */
 static lib_fn find_fn(const named_fn *table, chat_str name)
 {
     for (; table->name; table++)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * UTF-8 and the Unicode tables of utf8proc. See utf8.h.
+ *
+ * Tokenizers were trained with one version of Unicode; what the library of this
+ * machine does not know yet is added here, so that ids do not depend on it.
  */
 #include "utf8.h"
 
@@ -193,6 +196,7 @@ static bool order_run(int32_t *v, size_t n)
     return true;
 }
 
+/* Canonical ordering (Unicode 15, D109): each run of marks after a starter. */
 static bool order_marks(cps *a)
 {
     for (size_t i = 0; i < a->n;) {
@@ -207,6 +211,7 @@ static bool order_marks(cps *a)
     return true;
 }
 
+/* Appends the full decomposition of each character; compat: NFKD's. */
 static bool decompose(cps *a, const char *s, size_t n, bool compat)
 {
     utf8proc_option_t opt = UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0);

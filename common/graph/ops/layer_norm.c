@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Layer norm over channels: y = (x - mean) / sqrt(var + eps) * gamma + beta.
+ * Layer norm over channels: y = (x - mean) / sqrt(var + eps) * gamma + beta
+ * (Ba et al. 2016; var without Bessel's correction, as torch.nn.LayerNorm).
  */
 #include "graph/op.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * RMSNorm over channels: y = x / sqrt(mean(x^2) + eps) * gamma.
+ * RMSNorm over channels: y = x / sqrt(mean(x^2) + eps) * gamma (Zhang and
+ * Sennrich 2019). No mean is subtracted and there is no beta.
  */
 #include "graph/op.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Views: the same memory under another shape. Nothing runs.
+ * Views: the same memory under another shape. Nothing runs. The planner keeps
+ * the memory of what a view looks at until the view was read for the last time.
  */
 #include "graph/ops.h"
 
