@@ -10,6 +10,7 @@
 
 static const cli_flag flags[] = { { 0 } };
 
+/* A new job is a new conversation: the job is what remembers the turns. */
 static int start(cli *c)
 {
     const bt_callbacks cb = { .token = cli_on_token };
@@ -67,6 +68,8 @@ static int reply(cli *c, const char *line)
     return rc == EXIT_DONE ? cli_flush() : rc;
 }
 
+/* Lines from a terminal or a pipe. On a terminal Ctrl-C only stops a reply; from
+ * a pipe it ends the program, as everywhere else. */
 static int run(cli *c)
 {
     const bool tty = isatty(STDIN_FILENO);

@@ -18,6 +18,7 @@ typedef struct totals {
     char *list; /* JSON of the tensors */
 } totals;
 
+/* A line or a JSON object per tensor, as it is written. */
 static int on_tensor(void *user, const char *name, const char *from, const char *to,
                      uint64_t bytes_in, uint64_t bytes_out)
 {

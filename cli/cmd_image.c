@@ -50,6 +50,7 @@ static int save(cli *c, size_t i, const char *path)
     return EXIT_DONE;
 }
 
+/* Files appear only when whole: one that is there need not be made again. */
 static bool all_there(const char *pattern, int first, int n, bool many)
 {
     bool there = true;
@@ -74,6 +75,8 @@ static int make(cli *c, const char *pattern, int first, bool many)
     return rc;
 }
 
+/* Numbers follow from the prompt's place in the file, so that a run that was
+ * killed goes on with --skip-existing where it stopped. `prompts` NULL: -p. */
 static int make_all(cli *c, char **prompts, size_t n)
 {
     const char *pattern = cli_get(c, "output") ? cli_get(c, "output") : "out.png";

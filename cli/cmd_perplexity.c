@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * bottega perplexity: how well a language model foresees a text.
+ *
+ * nll is the mean of -log p of tokens 2..N in one window, ppl = exp(nll).
+ * Special tokens in the text are read as plain text, as in llama-perplexity.
  */
 #include <stdlib.h>
 

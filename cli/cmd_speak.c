@@ -20,6 +20,7 @@ static const cli_flag flags[] = {
     { 0 }
 };
 
+/* --raw: 16 bits, little end first, whatever this machine's order is. */
 static int on_samples(void *user, const bt_audio *chunk)
 {
     (void)user;
@@ -51,6 +52,7 @@ static int save(cli *c, const char *path)
     return EXIT_DONE;
 }
 
+/* One text to one file, or to stdout; `text` NULL: given by --text or --phonemes. */
 static int say(cli *c, const char *text, const char *path)
 {
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;

@@ -30,6 +30,7 @@ static int deliver(cli *c)
     return cli_flush();
 }
 
+/* The text goes to stdout as it comes, to -o FILE when whole, into --json at the end. */
 static int run(cli *c)
 {
     const bt_callbacks cb = { .token = cli_on_token };

@@ -13,6 +13,7 @@ enum { MAX_INPUT = 256 << 20, MAX_INDEX_WIDTH = 9 };
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* Whole, up to MAX_INPUT; a zero byte is refused, as texts end with one. */
 static char *read_all(FILE *f, const char *name)
 {
     size_t n = 0, cap = 1 << 16;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The command line: flags of the program, of the command and of the modules.
+ *
+ * Nothing is known of a module's options here but what bt_option_at tells; so a
+ * plug-in's options are flags like all others. Values are kept as text: the
+ * library reads and checks them (cli_job_open), this file only those with a
+ * list of choices.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +48,7 @@ bool cli_same(const char *a, size_t n, const char *b)
     return b[n] == 0;
 }
 
+/* Whether the word is one of a comma-separated list. */
 static bool in_list(const char *word, size_t n, const char *list)
 {
     for (const char *p = list; p && *p;) {
@@ -102,6 +108,7 @@ static bool find_flag(cli *c, const char *word, size_t n, bool is_short, found *
     return cmd->options && find_option(c, word, n, is_short, f);
 }
 
+/* Switches have an opposite: --no-invert. */
 static bool find_word(cli *c, const char *word, size_t n, bool is_short, found *f)
 {
     if (find_flag(c, word, n, is_short, f))
@@ -114,6 +121,7 @@ static bool find_word(cli *c, const char *word, size_t n, bool is_short, found *
     return true;
 }
 
+/* In the order given: the last one counts, but --module counts every time. */
 static void keep(cli *c, const found *f, const char *value)
 {
     cli_given *all = realloc(c->given, (c->n_given + 1) * sizeof *all);
@@ -220,6 +228,8 @@ static char *join_args(const cli *c)
     return s;
 }
 
+/* Several words are a text; a single "-" is standard input, as is no word at
+ * all when something is piped in. A terminal is not waited for. */
 int cli_input(cli *c, char **text)
 {
     const char *file = cli_get(c, "file");

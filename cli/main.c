@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The program's entry and the list of its commands.
+ *
+ * A command is a cli_command in its own file; to add one, write the file and
+ * name it here. Flags, --help, engine and clean-up are the same for all.
  */
 #include "cli.h"
 
@@ -21,6 +24,7 @@ static const cli_command *find_command(const char *name)
     return NULL;
 }
 
+/* Usage errors come before the engine that the flags describe is made. */
 static int run_command(const cli_command *cmd, int argc, char **argv)
 {
     cli c = { .command = cmd };

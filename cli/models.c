@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Where models are found: the user's data folders, then the shipped assets.
+ *
+ *     $BOTTEGA_DATA/models, $BOTTEGA_DATA            if set
+ *     $XDG_DATA_HOME/bottega/models                  (~/.local/share)
+ *     <prefix>/share/bottega/models, .../bottega     beside an installed program
+ *     assets/                                        of the source tree
+ *
+ * The program reads the environment; the library never does.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -70,6 +77,7 @@ static int folders(char *dirs[MAX_DIRS])
     return n;
 }
 
+/* A name may be given without its suffix. NULL: nowhere; free. */
 static char *search(const char *name)
 {
     static const char *const suffixes[] = { "", ".gguf", ".onnx" };
@@ -88,6 +96,7 @@ static char *search(const char *name)
     return found;
 }
 
+/* What looks like a path, or is a file here, is taken as it is. */
 char *cli_find_model(const char *given, bt_kind kind)
 {
     if (given && (strchr(given, '/') || cli_exists(given)))

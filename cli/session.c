@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * From flags to an engine, a model and a job; runs, and the JSON of --json.
+ * From flags to an engine, a model and a job;
+ * runs, and the JSON of --json.
+ *
+ * All state is in the `cli` that main owns, and cli_close frees whatever is
+ * there: no function here cleans up after a failure.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +14,7 @@
 
 /* ---- engine and model ---------------------------------------------------- */
 
+/* "500M" in bytes; K, M, G, T are powers of 1024. */
 static bool parse_size(const char *s, uint64_t *out)
 {
     static const char units[] = "kmgt";
@@ -122,6 +127,8 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     return rc;
 }
 
+/* A signal may come before the job is the running one: cli_stop is looked at in
+ * between. A cancelled run whose output is gone was stopped by a closed pipe. */
 int cli_run(cli *c)
 {
     char *report = NULL;

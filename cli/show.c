@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What people see: progress on stderr, and JSON laid out as text.
+ *
+ * The JSON comes from the library and is well-formed, so a walk over its text
+ * is enough: nothing is parsed into a tree. Whatever it is given, the walk stays
+ * inside the string and ends.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,6 +16,7 @@ enum { BAR = 24, MAX_COLUMNS = 8, MAX_DEPTH = 16, MAX_CELL = 60 };
 
 /* ---- progress ------------------------------------------------------------ */
 
+/* One line that is drawn over again; on a terminal only. */
 static void draw_bar(const cli_progress *p, const char *stage, int done, int total)
 {
     const int full = total > 0 ? (int)((long long)done * BAR / total) : 0;
@@ -195,6 +200,7 @@ static void show_table(const char *array, int indent, FILE *f)
     }
 }
 
+/* "key: value" per line; nested objects indented, lists of objects as tables. */
 static void show_object(const char *object, int indent, int depth, FILE *f)
 {
     const char *key, *value;

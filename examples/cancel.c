@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+/* The one call on a job that any thread may make, at any time of its life. */
 static void *cancel_soon(void *job)
 {
     const struct timespec wait = { .tv_nsec = 300 * 1000 * 1000 };

@@ -5,6 +5,7 @@
 #include <bottega.h>
 #include <stdio.h>
 
+/* Whole UTF-8 characters; len 0 while one is incomplete. Not 0 would stop. */
 static int on_token(void *user, int32_t id, const char *text, size_t len)
 {
     (void)user;

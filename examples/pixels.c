@@ -43,6 +43,7 @@ int main(int argc, char **argv)
         if (ok)
             use_pixels(&img);
     }
+    /* one of the two is empty: a job, once there, has its own message */
     if (!ok)
         fprintf(stderr, "%s%s\n", bt_engine_message(e), bt_job_message(j));
     bt_job_free(j);

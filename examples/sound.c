@@ -11,6 +11,8 @@ typedef struct player {
     int rate;
 } player;
 
+/* On the thread that runs the job; the samples are the library's and gone when
+ * this returns, so a player would copy them to its ring here. */
 static int on_samples(void *user, const bt_audio *chunk)
 {
     player *p = user;

@@ -9,6 +9,7 @@
 
 static const char *const prompts[2] = { "The sea is", "A list of colours: red," };
 
+/* A job belongs to one thread at a time; the model is shared and never changes. */
 static void *run(void *job) { return bt_job_run(job) == BT_OK ? job : NULL; }
 
 static int together(bt_job *j[2])

@@ -58,12 +58,14 @@ static int gradient_probe(const bt_store *s)
     return demo && strcmp(demo, "gradient") == 0 ? 100 : 0;
 }
 
+/* Takes the store over if it succeeds. Immutable from then on: jobs on several
+ * threads share it. */
 static bt_status gradient_open(bt_store *s, const bt_compute *c, void **model, bt_error *err)
 {
     gradient_model *m = bt_calloc(1, sizeof *m);
     *model = NULL;
     if (!m)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the gradient");
     const bt_status st = bt_weights_create(s, c, &m->weights, err);
     if (st != BT_OK) {
         bt_release(m);
@@ -96,13 +98,14 @@ static bt_status gradient_job_open(void *model, bt_module_job **job, bt_error *e
 {
     *job = bt_calloc(1, sizeof **job);
     if (!*job)
-        return bt_fail(err, BT_ENOMEM, "out of memory");
+        return bt_no_memory(err, "the gradient");
     (*job)->model = model;
     return BT_OK;
 }
 
 static void gradient_job_close(bt_module_job *job) { bt_release(job); }
 
+/* Bytes and work, without doing it: for --dry-run and for a memory budget. */
 static bt_status gradient_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
                                    bt_error *err)
 {
@@ -132,7 +135,7 @@ static bt_status draw(const bt_module_job *job, const bt_run *r, float white, ui
     bt_trace_attach(p, r->trace, "gradient");
     float *in = bt_plan_data(p, x); /* NULL: no memory */
     if (!in)
-        st = bt_fail(r->error, BT_ENOMEM, "out of memory");
+        st = bt_no_memory(r->error, "the picture");
     for (int64_t i = 0; in && i < h * w; i++) {
         const int64_t at = o->direction ? i / w : i % w, last = (o->direction ? h : w) - 1;
         const float v = last ? (float)at / (float)last : 0.0f;
@@ -155,7 +158,7 @@ static bt_status gradient_run(bt_module_job *job, const bt_run *r)
     bt_status st = BT_OK;
     uint8_t *rgb = bt_alloc((size_t)(o->width * o->height * 3));
     if (!rgb)
-        return bt_fail(r->error, BT_ENOMEM, "out of memory");
+        return bt_no_memory(r->error, "the picture");
     for (int i = 0; i < (int)o->batch && st == BT_OK; i++) {
         st = r->progress(r->host, "drawing", i, (int)o->batch);
         if (st == BT_OK)
