@@ -120,6 +120,22 @@ fail:
     return st;
 }
 
+/* Sizes that a file states and its tensors show must agree: a count of blocks
+ * that is too small would otherwise go unnoticed. */
+static bt_status check_blocks(const reader *r, const bt_llm_config *c)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.attn_norm.weight", c->n_layer);
+    if (bt_store_find(r->s, name))
+        return bt_fail(r->err, BT_EFORMAT, "%s: %s.block_count is %d, but %s is there",
+                       bt_store_path(r->s), r->arch, c->n_layer, name);
+    const bt_tensor *up = bt_store_find(r->s, "blk.0.ffn_up.weight");
+    if (up && up->dims[0] != c->n_ff)
+        return bt_fail(r->err, BT_EFORMAT, "%s: %s.feed_forward_length is %d, not %lld",
+                       bt_store_path(r->s), r->arch, c->n_ff, (long long)up->dims[0]);
+    return BT_OK;
+}
+
 bt_status bt_llm_config_read(const bt_store *s, bt_llm_config *c, bt_error *err)
 {
     bt_status st;
@@ -148,6 +164,7 @@ bt_status bt_llm_config_read(const bt_store *s, bt_llm_config *c, bt_error *err)
         return bt_fail(err, BT_EFORMAT, "%s: token_embd.weight has a wrong shape",
                        bt_store_path(s));
     c->n_vocab = (int)t->dims[0];
+    BT_TRY(check_blocks(&r, c));
     BT_TRY(read_heads(&r, c));
     return read_rope(&r, c);
 fail:

@@ -186,6 +186,10 @@ static void test_hostile(void **state)
     refused(BT_EFORMAT, "wrong shape");
     set_u32("llama.block_count", 3);
     refused(BT_EFORMAT, "blk.2.attn_norm.weight is missing");
+    set_u32("llama.block_count", 1);
+    refused(BT_EFORMAT, "block_count is 1, but blk.1.attn_norm.weight is there");
+    set_u32("llama.feed_forward_length", 5);
+    refused(BT_EFORMAT, "feed_forward_length is 5, not ");
     set_u32("llama.rope.dimension_count", 8);
     refused(BT_EUNSUPPORTED, "rotary");
     set_f32("llama.rope.freq_base", NAN);
