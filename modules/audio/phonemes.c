@@ -47,6 +47,7 @@ static bool add_ids(bt_utterance *u, const bt_phoneme *p)
     return true;
 }
 
+/* Room for one sentence more; NULL: no memory. */
 static bt_utterance *begin(bt_utterances *out)
 {
     if (out->n == out->cap) {
@@ -78,7 +79,10 @@ static const bt_phoneme *phoneme_at(const bt_voice *v, const char *s, size_t n, 
     return cp ? bt_voice_phoneme(v, s, *len) : NULL;
 }
 
-/* Ids of s from *at up to the end or to where a long sentence is cut; *heard:
+/* As piper: "^", then every phoneme with a pad "_" behind it, then "$". The voice
+ * was opened only if it has these three.
+ *
+ * Ids of s from *at up to the end or to where a long sentence is cut; *heard:
  * phonemes other than spaces. */
 static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utterance *u,
                  size_t *missing, int *heard)

@@ -21,6 +21,7 @@ static void drop_espeak(bt_module_job *job)
     job->program = NULL;
 }
 
+/* The process stays for the job's next texts. */
 static bt_status need_espeak(bt_module_job *job, const char *program, bt_error *err)
 {
     if (job->espeak && strcmp(job->program, program) == 0)
@@ -124,6 +125,7 @@ static bt_status give_scaled(sink *k, const float *x, size_t n, float factor)
     return st;
 }
 
+/* Samples as the decoder has them ready. */
 static bt_status take(void *user, const float *x, size_t n)
 {
     sink *k = user;
@@ -142,6 +144,7 @@ static bt_status take(void *user, const float *x, size_t n)
     return BT_OK;
 }
 
+/* With `normalize` the sentence was held back: its peak becomes `volume`. */
 static bt_status end_sentence(sink *k)
 {
     float peak = 0;
@@ -173,6 +176,7 @@ static bt_status report(const bt_run *r, const char *name, double value)
     return r->report(r->host, name, json);
 }
 
+/* What the options leave open is the voice's own; what was taken is reported. */
 static bt_status settings_of(const bt_module_job *job, const bt_run *r, bt_vits_settings *s)
 {
     const bt_speak_options *o = r->options;

@@ -31,6 +31,7 @@ typedef struct work {
     int64_t t, f;
 } work;
 
+/* A plan that is ready but for the speaker's number. */
 static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
 {
     if (p->speaker) {
@@ -89,6 +90,7 @@ static bt_status expand(work *w, const float *log_duration, bt_error *err)
     return BT_OK;
 }
 
+/* Fills stats, source and f. */
 static bt_status encode(work *w, const int32_t *ids, bt_error *err)
 {
     bt_vits_plan *p;
@@ -132,6 +134,7 @@ static void sample_half(const work *w, int h, float *dst)
     }
 }
 
+/* A sample of the prior for every frame, through the flow: fills z. */
 static bt_status flow(work *w, bt_error *err)
 {
     const int64_t c = w->plans->voice->inter, half = c / 2;
@@ -181,6 +184,8 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
     return w->s->samples(w->s->user, out + (a - lo) * v->hop, (size_t)((b - a) * v->hop));
 }
 
+/* Chunk by chunk with a margin on both sides; a rest too short for a chunk of its
+ * own joins the last. */
 static bt_status decode_all(work *w, bt_error *err)
 {
     const int64_t margin = w->plans->voice->margin, f = w->f;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The engine handle: creation, messages, description.
+ * The engine handle: creation and description.
+ *
+ * An engine is what jobs share and what does not change after creation: the
+ * table of kernels, the number of threads, the precision, the memory budget.
  */
 #include "engine/handles.h"
 
@@ -127,6 +130,7 @@ static void describe_kernels(const bt_kernels *k, bt_buf *b)
     bt_buf_printf(b, "],\"bf16\":%s}", k->gemm_bf16 ? "true" : "false");
 }
 
+/* Keys stay as they are once released: programs read this. */
 bt_status bt_engine_describe(bt_engine *e, char **json)
 {
     if (json)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What goes into a job: the values of options, and pictures.
+ * What goes into a job: the values of options, and pictures. Both are copied,
+ * and a value that is refused leaves the one before in force.
  */
 #include <string.h>
 

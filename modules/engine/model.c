@@ -83,6 +83,7 @@ bt_kind bt_model_kind(const bt_model *m) { return m ? m->module->kind : (bt_kind
 
 /* ---- description --------------------------------------------------------- */
 
+/* The finished text of a description, or why there is none. */
 static bt_status take(bt_buf *b, bt_status st, char **out, bt_error *err)
 {
     if (st == BT_OK && !(*out = bt_buf_take(b)))

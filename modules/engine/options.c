@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Options: text to the fields of a module's option struct, and back.
+ *
+ * Every value comes as text, from a command line as from a program, and is
+ * checked here once, so modules see only values that their tables allow. The
+ * canonical text is what reports and bt_job_get show.
  */
 #include <ctype.h>
 #include <errno.h>

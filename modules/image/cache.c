@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * What a job keeps between runs: plans by shape, encoded prompts by text. The
  * least recently used one makes room.
+ *
+ * Plans hold an arena each, so they are few; a run of one size needs three (text
+ * encoder, UNet, decoder), and one more for a first picture. Both searches are
+ * linear: the lists are shorter than any tree would be worth.
  */
 #include <string.h>
 

@@ -15,6 +15,7 @@ enum { MAX_CHANNELS = 16384, MAX_TRAIN_STEPS = 100000 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
+/* The names of both libraries; acts[] runs beside it. */
 static const char *const act_names[] = {
     "silu", "swish", "gelu", "relu", "quick_gelu", "gelu_new", "gelu_pytorch_tanh", NULL
 };
@@ -67,6 +68,7 @@ static void reverse_bools(bool *v, int n)
     }
 }
 
+/* Files list the way up coarsest first; here index 0 is the finest both ways. */
 static void read_unet_levels(sd_fields *f, sd_unet_config *c)
 {
     static const int channels[] = { 320, 640, 1280, 1280 };
@@ -94,6 +96,8 @@ static void read_unet_levels(sd_fields *f, sd_unet_config *c)
     }
 }
 
+/* Variants of the class that are not built here: a file that uses one is refused
+ * by name, not drawn wrongly. */
 static const sd_only unet_only[] = {
     { "only_cross_attention", NULL },
     { "dual_cross_attention", NULL },

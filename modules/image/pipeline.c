@@ -62,6 +62,8 @@ typedef struct picture {
 
 /* ---- settings ------------------------------------------------------------ */
 
+/* What was asked for, else the first picture's side (rounded down to what the
+ * model can make), else the model's own. */
 static int fit(int64_t asked, int of_init, int of_model, int factor)
 {
     if (asked != BT_INT_UNSET)
@@ -211,6 +213,8 @@ static void draw_init(const work *k, picture *pic)
 
 /* ---- denoising ------------------------------------------------------------ */
 
+/* The generator first gives the noise of the first picture's sample, if there is
+ * one, then the starting noise, then the steps': diffusers' order. */
 static void start_picture(const work *k, picture *pic, uint64_t seed)
 {
     const setup *s = &k->s;
@@ -240,6 +244,8 @@ static void fill_input(const work *k, sd_plan *p, const picture *pics, int b, in
     sd_unet_time(&k->j->m->unet, s->grid.t[step], sd_plan_data(p, p->time));
 }
 
+/* Hidden states of both prompts, in the order of fill_input's rows; both come
+ * from the cache when they have been encoded before. */
 static bt_status fill_context(const work *k, sd_plan *p, int b)
 {
     const setup *s = &k->s;

@@ -29,6 +29,7 @@ static float linspace32(float a, float b, int n, int i)
     return i < n / 2 ? a + step * (float)i : b - step * (float)(n - 1 - i);
 }
 
+/* "Improved Denoising Diffusion Probabilistic Models" (arXiv 2102.09672), eq. 17 */
 static double cosine_bar(double t)
 {
     double c = cos((t + 0.008) / 1.008 * M_PI / 2);
@@ -228,6 +229,7 @@ static double karras(double max, double min, int n, int i)
     return pow(a + ramp * (b - a), 7);
 }
 
+/* k-diffusion's get_sigmas_exponential: even steps of the logarithm */
 static double exponential(double max, double min, int n, int i)
 {
     double ramp = n > 1 ? i / (double)(n - 1) : 0;

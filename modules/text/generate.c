@@ -73,6 +73,7 @@ fail:
     return st;
 }
 
+/* The sampler sees the last repeat_last_n tokens, prompt included. */
 static int32_t pick(run_state *t)
 {
     int64_t last_n = t->o->repeat_last_n < 0 ? t->n_ctx : t->o->repeat_last_n;
@@ -81,6 +82,9 @@ static int32_t pick(run_state *t)
                          t->o->ignore_eos ? &t->model->vocab.eog : NULL);
 }
 
+/* The first token follows from the prompt's logits; each further one from a step
+ * with the one before. The last token made is therefore never run, and counts
+ * neither in the cache nor in decode_tps. */
 static bt_status decode(run_state *t)
 {
     bt_status st = BT_OK;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The text module: its options and its descriptor.
+ *
+ * Names and defaults of the options are llama.cpp's (but for n_predict and seed,
+ * where its own would make endless and unrepeatable texts), so that its users and
+ * front ends find what they know.
  */
 #include <math.h>
 #include <stddef.h>
@@ -126,6 +130,7 @@ static bt_status llm_describe(void *model, bt_buf *json)
     return json->failed ? BT_ENOMEM : BT_OK;
 }
 
+/* The text's own ids: no BOS is added, so that detokenize gives the text back. */
 static bt_status llm_tokenize(void *model, const char *text, size_t len, int special, int32_t **ids,
                               size_t *n, bt_error *err)
 {

@@ -8,6 +8,7 @@
 
 #include "llm.h"
 
+/* A smaller context only ends texts earlier: the cache grows as it is filled. */
 bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx, bt_error *err)
 {
     *n_ctx = m->config.n_ctx;

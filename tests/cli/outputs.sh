@@ -89,4 +89,10 @@ expect 0 "$bottega" doctor --isa scalar -t 1
 says out "isa: scalar"
 says out "threads: 1"
 says out "pack_cache: none"
+mkdir -p data/models/tiny/unet
+echo '{}' >data/models/tiny/model_index.json
+printf 12345678 >data/models/tiny/unet/weights
+expect 0 env BOTTEGA_DATA="$dir/data" "$bottega" doctor --json
+[ "$(json out '[m["bytes"] for m in d["models"] if m["path"].endswith("data/models/tiny")]')" = "[11]" ] ||
+    complain "doctor: a model in a folder: $(cat out)"
 finish
