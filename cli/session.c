@@ -127,6 +127,19 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     return rc;
 }
 
+/* What a run had to leave out, by its report: text in there has its quotes
+ * escaped, so a key is a key. */
+static void note_losses(cli *c, const char *report)
+{
+    static const char missing[] = "\"missing_phonemes\":";
+    const char *n = strstr(report, missing);
+    if (strstr(report, "\"prompt_cut\":true"))
+        cli_note(c, "the prompt is longer than the model reads: its end is left out");
+    if (n && n[sizeof missing - 1] != '0')
+        cli_note(c, "left out: %d phonemes that the voice does not have",
+                 atoi(n + sizeof missing - 1));
+}
+
 /* A signal may come before the job is the running one: cli_stop is looked at in
  * between. A cancelled run whose output is gone was stopped by a closed pipe. */
 int cli_run(cli *c)
@@ -146,6 +159,7 @@ int cli_run(cli *c)
         return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
     if (bt_job_report(c->job, &report) != BT_OK)
         return cli_fail(EXIT_FAILED, "out of memory");
+    note_losses(c, report);
     if (c->json)
         cli_join(&c->reports, report);
     bt_free(report);

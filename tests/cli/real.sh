@@ -40,6 +40,12 @@ expect 0 "$bottega" speak "Hello from the workshop." -o hello.wav --seed 1
 [ "$(stat -c %s hello.wav)" -gt 20000 ] || complain "hello.wav is short"
 expect 0 "$bottega" speak -o hello.flac "Hello."
 
+# What a run leaves out is told.
+expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
+says err "its end is left out"
+expect 0 "$bottega" speak --phonemes "abc §§" -o odd.wav
+says err "left out: 2 phonemes"
+
 # The same bytes for any number of threads.
 for t in 1 2 3; do
     expect 0 "$bottega" text -p "Once upon a time" -n 12 --seed 3 -t $t -o text$t.txt
