@@ -47,7 +47,11 @@ struct bt_store {
  * at most half full. */
 static name_slot *find_slot(const name_index *ix, const char *name)
 {
-    size_t k = bt_hash(BT_HASH_INIT, name, strlen(name)) & (ix->cap - 1);
+    /* Where the table lies is not the file's to know: names made to collide do
+     * not, the next time. */
+    const uint64_t salt = (uintptr_t)ix->slots >> 12;
+    const uint64_t h = bt_hash(BT_HASH_INIT ^ salt, name, strlen(name));
+    size_t k = (h ^ h >> 29) & (ix->cap - 1);
     while (ix->slots[k].name && strcmp(ix->slots[k].name, name) != 0)
         k = (k + 1) & (ix->cap - 1);
     return &ix->slots[k];
