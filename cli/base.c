@@ -69,6 +69,14 @@ static size_t utf8_len(const unsigned char *s)
     return s[0] > 0xf4 ? 0 : n;
 }
 
+size_t cli_utf8(const char *s)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    for (size_t n; *u && (n = utf8_len(u)) > 0;)
+        u += n;
+    return (size_t)(u - (const unsigned char *)s);
+}
+
 char *cli_json(const char *s)
 {
     char *out = cli_alloc(strlen(s) * 6 + 3), *p = out;

@@ -92,7 +92,8 @@ int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 int cli_exit_of(bt_status st); /* of a failure whose cause is a model or an input */
 void *cli_alloc(size_t n);     /* zeroed; never NULL: ends the program */
 char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* free */
-char *cli_json(const char *s);                /* quoted, as well-formed UTF-8; free */
+size_t cli_utf8(const char *s); /* where it stops being well-formed UTF-8; else its length */
+char *cli_json(const char *s);  /* quoted, as well-formed UTF-8; free */
 void cli_join(char **list, const char *item); /* appends, with a comma between */
 
 /* ---- signals.c ---- */

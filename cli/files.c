@@ -13,7 +13,21 @@ enum { MAX_INPUT = 256 << 20, MAX_INDEX_WIDTH = 9 };
 
 /* ---- reading ------------------------------------------------------------- */
 
-/* Whole, up to MAX_INPUT; a zero byte is refused, as texts end with one. */
+/* Complains of what keeps n bytes from being a text; true if something does. */
+static bool not_text(const char *s, size_t n, const char *name)
+{
+    const size_t end = n < MAX_INPUT ? cli_utf8(s) : 0;
+    if (n >= MAX_INPUT)
+        cli_fail(EXIT_INPUT, "%s: too large", name);
+    else if (end < n && !s[end])
+        cli_fail(EXIT_INPUT, "%s: holds a zero byte", name);
+    else if (end < n)
+        cli_fail(EXIT_INPUT, "%s: invalid UTF-8 at byte %zu", name, end);
+    return end < n;
+}
+
+/* Whole, up to MAX_INPUT; well-formed UTF-8 without a zero byte, as texts end
+ * with one. NULL after a complaint. */
 static char *read_all(FILE *f, const char *name)
 {
     size_t n = 0, cap = 1 << 16;
@@ -29,13 +43,10 @@ static char *read_all(FILE *f, const char *name)
         s = more;
     }
     s[n] = 0;
-    const bool bad = ferror(f) || n >= MAX_INPUT || strlen(s) != n;
-    if (!bad)
-        return s;
     if (ferror(f))
         cli_fail(EXIT_INPUT, "%s: %s", name, strerror(errno));
-    else
-        cli_fail(EXIT_INPUT, "%s: %s", name, n >= MAX_INPUT ? "too large" : "holds a zero byte");
+    else if (!not_text(s, n, name))
+        return s;
     free(s);
     return NULL;
 }

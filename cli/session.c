@@ -99,9 +99,11 @@ int cli_model_open(cli *c)
 
 int cli_job_set(cli *c, const char *name, const char *value)
 {
-    if (bt_job_set(c->job, name, value) == BT_OK)
+    const bt_status st = bt_job_set(c->job, name, value);
+    if (st == BT_OK)
         return EXIT_DONE;
-    return cli_fail(EXIT_USAGE, "%s", bt_job_message(c->job));
+    /* a text that is no UTF-8 is bad input, all else is a flag used wrongly */
+    return cli_fail(st == BT_EFORMAT ? EXIT_INPUT : EXIT_USAGE, "%s", bt_job_message(c->job));
 }
 
 int cli_job_open(cli *c, const bt_callbacks *cb)

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "engine/handles.h"
+#include "text/utf8.h"
 
 const bt_option bt_engine_common[] = { { "profile", NULL, NULL, BT_OPT_BOOL,
                                          offsetof(bt_common_options, profile), "false", 0, 0, NULL,
@@ -219,6 +220,21 @@ static void set_unset(const bt_option *o, void *field)
     }
 }
 
+/* Texts are UTF-8: a module never sees one that is not. */
+static bt_status read_string(const bt_option *o, const char *text, bt_buf *canon, bt_error *err)
+{
+    const size_t n = strlen(text);
+    uint32_t c;
+    if (bt_utf8_valid(text, n)) {
+        bt_buf_add(canon, text, n);
+        return BT_OK;
+    }
+    size_t at = 0, len;
+    while (len = bt_utf8_next(text + at, n - at, &c), bt_utf8_valid(text + at, len))
+        at += len;
+    return bt_fail(err, BT_EFORMAT, "%s: invalid UTF-8 at byte %zu", o->name, at);
+}
+
 bt_status bt_option_read(const bt_option *o, const char *text, void *field, char **canonical,
                          bt_error *err)
 {
@@ -226,7 +242,7 @@ bt_status bt_option_read(const bt_option *o, const char *text, void *field, char
     bt_status st = BT_OK;
     *canonical = NULL;
     if (o->type == BT_OPT_STRING)
-        bt_buf_puts(&canon, text);
+        st = read_string(o, text, &canon, err);
     else if (!*text && !*bt_option_default(o))
         set_unset(o, field);
     else if (o->type == BT_OPT_BOOL)

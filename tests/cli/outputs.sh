@@ -62,8 +62,10 @@ head -c 1048576 /dev/zero | tr '\0' 'y' >long
 expect 0 "$bottega" text "${text[@]}" -f long -o long.txt
 cmp -s long long.txt || complain "a prompt of 1 MB"
 printf 'bad \xff\xfe utf' >bad
-expect 0 "$bottega" text "${text[@]}" -f bad --json
-is_json out
+expect 3 "$bottega" text "${text[@]}" -f bad
+[ "$(cat err)" = "bottega: bad: invalid UTF-8 at byte 4" ] || complain "invalid UTF-8: $(cat err)"
+expect 3 "$bottega" text "${text[@]}" -p "$(printf 'caf\xe9')"
+grep -q 'prompt: invalid UTF-8 at byte 3' err || complain "invalid UTF-8: $(cat err)"
 
 # chat
 printf 'hello\n/reset\n\nagain\n/exit\nnever' >talk
