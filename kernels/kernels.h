@@ -100,6 +100,12 @@ typedef struct bt_kernels {
     void (*gemm_f32)(int m, int np, int kc, const float *const *a, const float *b, size_t ldp,
                      float *c, size_t ldc, int first);
 
+    /* gemm_f32 over taps >= 1, one after the other: row i of tap t is
+     * a[t * sa + i], its panels start at b + t * ldt. The same bytes as one
+     * gemm_f32 for each tap. */
+    void (*conv_f32)(int m, int np, int taps, int kc, const float *const *a, size_t sa,
+                     const float *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first);
+
     /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
      * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =
      * use expand and gemm_f32. panel_bytes: distance between panels. */

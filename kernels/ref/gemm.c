@@ -55,6 +55,13 @@ static void gemm_f32(int m, int np, int kc, const float *const *a, const float *
     }
 }
 
+static void conv_f32(int m, int np, int taps, int kc, const float *const *a, size_t sa,
+                     const float *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first)
+{
+    for (int t = 0; t < taps; t++)
+        gemm_f32(m, np, kc, a + t * sa, b + t * ldt, ldp, c, ldc, first && t == 0);
+}
+
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -176,6 +183,7 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->gemm_np = 1;
     t->expand = bt_expand__scalar;
     t->gemm_f32 = gemm_f32;
+    t->conv_f32 = conv_f32;
     t->quantize_a = quantize_a;
     t->gemm_q8[BT_Q8_0] = gemm_q8_q8_0;
     t->gemm_q8[BT_Q4_0] = gemm_q8_q4_0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The float tile that gemm and attention share: M rows by NV registers,
- * c[i][v] (+)= sum_k a[i][k] b[k][v], one accumulator for each, k rising.
+ * c[i][v] (+)= sum_k a[i][k] b[k][v], one accumulator for each, k rising. With
+ * several taps the sums go on over them, tap after tap, in the same registers.
  */
 #ifndef BT_KERNELS_TILE_H
 #define BT_KERNELS_TILE_H
@@ -8,9 +9,10 @@
 #include <stddef.h>
 
 typedef struct tile_args {
-    int kc;
-    const float *const *a; /* M row pointers */
+    int taps, kc;
+    const float *const *a; /* M row pointers for each tap, step_a apart */
     const float *b;
+    size_t step_a, step_t; /* pointers between taps in a, floats between taps in b */
     size_t step_k, step_v; /* floats between rows of b, between its registers */
     float *c;
     size_t ldc;
@@ -22,30 +24,32 @@ static inline __attribute__((always_inline)) void tile_body(const int M, const i
                                                             const int full, const tile_args *t)
 {
     vf acc[TILE_M][TILE_NV];
-    const float *a[TILE_M];
     const int kc = t->kc, last = full ? VL : t->last;
     const size_t step_k = t->step_k, step_v = t->step_v;
 #pragma GCC unroll 16
-    for (int i = 0; i < M; i++) {
-        a[i] = t->a[i];
+    for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
         for (int v = 0; v < NV; v++)
             acc[i][v] = t->first
                             ? v_zero()
                             : v_load_n(t->c + (size_t)i * t->ldc + v * VL, v == NV - 1 ? last : VL);
-    }
-    const float *b = t->b;
-    for (int k = 0; k < kc; k++, b += step_k) {
-        vf w[TILE_NV];
+    for (int tap = 0; tap < t->taps; tap++) {
+        const float *a[TILE_M], *b = t->b + (size_t)tap * t->step_t;
 #pragma GCC unroll 16
-        for (int v = 0; v < NV; v++)
-            w[v] = v_load_n(b + (size_t)v * step_v, v == NV - 1 ? last : VL);
-#pragma GCC unroll 16
-        for (int i = 0; i < M; i++) {
-            const vf x = v_set(a[i][k]);
+        for (int i = 0; i < M; i++)
+            a[i] = t->a[(size_t)tap * t->step_a + i];
+        for (int k = 0; k < kc; k++, b += step_k) {
+            vf w[TILE_NV];
 #pragma GCC unroll 16
             for (int v = 0; v < NV; v++)
-                acc[i][v] = v_fma(x, w[v], acc[i][v]);
+                w[v] = v_load_n(b + (size_t)v * step_v, v == NV - 1 ? last : VL);
+#pragma GCC unroll 16
+            for (int i = 0; i < M; i++) {
+                const vf x = v_set(a[i][k]);
+#pragma GCC unroll 16
+                for (int v = 0; v < NV; v++)
+                    acc[i][v] = v_fma(x, w[v], acc[i][v]);
+            }
         }
     }
 #pragma GCC unroll 16

@@ -109,6 +109,38 @@ static void gemm_case(const bt_kernels *t, int m, int np, int k, int exact)
     kc_release();
 }
 
+/* Several taps at once: the bytes of one gemm_f32 for each. */
+static void conv_case(const bt_kernels *t, int m, int np, int taps, int k, int first)
+{
+    const size_t sa = (size_t)m + 2, ldt = (size_t)k * BT_NR + 5, ldp = (size_t)taps * ldt + 1;
+    const size_t ldc = (size_t)np * BT_NR + 3, n_c = (size_t)(m - 1) * ldc + (size_t)np * BT_NR;
+    const float *a[5 * (BT_MAX_MR + 2)];
+    float *b = kc_floats((size_t)np * ldp), *c = kc_floats(n_c), *want = kc_floats(n_c);
+    kc_noise(b, (size_t)np * ldp, 1.0f);
+    kc_noise(c, n_c, 1.0f);
+    memcpy(want, c, n_c * sizeof *c);
+    for (size_t i = 0; i < (size_t)taps * sa; i++) {
+        float *row = kc_floats((size_t)k);
+        kc_noise(row, (size_t)k, 1.0f);
+        a[i] = row;
+    }
+    t->conv_f32(m, np, taps, k, a, sa, b, ldt, ldp, c, ldc, first);
+    for (int tap = 0; tap < taps; tap++)
+        t->gemm_f32(m, np, k, a + (size_t)tap * sa, b + (size_t)tap * ldt, ldp, want, ldc,
+                    first && tap == 0);
+    kc_same(c, want, n_c * sizeof *c, "conv_f32");
+    kc_release();
+}
+
+void check_conv_f32(const bt_kernels *t)
+{
+    for (int m = 1; m <= t->gemm_mr; m++)
+        for (int np = 1; np <= t->gemm_np; np++)
+            for (int taps = 1; taps <= 5; taps += 2)
+                for (int k = 1; k <= 33; k += 16)
+                    conv_case(t, m, np, taps, k, (m + np + k) % 2);
+}
+
 void check_gemm_f32(const bt_kernels *t)
 {
     static const int ks[] = { 0, 1, 2, 7, 64, 333 };
@@ -311,6 +343,43 @@ void bench_gemm_f32(const bt_kernels *t)
         kc_print_flops(name, 2.0 * DIM * DIM * DIM / kc_time(run_gemm, &j));
         kc_release();
     }
+}
+
+enum { CONV_C = 32, CONV_ROWS = 4096, CONV_TAPS = 7 };
+
+typedef struct conv_job {
+    const bt_kernels *t;
+    const float *x, *b;
+    float *c;
+} conv_job;
+
+/* A 1-D convolution as a vocoder has many: few channels, some taps. */
+static void run_conv(void *p)
+{
+    const conv_job *j = p;
+    const int mr = j->t->gemm_mr, np = j->t->gemm_np < 2 ? 1 : 2;
+    for (int n = 0; n < CONV_C / BT_NR; n += np)
+        for (int i = 0; i + mr <= CONV_ROWS; i += mr) {
+            const float *a[CONV_TAPS * BT_MAX_MR];
+            for (int k = 0; k < CONV_TAPS * mr; k++)
+                a[k] = j->x + (size_t)(i + k / mr + k % mr) * CONV_C;
+            j->t->conv_f32(mr, np, CONV_TAPS, CONV_C, a, (size_t)mr,
+                           j->b + (size_t)n * CONV_TAPS * CONV_C * BT_NR, CONV_C * BT_NR,
+                           CONV_TAPS * CONV_C * BT_NR, j->c + (size_t)i * CONV_C + n * BT_NR,
+                           CONV_C, 1);
+        }
+}
+
+void bench_conv_f32(const bt_kernels *t)
+{
+    float *x = kc_floats((CONV_ROWS + CONV_TAPS) * CONV_C);
+    float *b = kc_floats(CONV_TAPS * CONV_C * CONV_C), *c = kc_floats(CONV_ROWS * CONV_C);
+    kc_noise(x, (CONV_ROWS + CONV_TAPS) * CONV_C, 1.0f);
+    kc_noise(b, CONV_TAPS * CONV_C * CONV_C, 1.0f);
+    conv_job j = { t, x, b, c };
+    kc_print_flops("conv_f32 32 channels, 7 taps",
+                   2.0 * CONV_ROWS * CONV_C * CONV_C * CONV_TAPS / kc_time(run_conv, &j));
+    kc_release();
 }
 
 void bench_gemm_bf16(const bt_kernels *t)

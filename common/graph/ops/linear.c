@@ -41,6 +41,9 @@ static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weigh
         return bad_weight(g, w, s.c);
     if (p.stride < 0 || p.dilation < 0 || p.top < 0 || p.left < 0 || p.bottom < 0 || p.right < 0)
         return bt_graph_fail(g, "convolution %s: negative parameters", bt_weight_tensor(w)->name);
+    if (p.upsample < 0 || p.upsample > 2)
+        return bt_graph_fail(g, "convolution %s: upsampling by %d", bt_weight_tensor(w)->name,
+                             p.upsample);
     bt_mm mm = {
         .kind = BT_MM_CONV,
         .kh = (int)kh,

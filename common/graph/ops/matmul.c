@@ -61,19 +61,13 @@ typedef struct grid {
 } grid;
 
 /* Output positions group, group + stride, ... of one picture. */
-static int64_t group_len(const bt_node *n, int group)
-{
-    const bt_mm *mm = n->attr;
-    return (n->shape.w - group + mm->stride - 1) / mm->stride;
-}
-
 static grid grid_of(const bt_node *n, const bt_kernels *k)
 {
     const bt_mm *mm = n->attr;
     grid g = { .groups = 1, .rows = bt_rows(n->shape) };
     if (mm->kind == BT_MM_TRANSPOSED) {
         g.groups = mm->stride < n->shape.w ? mm->stride : (int)n->shape.w;
-        g.rows = n->shape.n * group_len(n, 0);
+        g.rows = n->shape.n * bt_mm_group_rows(n, 0);
     }
     int64_t mr = mm->compute == BT_MM_Q8 ? Q8_ROWS : k->gemm_mr, most = TILE_ROWS / mr * mr;
     g.row_tiles = (g.rows + most - 1) / most;
@@ -151,70 +145,6 @@ static void convert_tile(const bt_node *n, const bt_exec *x, int64_t tile)
         convert_row(n, x, r);
 }
 
-/* ---- phase 1: which input rows ----------------------------------------- */
-
-static const uint8_t *input_row(const bt_node *n, const bt_exec *x, int64_t r)
-{
-    if (r < 0)
-        return x->shared;
-    if (converts(n))
-        return (const uint8_t *)x->shared + pad64(row_bytes(n)) * (1 + r);
-    return (const uint8_t *)bt_row(n->src[0], r);
-}
-
-/* The input row that tap `tap` of output position m reads, -1: padding. With
- * upsample 2 the taps see each input row and column twice. */
-static int64_t conv_row(const bt_node *n, int64_t m, int tap)
-{
-    const bt_mm *mm = n->attr;
-    bt_shape in = n->src[0]->shape, out = n->shape;
-    int64_t ox = m % out.w, oy = m / out.w % out.h, b = m / (out.w * out.h);
-    int64_t iy = oy * mm->stride + (int64_t)(tap / mm->kw) * mm->dilation - mm->top;
-    int64_t ix = ox * mm->stride + (int64_t)(tap % mm->kw) * mm->dilation - mm->left;
-    if (iy < 0 || ix < 0 || iy >= in.h * mm->upsample || ix >= in.w * mm->upsample)
-        return -1;
-    return (b * in.h + iy / mm->upsample) * in.w + ix / mm->upsample;
-}
-
-/* Row m of a group is output position m * stride + group. */
-static int64_t transposed_out(const bt_node *n, int group, int64_t m)
-{
-    const bt_mm *mm = n->attr;
-    int64_t len = group_len(n, 0), b = m / len, i = m % len * mm->stride + group;
-    return i < n->shape.w ? b * n->shape.w + i : -1;
-}
-
-/* y[o] = sum over taps t with (o + pad - t) a multiple of the stride: of
- * x[(o + pad - t) / stride] w[t]. */
-static int64_t transposed_row(const bt_node *n, int group, int64_t m, int tap)
-{
-    const bt_mm *mm = n->attr;
-    int64_t out = transposed_out(n, group, m), w = n->src[0]->shape.w;
-    if (out < 0)
-        return -1;
-    int64_t i = out % n->shape.w + mm->left - tap; /* a multiple of the stride */
-    return i < 0 || i / mm->stride >= w ? -1 : out / n->shape.w * w + i / mm->stride;
-}
-
-/* The taps that outputs of this group use: in a transposed convolution every
- * stride-th one, so that no product with a zero is made. */
-static int list_taps(const bt_mm *mm, int group, int *tap)
-{
-    int n = 0;
-    for (int t = 0; t < mm->kh * mm->kw; t++)
-        if (mm->kind != BT_MM_TRANSPOSED || (group + mm->left - t) % mm->stride == 0)
-            tap[n++] = t;
-    return n;
-}
-
-static int64_t source_row(const bt_node *n, int group, int64_t m, int tap)
-{
-    const bt_mm *mm = n->attr;
-    if (mm->kind == BT_MM_LINEAR)
-        return m;
-    return mm->kind == BT_MM_CONV ? conv_row(n, m, tap) : transposed_row(n, group, m, tap);
-}
-
 /* ---- phase 1: one tile ------------------------------------------------- */
 
 typedef struct work {
@@ -222,11 +152,8 @@ typedef struct work {
     const bt_kernels *k;
     const bt_packed *packed;
     scratch s;
-    int group, m;       /* rows in this tile */
-    int64_t m0, stride; /* first row; rows between taps in s.rows */
-    int p0, np;         /* panels */
-    int taps;
-    const int *tap;
+    bt_mm_tile t; /* rows and taps */
+    int p0, np;   /* panels */
 } work;
 
 /* Sums of panels p..p+np (of the tile) over one tap and channels k0..k0+kc. */
@@ -234,7 +161,7 @@ static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int
 {
     const bt_packed *pk = w->packed;
     const bt_mm *mm = w->n->attr;
-    const uint8_t *panel = bt_panel(pk, w->p0 + p, w->tap[t]);
+    const uint8_t *panel = bt_panel(pk, w->p0 + p, w->t.tap[t]);
     size_t step = pk->taps * pk->panel_bytes, ldp = CHUNK * BT_NR;
     const void *b = w->s.b;
     bool bf16 = mm->compute == BT_MM_BF16;
@@ -250,11 +177,11 @@ static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int
     }
     const int ldc = TILE_PANELS * BT_NR, mr = w->k->gemm_mr;
     size_t offset = (size_t)k0 * (bf16 ? sizeof(uint16_t) : sizeof(float));
-    for (int i = 0; i < w->m; i += mr) {
+    for (int i = 0; i < w->t.m; i += mr) {
         const uint8_t *a[BT_MAX_MR];
-        int m = w->m - i < mr ? w->m - i : mr;
+        int m = w->t.m - i < mr ? w->t.m - i : mr;
         for (int j = 0; j < m; j++)
-            a[j] = w->s.rows[t * w->stride + i + j] + offset;
+            a[j] = w->t.rows[t * w->t.stride + i + j] + offset;
         float *c = w->s.c + (size_t)i * ldc + p * BT_NR;
         if (bf16)
             w->k->gemm_bf16(m, np, kc, (const uint16_t *const *)a, b, ldp, c, ldc, first);
@@ -263,12 +190,39 @@ static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int
     }
 }
 
+/* All taps of panels p..p+np in few calls, for rows of at most CHUNK channels:
+ * the sums stay in registers from tap to tap. */
+static void taps_f32(const work *w, int p, int np)
+{
+    const bt_packed *pk = w->packed;
+    const int ldc = TILE_PANELS * BT_NR, mr = w->k->gemm_mr, k = pk->k;
+    const bool direct = pk->type == BT_F32;
+    const int step = w->t.taps > 1 ? w->t.tap[1] - w->t.tap[0] : 0; /* the same between all */
+    const int most = direct ? w->t.taps : CHUNK / k;
+    size_t ldt = direct ? step * pk->panel_bytes / sizeof(float) : (size_t)k * BT_NR;
+    size_t ldp = direct ? pk->taps * pk->panel_bytes / sizeof(float) : most * ldt;
+    for (int t = 0; t < w->t.taps; t += most) {
+        const int n = w->t.taps - t < most ? w->t.taps - t : most;
+        const void *b = direct ? (const void *)bt_panel(pk, w->p0 + p, w->t.tap[t]) : w->s.b;
+        for (int i = 0; !direct && i < n * np; i++)
+            w->k->expand(pk->type, (float *)w->s.b + i / n * ldp + i % n * ldt,
+                         bt_panel(pk, w->p0 + p + i / n, w->t.tap[t + i % n]), 0, k);
+        for (int i = 0; i < w->t.m; i += mr)
+            w->k->conv_f32(w->t.m - i < mr ? w->t.m - i : mr, np, n, k,
+                           (const float *const *)&w->t.rows[t * w->t.stride + i], w->t.stride, b,
+                           ldt, ldp, w->s.c + (size_t)i * ldc + p * BT_NR, ldc, t == 0);
+    }
+}
+
 static void sums_float(const work *w)
 {
     const bt_packed *pk = w->packed;
+    const bool whole = ((const bt_mm *)w->n->attr)->compute == BT_MM_F32 && pk->k <= CHUNK;
     for (int p = 0; p < w->np; p += w->k->gemm_np) {
         int np = w->np - p < w->k->gemm_np ? w->np - p : w->k->gemm_np;
-        for (int t = 0; t < w->taps; t++)
+        if (whole)
+            taps_f32(w, p, np);
+        for (int t = 0; !whole && t < w->t.taps; t++)
             for (int k0 = 0; k0 < pk->k; k0 += CHUNK)
                 chunk_float(w, p, np, t, k0, pk->k - k0 < CHUNK ? pk->k - k0 : CHUNK,
                             t == 0 && k0 == 0);
@@ -278,11 +232,11 @@ static void sums_float(const work *w)
 static void sums_q8(const work *w)
 {
     const bt_packed *pk = w->packed;
-    for (int t = 0; t < w->taps; t++)
-        w->k->gemm_q8[pk->type](w->m, w->np, pk->k / BT_QA,
-                                (const bt_qa *const *)&w->s.rows[t * w->stride],
-                                bt_panel(pk, w->p0, w->tap[t]), pk->taps * pk->panel_bytes, w->s.c,
-                                TILE_PANELS * BT_NR, t == 0);
+    for (int t = 0; t < w->t.taps; t++)
+        w->k->gemm_q8[pk->type](w->t.m, w->np, pk->k / BT_QA,
+                                (const bt_qa *const *)&w->t.rows[t * w->t.stride],
+                                bt_panel(pk, w->p0, w->t.tap[t]), pk->taps * pk->panel_bytes,
+                                w->s.c, TILE_PANELS * BT_NR, t == 0);
 }
 
 /* The products of a tile into w->s.c, by the kernel for the compute type. */
@@ -290,12 +244,12 @@ static void sums(const work *w)
 {
     const bt_mm *mm = w->n->attr;
     const bt_packed *pk = w->packed;
-    if (w->taps == 0)
-        memset(w->s.c, 0, (size_t)w->m * TILE_PANELS * BT_NR * sizeof(float));
+    if (w->t.taps == 0)
+        memset(w->s.c, 0, (size_t)w->t.m * TILE_PANELS * BT_NR * sizeof(float));
     else if (mm->compute == BT_MM_Q8)
         sums_q8(w);
-    else if (w->m == 1 && pk->taps == 1 && mm->compute == BT_MM_F32 && w->k->gemv_f32[pk->type])
-        w->k->gemv_f32[pk->type](w->np, pk->k, (const float *)w->s.rows[0], bt_panel(pk, w->p0, 0),
+    else if (w->t.m == 1 && pk->taps == 1 && mm->compute == BT_MM_F32 && w->k->gemv_f32[pk->type])
+        w->k->gemv_f32[pk->type](w->np, pk->k, (const float *)w->t.rows[0], bt_panel(pk, w->p0, 0),
                                  pk->panel_bytes, w->s.c);
     else
         sums_float(w);
@@ -309,9 +263,8 @@ static void write_rows(const work *w)
     int64_t c0 = (int64_t)w->p0 * BT_NR, cols = w->np * BT_NR;
     if (cols > n->shape.c - c0)
         cols = n->shape.c - c0;
-    for (int i = 0; i < w->m; i++) {
-        int64_t r =
-            mm->kind == BT_MM_TRANSPOSED ? transposed_out(n, w->group, w->m0 + i) : w->m0 + i;
+    for (int i = 0; i < w->t.m; i++) {
+        int64_t r = bt_mm_out_row(n, w->t.group, w->t.m0 + i);
         if (r < 0)
             continue;
         w->k->epilogue((int)cols, bt_row(n, r) + c0, w->s.c + (size_t)i * TILE_PANELS * BT_NR,
@@ -320,27 +273,37 @@ static void write_rows(const work *w)
     }
 }
 
+static bt_mm_input input_of(const bt_node *n, const bt_exec *x)
+{
+    const bt_mem *in = &n->src[0]->mem;
+    const size_t step = pad64(row_bytes(n));
+    if (!converts(n))
+        return (bt_mm_input){ (const uint8_t *)in->data, x->shared, in->ld * sizeof(float) };
+    return (bt_mm_input){ (const uint8_t *)x->shared + step, x->shared, step };
+}
+
 static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     if (phase == 0) {
         convert_tile(n, x, tile);
         return;
     }
-    const bt_mm *mm = n->attr;
     grid g = grid_of(n, x->kernels);
     int64_t row_tile = tile % g.row_tiles, rest = tile / g.row_tiles;
     int tap[BT_MM_MAX_TAPS];
-    work w = { .n = n, .k = x->kernels, .packed = n->packed, .tap = tap, .stride = g.tile_rows };
-    w.p0 = (int)(rest % g.panel_tiles) * TILE_PANELS;
-    w.group = (int)(rest / g.panel_tiles);
-    w.np = w.packed->panels - w.p0 < TILE_PANELS ? w.packed->panels - w.p0 : TILE_PANELS;
-    w.m0 = row_tile * g.tile_rows;
-    w.m = (int)(g.rows - w.m0 < g.tile_rows ? g.rows - w.m0 : g.tile_rows);
-    w.taps = list_taps(mm, w.group, tap);
+    const bt_mm_input in = input_of(n, x);
+    work w = { .n = n, .k = x->kernels, .packed = n->packed };
     scratch_layout(n, x->kernels, x->scratch, &w.s);
-    for (int t = 0; t < w.taps; t++)
-        for (int i = 0; i < w.m; i++)
-            w.s.rows[t * w.stride + i] = input_row(n, x, source_row(n, w.group, w.m0 + i, tap[t]));
+    w.p0 = (int)(rest % g.panel_tiles) * TILE_PANELS;
+    w.np = w.packed->panels - w.p0 < TILE_PANELS ? w.packed->panels - w.p0 : TILE_PANELS;
+    w.t = (bt_mm_tile){ .group = (int)(rest / g.panel_tiles),
+                        .m0 = row_tile * g.tile_rows,
+                        .stride = g.tile_rows,
+                        .tap = tap,
+                        .rows = w.s.rows };
+    w.t.m = (int)(g.rows - w.t.m0 < g.tile_rows ? g.rows - w.t.m0 : g.tile_rows);
+    w.t.taps = bt_mm_taps(n->attr, w.t.group, tap);
+    bt_mm_rows(n, &in, &w.t);
     sums(&w);
     write_rows(&w);
 }

@@ -26,6 +26,32 @@ typedef struct bt_mm {
     const float *bias;     /* or NULL */
 } bt_mm;
 
+/* ---- matmul_rows.c ----------------------------------------------------- */
+
+/* Rows of the input in the compute type, and a row of zeros. */
+typedef struct bt_mm_input {
+    const uint8_t *base, *zero;
+    int64_t step; /* bytes between rows */
+} bt_mm_input;
+
+/* m output positions from m0 on, of one group (a transposed convolution has
+ * one for each remainder of the output position by the stride, else there is
+ * one). rows[k * stride + i]: what tap[k] of position m0 + i reads. */
+typedef struct bt_mm_tile {
+    int group, m, taps;
+    int64_t m0, stride;
+    const int *tap;
+    const uint8_t **rows;
+} bt_mm_tile;
+
+void bt_mm_rows(const bt_node *n, const bt_mm_input *in, const bt_mm_tile *t);
+int64_t bt_mm_group_rows(const bt_node *n,
+                         int group);                  /* output positions of a group, per picture */
+int bt_mm_taps(const bt_mm *mm, int group, int *tap); /* lists the taps that a group uses */
+int64_t bt_mm_out_row(const bt_node *n, int group, int64_t m); /* -1: beyond the output */
+
+/* ---- matmul.c ---------------------------------------------------------- */
+
 extern const bt_op bt_op_matmul;
 
 /* Chooses compute type and packed type, fetches the bias, makes the node of
