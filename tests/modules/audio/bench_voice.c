@@ -39,8 +39,9 @@ int main(int argc, char **argv)
     host_open(&h, argc > 1 ? argv[1] : JOE, argc > 4 ? argv[4] : NULL, argc > 2 ? atoi(argv[2]) : 1,
               (bt_precision)precision);
     bt_vits_plans plans = { .voice = h.model };
-    bt_vits_settings s = { .noise_scale = 0.667f, .length_scale = 1, .noise_w = 0.8f,
-                           .samples = drop, .user = &n };
+    bt_vits_settings s = {
+        .noise_scale = 0.667f, .length_scale = 1, .noise_w = 0.8f, .samples = drop, .user = &n
+    };
     for (int i = 0; i < 6; i++) {
         n = 0;
         double begin = bt_now();

@@ -163,7 +163,9 @@ static void nothing_to_say_is_an_error(void **state)
         assert_int_equal(host_try_run(&h), BT_EINVAL);
         assert_int_equal(h.n, 0);
     }
-    host_set(&h, "text", "a\xE6\x9D\xB1" "b\xFF");
+    host_set(&h, "text",
+             "a\xE6\x9D\xB1"
+             "b\xFF");
     host_run(&h);
     assert_true(host_fact(&h, "missing_phonemes") == 2);
     host_close(&h);
@@ -236,8 +238,9 @@ static void long_sentences_are_streamed(void **state)
     (void)state;
     host h;
     open_tiny(&h);
-    host_set(&h, "text", "the quick brown fox jumps over the lazy dog and then it goes home to "
-                         "sleep for the quick brown fox is tired of jumping over lazy dogs");
+    host_set(&h, "text",
+             "the quick brown fox jumps over the lazy dog and then it goes home to "
+             "sleep for the quick brown fox is tired of jumping over lazy dogs");
     host_run(&h);
     assert_true(h.calls > 1);
     host_close(&h);
@@ -338,16 +341,11 @@ static void bad_voices_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_choose_the_sound),
-        cmocka_unit_test(sentences_are_joined),
-        cmocka_unit_test(scales_have_effect),
-        cmocka_unit_test(speakers_differ),
-        cmocka_unit_test(books_are_streamed),
-        cmocka_unit_test(nothing_to_say_is_an_error),
-        cmocka_unit_test(callbacks_and_flags_cancel),
-        cmocka_unit_test(chunks_do_not_change_bytes),
-        cmocka_unit_test(long_sentences_are_streamed),
-        cmocka_unit_test(it_describes_and_estimates),
+        cmocka_unit_test(seeds_choose_the_sound),      cmocka_unit_test(sentences_are_joined),
+        cmocka_unit_test(scales_have_effect),          cmocka_unit_test(speakers_differ),
+        cmocka_unit_test(books_are_streamed),          cmocka_unit_test(nothing_to_say_is_an_error),
+        cmocka_unit_test(callbacks_and_flags_cancel),  cmocka_unit_test(chunks_do_not_change_bytes),
+        cmocka_unit_test(long_sentences_are_streamed), cmocka_unit_test(it_describes_and_estimates),
         cmocka_unit_test(bad_voices_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,8 +53,8 @@ static void load_golden(golden *g, const char *name)
         int i = 0;
         snprintf(r->name, sizeof r->name, "%s", cJSON_GetObjectItem(item, "name")->valuestring);
         snprintf(r->file, sizeof r->file, "%s", voice ? voice->valuestring : JOE);
-        cJSON_ArrayForEach(scale, cJSON_GetObjectItem(item, "scales"))
-            r->scales[i++] = (float)scale->valuedouble;
+        cJSON_ArrayForEach(scale, cJSON_GetObjectItem(item, "scales")) r->scales[i++] =
+            (float)scale->valuedouble;
         r->seed = (uint64_t)number(item, "seed");
         r->speaker = (int)number(item, "sid");
     }

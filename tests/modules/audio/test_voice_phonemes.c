@@ -21,8 +21,13 @@
 
 /* In 1.52 a clause of one unstressed word stays unstressed; 1.51 stresses it. */
 static const char *const known[] = {
-    "one", "One. Two. Three.", "One! Two? Three.", "Wait… what?", "What?! No way!!",
-    "Wait. . . what?", "Aaaaah! Hmm. Shh! Psst, zzz.",
+    "one",
+    "One. Two. Three.",
+    "One! Two? Three.",
+    "Wait… what?",
+    "What?! No way!!",
+    "Wait. . . what?",
+    "Aaaaah! Hmm. Shh! Psst, zzz.",
     "!", /* 1.52 says "exclamation" */
 };
 
@@ -112,8 +117,7 @@ static char *joined(const cJSON *list)
     bt_buf b = { 0 };
     const cJSON *item;
     bt_buf_puts(&b, "");
-    cJSON_ArrayForEach(item, list)
-        bt_buf_printf(&b, "%s%s", b.len ? "\n" : "", item->valuestring);
+    cJSON_ArrayForEach(item, list) bt_buf_printf(&b, "%s%s", b.len ? "\n" : "", item->valuestring);
     return bt_buf_take(&b);
 }
 

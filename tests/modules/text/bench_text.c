@@ -9,10 +9,7 @@
 
 #include "base/threads.h"
 
-static double cpu_now(void)
-{
-    return (double)clock() / CLOCKS_PER_SEC;
-}
+static double cpu_now(void) { return (double)clock() / CLOCKS_PER_SEC; }
 
 /* Without n the speed of the prompt, else that of decoding n tokens. */
 static double run(host *h, size_t n_prompt, size_t n, double (*now)(void))

@@ -17,7 +17,7 @@
 #include "modules/text/llm.h"
 
 #define SMOLLM2 "models/SmolLM2-135M-Instruct.Q4_1.gguf"
-#define TINY BT_SOURCE_DIR "/tests/golden/tiny-llama-"
+#define TINY    BT_SOURCE_DIR "/tests/golden/tiny-llama-"
 
 extern const bt_module bt_module_llama;
 
@@ -42,7 +42,7 @@ void host_open_smollm2(host *h);
 void host_new_job(host *h); /* a fresh one in place of the old one */
 void host_close(host *h);
 bt_status host_try_run(host *h, const char *prompt);
-const char *host_run(host *h, const char *prompt); /* the text */
+const char *host_run(host *h, const char *prompt);   /* the text */
 double host_number(const host *h, const char *name); /* of the report; NAN */
 bool host_says(const host *h, const char *line);     /* report has "name=value" */
 

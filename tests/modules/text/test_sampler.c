@@ -49,9 +49,9 @@ static void test_distribution(void **state)
 {
     (void)state;
     static const bt_llm_sampling cases[] = {
-        { 1, 0, 1, 0, 1 },       { 0.8, 40, 0.95, 0.05, 1 }, { 1.5, 5, 1, 0, 1 },
-        { 1, 0, 0.5, 0, 1 },     { 1, 0, 1, 0.1, 1 },        { 0.3, 1000, 0.9, 0, 1 },
-        { 2, 30, 0.4, 0.001, 1 }, { 1, 1, 1, 0, 1 },         { 1, 0, 0, 0, 1 },
+        { 1, 0, 1, 0, 1 },        { 0.8, 40, 0.95, 0.05, 1 }, { 1.5, 5, 1, 0, 1 },
+        { 1, 0, 0.5, 0, 1 },      { 1, 0, 1, 0.1, 1 },        { 0.3, 1000, 0.9, 0, 1 },
+        { 2, 30, 0.4, 0.001, 1 }, { 1, 1, 1, 0, 1 },          { 1, 0, 0, 0, 1 },
         { 1, 0, 0.9, 1, 1 },
     };
     enum { DRAWS = 20000 };
@@ -89,9 +89,9 @@ static void test_greedy(void **state)
     const bt_llm_sampling greedy = { 0, 40, 0.95, 0.05, 1 }, penalty = { 0, 0, 1, 0, 2 };
     const float x[4] = { 1, 3, 2, 3 }, low[4] = { -4, -1, -3, -1.5f };
     const int32_t recent[] = { 1, 1, 3, 9, -1 };
-    assert_int_equal(pick(greedy, x, recent, 5, NULL), 1);  /* the first of equals */
+    assert_int_equal(pick(greedy, x, recent, 5, NULL), 1); /* the first of equals */
     assert_int_equal(pick(penalty, x, NULL, 0, NULL), 1);
-    assert_int_equal(pick(penalty, x, recent, 5, NULL), 2); /* 3 / 2 < 2, once only */
+    assert_int_equal(pick(penalty, x, recent, 5, NULL), 2);   /* 3 / 2 < 2, once only */
     assert_int_equal(pick(penalty, low, recent, 1, NULL), 3); /* below 0: times 2 */
     assert_int_equal(pick(penalty, low, recent, 5, NULL), 1); /* -2 against -3, -3, -4 */
     const bt_ids banned = { (int32_t[]){ 1, 3, 100 }, 3, 3 };
@@ -102,8 +102,9 @@ static void test_greedy(void **state)
 static void test_odd_logits(void **state)
 {
     (void)state;
-    const bt_llm_sampling cases[] = { { 0, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, { 1, 2, 0.9, 0.1, 1 },
-                                      { 1, 0, 0.5, 0, 1 } };
+    const bt_llm_sampling cases[] = {
+        { 0, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, { 1, 2, 0.9, 0.1, 1 }, { 1, 0, 0.5, 0, 1 }
+    };
     const float some[4] = { NAN, -1, NAN, -INFINITY };
     const float none[4] = { NAN, NAN, -INFINITY, NAN }, all[4] = { INFINITY, INFINITY, 0, 0 };
     for (int i = 0; i < 4; i++) {
@@ -160,25 +161,27 @@ static void test_stream(void **state)
     host_init(&model, NULL, 1, BT_PREC_AUTO);
     host_open(&model, TINY "tied.gguf");
     stream("abc", "", "a|b|c|", false);
-    stream("a\xC3\xA9z", "", "a||\xC3\xA9|z|", false);              /* whole characters */
-    stream("a\xE2\x82", "", "a|||", false); /* cut in the middle: left out */
+    stream("a\xC3\xA9z", "", "a||\xC3\xA9|z|", false); /* whole characters */
+    stream("a\xE2\x82", "", "a|||", false);            /* cut in the middle: left out */
     stream("a\xE2z", "", "a||\xEF\xBF\xBDz|", false);
     stream("one. two", ".", "o|n|e||", true);
-    stream("abcabd", "abd", "||abc||||", true);                     /* held back, then let go */
+    stream("abcabd", "abd", "||abc||||", true); /* held back, then let go */
     stream("ababd", "abd", "||ab|||", true);
-    stream("xab", "abd", "x|||ab|", false);                        /* never came: sent at the end */
+    stream("xab", "abd", "x|||ab|", false); /* never came: sent at the end */
     stream("xaby", "[\"q\",\"by\"]", "x|a|||", true);
-    stream("x[\"y\"", "[\"y", "x||||", true);                       /* no JSON: one string */
+    stream("x[\"y\"", "[\"y", "x||||", true); /* no JSON: one string */
     stream("a\nb", "[\"\\n\"]", "a||", true);
-    stream("aab", "[\"ab\", \"aab\", \"\"]", "|||", true);         /* the earliest wins */
+    stream("aab", "[\"ab\", \"aab\", \"\"]", "|||", true); /* the earliest wins */
     host_close(&model);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distribution), cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_odd_logits), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_odd_logits),
+        cmocka_unit_test(test_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,7 +270,8 @@ static void test_chat(void **state)
     snprintf(prompt, sizeof prompt,
              "<|im_start|>system\nYou are terse.<|im_end|>\n<|im_start|>user\nName one colour."
              "<|im_end|>\n<|im_start|>assistant\n%s<|im_end|>\n<|im_start|>user\nAnd another?"
-             "<|im_end|>\n<|im_start|>assistant\n", one);
+             "<|im_end|>\n<|im_start|>assistant\n",
+             one);
     host_new_job(&h);
     h.options.chat = 0;
     assert_string_equal(host_run(&h, prompt), two);
@@ -296,8 +297,9 @@ static void check_ids(host *h, const cJSON *item, const char *key, int special)
     size_t n;
     if (!want || strstr(text, "\xEF\xA3\xBF")) /* see below */
         return;
-    assert_int_equal(bt_module_llama.tokenize(h->model, text, strlen(text), special, &ids, &n,
-                                              &h->error), BT_OK);
+    assert_int_equal(
+        bt_module_llama.tokenize(h->model, text, strlen(text), special, &ids, &n, &h->error),
+        BT_OK);
     assert_int_equal(n, cJSON_GetArraySize(want));
     for (size_t i = 0; i < n; i++)
         assert_int_equal(ids[i], cJSON_GetArrayItem(want, (int)i)->valueint);
@@ -323,7 +325,8 @@ static void test_tokenizer(void **state)
         memcpy(p, "\\uf8ff", 6);
     cJSON *j = cJSON_Parse(json), *item;
     int n = 0;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItem(j, "strings")) {
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(j, "strings"))
+    {
         check_ids(&h, item, "ids", 0);
         check_ids(&h, item, "ids_special", 1);
         n++;
@@ -337,8 +340,8 @@ static void test_tokenizer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_logits),
-        cmocka_unit_test(test_greedy),    cmocka_unit_test(test_score),
+        cmocka_unit_test(test_tokenizer),  cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_greedy),     cmocka_unit_test(test_score),
         cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_seed),
         cmocka_unit_test(test_chat),
     };

@@ -157,9 +157,10 @@ static void set_f32(const char *key, float value)
 static void test_hostile(void **state)
 {
     (void)state;
-    static const char *const sizes[] = { "block_count", "embedding_length", "feed_forward_length",
-                                         "attention.head_count", "attention.head_count_kv",
-                                         "context_length" };
+    static const char *const sizes[] = {
+        "block_count",          "embedding_length",        "feed_forward_length",
+        "attention.head_count", "attention.head_count_kv", "context_length"
+    };
     char key[64];
     int fd = mkstemp(scratch);
     assert_true(fd >= 0);
@@ -325,8 +326,13 @@ static void test_faults(void **state)
             st = bt_module_llama.job_open(model, &job, &h.error);
         h.model = model;
         h.job = job;
-        h.options = (bt_llm_options){ .prompt = "", .system = "", .stop = "[\"x\"]", .temp = 1,
-                                      .n_predict = 4, .top_p = 1, .repeat_penalty = 1 };
+        h.options = (bt_llm_options){ .prompt = "",
+                                      .system = "",
+                                      .stop = "[\"x\"]",
+                                      .temp = 1,
+                                      .n_predict = 4,
+                                      .top_p = 1,
+                                      .repeat_penalty = 1 };
         if (st == BT_OK)
             st = host_try_run(&h, "the other one");
         left = bt_fault_after(0) <= 0;
@@ -344,8 +350,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),   cmocka_unit_test(test_qwen2),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_runs),     cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_hostile),  cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_estimate),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
 #endif
