@@ -224,8 +224,8 @@ BT_API const char *bt_job_message(const bt_job *j); /* of the last failure, "" i
 /* Sets an option by name or alias ('-' and '_' are one), as text; value NULL
  * restores the default. Input is an option too: "prompt" (image, text), "text"
  * or "phonemes" (audio). Numbers read as in C, whatever the locale.
- * "seed" has a fixed default, so that runs repeat; of pictures, -1 draws one,
- * and bt_job_get tells which it was.
+ * "seed" has a fixed default, so that runs repeat; -1 draws one, and bt_job_get
+ * tells which it was.
  * BT_ENOTFOUND: no such option; BT_EINVAL: out of range; BT_EFORMAT: a text
  * that is not UTF-8 (see the message). */
 BT_API bt_status bt_job_set(bt_job *j, const char *name, const char *value);

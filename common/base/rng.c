@@ -6,6 +6,7 @@
  */
 #include "rng.h"
 
+#include <sys/random.h>
 #include <math.h>
 
 #define MT_N 624
@@ -143,4 +144,16 @@ double bt_uniform(uint64_t *state)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     z ^= z >> 31;
     return (double)(z >> 11) * (1.0 / 9007199254740992.0);
+}
+
+bt_status bt_seed_choose(int64_t wanted, uint64_t *seed, bt_error *err)
+{
+    uint32_t drawn = 0;
+    *seed = (uint64_t)wanted;
+    if (wanted >= 0)
+        return BT_OK;
+    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
+        return bt_fail(err, BT_EIO, "the system gave no random seed");
+    *seed = drawn;
+    return BT_OK;
 }

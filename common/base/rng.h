@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
+
 /* mt19937 as torch.manual_seed(seed) on a CPU, with torch.randn's two paths
  * (ATen/native/cpu/DistributionTemplates.h: scalar Box-Muller with a cached
  * second value below 16 values, blocks of 16 from there on). */
@@ -32,6 +34,10 @@ void bt_torch_randn(bt_torch_rng *r, float *out, size_t n);
  * source: value i is a function of (seed, offset, i) alone; `offset` counts the
  * calls made with this seed so far. */
 void bt_philox_randn(uint64_t seed, uint32_t offset, float *out, size_t n);
+
+/* What a user's seed means: itself, or below 0 a random one of 32 bits from the
+ * system (BT_EIO if it has none). */
+bt_status bt_seed_choose(int64_t wanted, uint64_t *seed, bt_error *err);
 
 /* Uniform in [0, 1), 53 bits, for token sampling (splitmix64: Steele et al.
  * 2014). *state is the seed and any value will do. */

@@ -2,6 +2,7 @@
  * A run: text to sentences, one after the other to sound, so that a book's
  * first words are there before its last ones are read.
  */
+#include "base/rng.h"
 #include "speak.h"
 
 #include <math.h>
@@ -207,6 +208,7 @@ fail:
 
 /* What a run counts. */
 typedef struct tally {
+    uint64_t seed; /* of the first sentence */
     int sentences;
     double ids, text_seconds, model_seconds;
 } tally;
@@ -214,6 +216,7 @@ typedef struct tally {
 static bt_status report_all(const bt_run *r, const bt_utterances *u, const tally *t, double audio)
 {
     bt_buf json = { 0 };
+    char seed[24];
     bt_status st;
     bt_buf_json(&json, u->phonemes.data ? u->phonemes.data : "", u->phonemes.len);
     if (json.failed) {
@@ -221,6 +224,8 @@ static bt_status report_all(const bt_run *r, const bt_utterances *u, const tally
         goto fail;
     }
     BT_TRY(r->report(r->host, "spoken_phonemes", json.data));
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)t->seed);
+    BT_TRY(r->report(r->host, "seed", seed));
     BT_TRY(report(r, "sentences", t->sentences));
     BT_TRY(report(r, "phoneme_ids", t->ids));
     BT_TRY(report(r, "missing_phonemes", (double)u->missing));
@@ -242,7 +247,7 @@ static bt_status speak_piece(bt_module_job *job, const bt_run *r, bt_vits_settin
         const bt_utterance *x = &u->v[i];
         if (t->sentences && o->sentence_silence > 0)
             BT_TRY(silence(k, o->sentence_silence));
-        s->seed = o->seed + (uint64_t)t->sentences;
+        s->seed = t->seed + (uint64_t)t->sentences;
         BT_TRY(bt_vits_speak(&job->plans, x->ids, (size_t)x->n, s, NULL, r->error));
         BT_TRY(end_sentence(k));
         t->sentences++;
@@ -264,6 +269,7 @@ bt_status bt_speak(bt_module_job *job, const bt_run *r)
     int pieces = count_pieces(from);
     bt_status st;
     k.whole = o->normalize;
+    BT_TRY(bt_seed_choose(o->seed, &t.seed, r->error));
     BT_TRY(settings_of(job, r, &s));
     s.user = &k;
     for (int i = 0; from.at < from.n; i++) {

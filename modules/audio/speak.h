@@ -11,7 +11,7 @@
 typedef struct bt_speak_options {
     const char *text, *phonemes, *speaker, *espeak;
     double length_scale, noise_scale, noise_w, sentence_silence, volume;
-    uint64_t seed;
+    int64_t seed;
     int normalize;
 } bt_speak_options;
 

@@ -14,8 +14,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "base/rng.h"
 #include "base/threads.h"
 #include "diffusion.h"
 
@@ -126,16 +126,11 @@ static bt_status resolve(const sd_model *m, const sd_options *o, const bt_image 
     s->strength = o->strength;
     s->philox = o->rng;
     set_sampler(m, o, s);
-    s->seed = (uint64_t)o->seed;
-    if (o->seed < 0) {
-        uint32_t seed = 0;
-        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-            return bt_fail(err, BT_EIO, "the system gave no random seed");
-        s->seed = seed;
-    }
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
-    bt_status st = set_size(m, o, s, err);
+    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    if (st == BT_OK)
+        st = set_size(m, o, s, err);
     if (st == BT_OK)
         st = set_start(s, err);
     if (st != BT_OK)

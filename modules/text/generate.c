@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "base/threads.h"
 #include "llm.h"
 
@@ -49,6 +50,7 @@ typedef struct run_state {
     size_t n_steps; /* tokens that were run one by one */
     const char *stop_reason;
     double prompt_s, decode_s;
+    uint64_t seed;
 } run_state;
 
 static bt_status read_prompt(run_state *t)
@@ -122,10 +124,12 @@ fail:
 static bt_status report(const run_state *t)
 {
     bt_status st;
-    char reason[32];
+    char reason[32], seed[24];
     double made = (double)(t->ids.len - t->n_prompt), steps = (double)t->n_steps;
     double read = (double)(t->n_prompt - t->n_reused);
     snprintf(reason, sizeof reason, "\"%s\"", t->stop_reason);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)t->seed);
+    BT_TRY(t->r->report(t->r->host, "seed", seed));
     BT_TRY(bt_llm_report(t->r, "prompt_tokens", (double)t->n_prompt));
     BT_TRY(bt_llm_report(t->r, "reused_tokens", (double)t->n_reused));
     BT_TRY(bt_llm_report(t->r, "tokens", made));
@@ -145,7 +149,8 @@ static bt_status run(bt_module_job *job, run_state *t)
     BT_TRY(bt_llm_prompt(job, o, &t->ids, t->r->error));
     t->n_prompt = t->ids.len;
     BT_TRY(bt_llm_stream_open(&t->stream, t->r, t->model->vocab.bpe, o->stop));
-    BT_TRY(bt_llm_sampler_open(&t->sampler, p, o->seed, t->model->config.n_vocab));
+    BT_TRY(bt_seed_choose(o->seed, &t->seed, t->r->error));
+    BT_TRY(bt_llm_sampler_open(&t->sampler, p, t->seed, t->model->config.n_vocab));
     if (o->echo && !o->chat)
         BT_TRY(t->r->token(t->r->host, -1, o->prompt, strlen(o->prompt)));
 

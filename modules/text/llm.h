@@ -162,7 +162,7 @@ typedef struct bt_llm_options {
     int task, chat, echo, special, ignore_eos;
     int64_t n_predict, ctx_size, top_k, repeat_last_n;
     double temp, top_p, min_p, repeat_penalty;
-    uint64_t seed;
+    int64_t seed;
 } bt_llm_options;
 
 struct bt_module_job {

@@ -46,6 +46,12 @@ says err "its end is left out"
 expect 0 "$bottega" speak --phonemes "abc §§" -o odd.wav
 says err "left out: 2 phonemes"
 
+# Seed -1 draws one; what was drawn makes the same again.
+expect 0 "$bottega" speak "One." --seed -1 -o drawn.wav --json
+seed=$(json out 'd["jobs"][0]["options"]["seed"]')
+expect 0 "$bottega" speak "One." --seed "$seed" -o again.wav
+cmp drawn.wav again.wav || complain "seed $seed was not the one used"
+
 # The same bytes for any number of threads.
 for t in 1 2 3; do
     expect 0 "$bottega" text -p "Once upon a time" -n 12 --seed 3 -t $t -o text$t.txt
