@@ -44,7 +44,7 @@ typedef struct bt_exec {
 typedef struct bt_op {
     const char *name;
     unsigned flags;
-    int phases; /* 0 means 1; a barrier stands between phases */
+    int phases; /* 0 means 1; one begins when the one before is done */
     /* Tiles of a phase; tiles are independent and any thread may run any. Must
      * follow from the node alone (shape, weights, kernels), not from threads. */
     int64_t (*tiles)(const bt_node *n, const bt_exec *x, int phase);
