@@ -65,7 +65,6 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
                             bt_error *err);
 void bt_weights_free(bt_weights *ws);
 const bt_compute *bt_weights_compute(const bt_weights *ws);
-uint64_t bt_weights_bytes(bt_weights *ws); /* memory of packed weights so far */
 
 /* NULL if the store has no such tensor (no error). */
 const bt_weight *bt_weight_find(bt_weights *ws, const char *name);

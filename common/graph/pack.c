@@ -147,7 +147,6 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
         bt_release(p);
         return st;
     }
-    w->set->bytes += bytes;
     if (w->t != &w->own)
         bt_tensor_drop(w->t);
     *out = p;

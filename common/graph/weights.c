@@ -69,8 +69,6 @@ void bt_weights_free(bt_weights *ws)
 
 const bt_compute *bt_weights_compute(const bt_weights *ws) { return ws->compute; }
 
-uint64_t bt_weights_bytes(bt_weights *ws) { return atomic_load(&ws->bytes); }
-
 static const bt_weight *find_made(bt_weights *ws, const char *name)
 {
     pthread_mutex_lock(&ws->lock);
@@ -129,7 +127,6 @@ const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *d
     pthread_mutex_lock(&ws->lock);
     w->next_made = ws->made;
     ws->made = w;
-    ws->bytes += w->own.bytes;
     pthread_mutex_unlock(&ws->lock);
     return w;
 }
@@ -175,11 +172,8 @@ const float *bt_weight_cached(const bt_weight *w, bt_error *err)
 {
     bt_weight *mine = (bt_weight *)w; /* the cache is the only thing that changes */
     pthread_mutex_lock(bt_weight_lock(w));
-    if (!mine->values) {
+    if (!mine->values)
         mine->values = bt_weight_values(w, err);
-        if (mine->values)
-            w->set->bytes += (uint64_t)bt_tensor_count(w->t) * sizeof(float);
-    }
     const float *values = mine->values;
     pthread_mutex_unlock(bt_weight_lock(w));
     return values;

@@ -26,7 +26,6 @@ struct bt_weights {
     bt_weight *of_store; /* one per tensor of the store, in its order */
     size_t n_store;
     bt_weight *made;      /* list */
-    atomic_ullong bytes;  /* of packed data and cached values */
     pthread_mutex_t lock; /* of the list of made weights */
     pthread_mutex_t stripes[BT_WEIGHT_LOCKS];
 };

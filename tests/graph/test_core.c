@@ -181,6 +181,32 @@ static void test_threads_same_bytes(void **state)
         }
 }
 
+/* One row, or one row per picture, goes with every row of the other tensor. */
+static void test_broadcast(void **state)
+{
+    (void)state;
+    for (int64_t pictures = 1; pictures <= 2; pictures++) {
+        fixture f;
+        fixture_open(&f, "auto", 2, BT_PREC_F32);
+        bt_node *x = bt_input(f.g, (bt_shape){ 2, 3, 5, 7 });
+        bt_node *r = bt_input(f.g, (bt_shape){ pictures, 1, 1, 7 });
+        bt_node *sum = bt_output(f.g, bt_add(f.g, x, r));
+        bt_node *product = bt_output(f.g, bt_mul(f.g, sum, r));
+        bt_error err = { 0 };
+        assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_OK);
+        float *xv = bt_plan_data(f.p, x), *rv = bt_plan_data(f.p, r);
+        fill_ints(xv, 2 * 3 * 5 * 7, 1);
+        fill_ints(rv, (size_t)pictures * 7, 2);
+        assert_int_equal(bt_plan_run(f.p, NULL, &err), BT_OK);
+        const float *s = bt_plan_data(f.p, sum), *p = bt_plan_data(f.p, product);
+        for (int i = 0; i < 2 * 3 * 5 * 7; i++) {
+            const float row = rv[(pictures == 2 ? i / 105 * 7 : 0) + i % 7];
+            assert_true(s[i] == xv[i] + row && p[i] == (xv[i] + row) * row);
+        }
+        fixture_close(&f);
+    }
+}
+
 /* A fused graph gives what the same ops give one by one. */
 static void test_fused_equals_unfused(void **state)
 {
@@ -261,9 +287,10 @@ static void test_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_loops),        cmocka_unit_test(test_threads_same_bytes),
-        cmocka_unit_test(test_fused_equals_unfused), cmocka_unit_test(test_memory_is_reused),
-        cmocka_unit_test(test_errors_are_sticky),    cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_against_loops),    cmocka_unit_test(test_threads_same_bytes),
+        cmocka_unit_test(test_broadcast),        cmocka_unit_test(test_fused_equals_unfused),
+        cmocka_unit_test(test_memory_is_reused), cmocka_unit_test(test_errors_are_sticky),
+        cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

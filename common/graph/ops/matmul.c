@@ -60,7 +60,6 @@ typedef struct grid {
     int64_t tile_rows, row_tiles, panel_tiles;
 } grid;
 
-/* Output positions group, group + stride, ... of one picture. */
 static grid grid_of(const bt_node *n, const bt_kernels *k)
 {
     const bt_mm *mm = n->attr;
