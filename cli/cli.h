@@ -135,6 +135,10 @@ int cli_on_token(void *user, int32_t id, const char *text, size_t len);
 void cli_progress_end(cli *c);
 void cli_note(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int cli_show(const cli *c, const char *json); /* as it is with --json, else for people */
+/* The value of a JSON object's key, inside its text; NULL: there is none. */
+const char *cli_member(const char *object, const char *key);
+/* A JSON array of objects as a table of at most so many lines. */
+void cli_table(const char *array, int most, FILE *f);
 
 /* ---- models.c ---- */
 

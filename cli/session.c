@@ -5,12 +5,15 @@
  * All state is in the `cli` that main owns, and cli_close frees whatever is
  * there: no function here cleans up after a failure.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+
+enum { PROFILE_LINES = 40 };
 
 /* ---- engine and model ---------------------------------------------------- */
 
@@ -194,6 +197,22 @@ void cli_wrote(cli *c, const char *path)
     free(quoted);
 }
 
+/* Where the time of the last run went, the longest first. */
+static void show_profile(cli *c)
+{
+    char *report = NULL;
+    if (c->quiet || bt_job_report(c->job, &report) != BT_OK)
+        return;
+    const char *profile = cli_member(report, "profile");
+    const char *parts = profile ? cli_member(profile, "parts") : NULL;
+    const char *ops = profile ? cli_member(profile, "ops") : NULL;
+    if (parts && ops) {
+        cli_table(parts, INT_MAX, stderr);
+        cli_table(ops, PROFILE_LINES, stderr);
+    }
+    bt_free(report);
+}
+
 int cli_finish(cli *c)
 {
     const char *profile = cli_get(c, "profile");
@@ -203,6 +222,7 @@ int cli_finish(cli *c)
         rc = cli_write(profile, trace);
         if (rc == EXIT_DONE)
             cli_note(c, "%s: profile", profile);
+        show_profile(c);
     }
     bt_free(trace);
     if (rc != EXIT_DONE || !c->json)

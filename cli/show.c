@@ -5,6 +5,7 @@
  * is enough: nothing is parsed into a tree. Whatever it is given, the walk stays
  * inside the string and ends.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 #include "cli.h"
 
-enum { BAR = 24, MAX_COLUMNS = 8, MAX_DEPTH = 16, MAX_CELL = 60 };
+enum { BAR = 24, MAX_COLUMNS = 16, MAX_DEPTH = 16, MAX_CELL = 60 };
 
 /* ---- progress ------------------------------------------------------------ */
 
@@ -170,7 +171,7 @@ static int cell_width(const char *value)
 }
 
 /* An array of objects as a table: a line of keys, then a line for each. */
-static void show_table(const char *array, int indent, FILE *f)
+static void show_table(const char *array, int indent, int most, FILE *f)
 {
     int width[MAX_COLUMNS] = { 0 };
     const char *key, *value, *k, *v;
@@ -185,7 +186,7 @@ static void show_table(const char *array, int indent, FILE *f)
         }
     }
     bool header = true;
-    for (const char *p = array + 1; (p = next_member(p, false, &key, &value));) {
+    for (const char *p = array + 1; most-- > 0 && (p = next_member(p, false, &key, &value));) {
         for (int line = header ? 0 : 1; line < 2; line++) {
             const char *q = value + 1;
             fprintf(f, "%*s", indent, "");
@@ -214,13 +215,28 @@ static void show_object(const char *object, int indent, int depth, FILE *f)
             show_object(value, indent + 2, depth + 1, f);
         } else if (*value == '[' && *inner == '{') {
             fputc('\n', f);
-            show_table(value, indent + 2, f);
+            show_table(value, indent + 2, INT_MAX, f);
         } else {
             char *s = plain(value);
             fprintf(f, " %s\n", s);
             free(s);
         }
     }
+}
+
+void cli_table(const char *array, int most, FILE *f) { show_table(array, 0, most, f); }
+
+const char *cli_member(const char *object, const char *key)
+{
+    const char *k, *value;
+    for (const char *p = object + 1; (p = next_member(p, true, &k, &value));) {
+        char *name = plain(k);
+        const bool same = strcmp(name, key) == 0;
+        free(name);
+        if (same)
+            return value;
+    }
+    return NULL;
 }
 
 int cli_show(const cli *c, const char *json)

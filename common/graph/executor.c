@@ -140,8 +140,10 @@ static bool cancelled(const team *t)
  * others still work on. Nobody waits for a thread as such: one that the system
  * has put aside finds the phases done when it comes back. After a cancel the
  * rest of the plan is walked through without work. */
-static void run_phase(const team *t, const bt_node *n, const bt_exec *x, int phase, bt_phase *ph)
+static void run_phase(const team *t, const bt_node *n, const bt_exec *x, int phase, bt_phase *ph,
+                      double *busy)
 {
+    const double begin = t->p->trace ? bt_now() : 0;
     const int64_t tiles = n->op->tiles(n, x, phase);
     int64_t mine = 0;
     while (!cancelled(t)) {
@@ -153,6 +155,8 @@ static void run_phase(const team *t, const bt_node *n, const bt_exec *x, int pha
     }
     if (mine)
         atomic_fetch_add_explicit(&ph->done, mine, memory_order_acq_rel);
+    if (t->p->trace)
+        *busy += bt_now() - begin;
     for (int i = 0; atomic_load_explicit(&ph->done, memory_order_acquire) < tiles; i++) {
         if (cancelled(t))
             return;
@@ -169,17 +173,16 @@ static void run_thread(const team *t, int thread)
         .params = p->params,
         .scratch = p->scratch + p->scratch_bytes * thread,
     };
-    bt_trace *trace = thread == 0 ? p->trace : NULL;
     bt_phase *ph = p->phases;
     for (int i = 0; i < p->n_steps; i++) {
         const bt_node *n = p->steps[i];
-        double begin = trace ? bt_now() : 0;
+        double begin = p->trace ? bt_now() : 0, busy = 0;
         x.shared = p->arena + n->shared_offset;
         for (int phase = 0; phase < bt_op_phases(n->op); phase++) {
-            run_phase(t, n, &x, phase, ph++);
+            run_phase(t, n, &x, phase, ph++, &busy);
         }
-        if (trace)
-            bt_trace_step(trace, p->trace_name, n, begin, bt_now());
+        if (p->trace)
+            bt_trace_step(p, i, thread, begin, busy);
     }
 }
 

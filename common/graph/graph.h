@@ -202,13 +202,27 @@ bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err);
 
 /* ---- profile ----------------------------------------------------------- */
 
+/* What the machine can do at most: operations per second in registers (a
+ * multiply-add is two), bytes per second read from memory. 0: it cannot. */
+typedef struct bt_peak_rates {
+    double f32, bf16, int8, read;
+} bt_peak_rates;
+
+typedef struct bt_peaks {
+    bt_peak_rates one, all; /* one thread; `threads` of them together */
+    int threads;
+} bt_peaks;
+
 /* Times of ops, of any number of plans and runs. Attach it before a run; it must
  * outlive the plan or be detached, and `name` must be a literal. */
 typedef struct bt_trace bt_trace;
 bt_status bt_trace_create(bt_trace **out);
 void bt_trace_free(bt_trace *t);
 void bt_trace_attach(bt_plan *p, bt_trace *t, const char *name); /* t NULL detaches */
-/* Chrome/Perfetto JSON: per op its time, GFLOP/s, GB/s. */
-bt_status bt_trace_json(const bt_trace *t, bt_buf *out);
+/* Chrome/Perfetto JSON: per op its time, GFLOP/s, GB/s and, where the machine's
+ * peaks are given, the share of the roofline. */
+bt_status bt_trace_json(const bt_trace *t, const bt_peaks *peaks, bt_buf *out);
+/* JSON: {"parts": by plan name, "ops": by kind and shape, the longest first}. */
+bt_status bt_trace_summary(const bt_trace *t, const bt_peaks *peaks, bt_buf *out);
 
 #endif

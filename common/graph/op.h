@@ -41,6 +41,16 @@ typedef struct bt_exec {
     void *shared;          /* this step's, op->shared bytes, seen by all threads */
 } bt_exec;
 
+/* What a profile says of a node besides its op's name and its shape. */
+typedef struct bt_detail {
+    const char *kind;       /* "linear"; NULL: the op's name */
+    const char *compute;    /* "f32", "bf16", "int8"; NULL: f32 */
+    const char *type;       /* of the weights; NULL: none */
+    int64_t in;             /* input channels, or keys; 0: not worth telling */
+    int kh, kw, stride, up; /* of a convolution; kh 0: none */
+    double flops, bytes;    /* of this run */
+} bt_detail;
+
 typedef struct bt_op {
     const char *name;
     unsigned flags;
@@ -52,6 +62,8 @@ typedef struct bt_op {
     size_t (*scratch)(const bt_node *n, const bt_kernels *k);     /* per thread; NULL: none */
     size_t (*shared)(const bt_node *n, const bt_kernels *k);      /* per step; NULL: none */
     void (*cost)(const bt_node *n, double *flops, double *bytes); /* NULL: memory traffic only */
+    /* More for a profile: d comes filled from `cost`; params as in bt_exec. NULL: nothing. */
+    void (*detail)(const bt_node *n, const int64_t *params, bt_detail *d);
     /* Before the first run: packs weights (sets node->packed). NULL: nothing. */
     bt_status (*prepare)(bt_node *n, const bt_kernels *k, bt_error *err);
 } bt_op;

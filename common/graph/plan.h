@@ -49,9 +49,10 @@ static inline bt_node *bt_node_root(bt_node *n)
 
 static inline int bt_op_phases(const bt_op *op) { return op->phases ? op->phases : 1; }
 
-/* Adds one step of a run, begin and end in seconds of bt_now. Only thread 0
- * calls it: its times include the wait for the other threads. */
-void bt_trace_step(bt_trace *t, const char *plan, const bt_node *n, double begin, double end);
+/* Adds a step that `thread` has just gone through to the plan's trace: when it
+ * began (seconds of bt_now), and for how long it did not wait for others. Every
+ * thread of a run may call it at once. */
+void bt_trace_step(const bt_plan *p, int step, int thread, double begin, double busy);
 /* Of one run of the node: flops (0: not counted) and bytes read and written. */
 void bt_node_cost(const bt_node *n, double *flops, double *bytes);
 

@@ -113,6 +113,10 @@ bt_status bt_job_report(const bt_job *j, char **json)
         bt_buf_printf(&b, ":%s", j->facts[i].json);
     }
     report_results(j, &b);
+    if (j->trace) {
+        bt_buf_puts(&b, ",\"profile\":");
+        b.failed |= bt_trace_summary(j->trace, NULL, &b) != BT_OK;
+    }
     bt_buf_printf(&b, ",\"seconds\":%.6f,\"peak_memory\":%llu}", j->seconds,
                   (unsigned long long)bt_proc_bytes("/proc/self/status", "VmHWM:"));
     *json = bt_buf_take(&b);
@@ -130,7 +134,7 @@ bt_status bt_job_trace(const bt_job *j, char **json)
         return BT_ENOTFOUND;
     const locale_t host = bt_enter(j->model->engine);
     bt_buf b = { 0 };
-    bt_status st = bt_trace_json(j->trace, &b);
+    bt_status st = bt_trace_json(j->trace, NULL, &b);
     if (st == BT_OK && !(*json = bt_buf_take(&b)))
         st = BT_ENOMEM;
     bt_buf_free(&b);

@@ -150,12 +150,22 @@ static size_t kv_scratch(const bt_node *n, const bt_kernels *k)
     return k->attention_scratch(n->shape.w < TILE ? (int)n->shape.w : TILE, a->d);
 }
 
+/* A row at position p sees p + 1 keys. Rows of keys and values are read once. */
+static void kv_detail(const bt_node *n, const int64_t *params, bt_detail *d)
+{
+    const attr *a = n->attr;
+    const double rows = (double)n->shape.w, keys = (double)params[BT_PARAM_POS] + rows;
+    d->flops = 4 * (double)n->shape.c * rows * (keys - (rows - 1) / 2);
+    d->bytes = sizeof(float) * 2 * (rows * (double)n->shape.c + keys * a->kv->dim);
+}
+
 static const bt_op op_attention_kv = {
     .name = "attention_kv",
     .phases = 2,
     .tiles = kv_tiles,
     .run = kv_run,
     .scratch = kv_scratch,
+    .detail = kv_detail,
 };
 
 /* One new token: a tile is one head of keys, which it stores itself (so no
@@ -191,6 +201,7 @@ static const bt_op op_attention_kv_one = {
     .tiles = one_tiles,
     .run = one_run,
     .scratch = one_scratch,
+    .detail = kv_detail,
 };
 
 bt_node *bt_attention_kv(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, bt_kv_cache *kv,

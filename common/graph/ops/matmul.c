@@ -329,6 +329,7 @@ const bt_op bt_op_matmul = {
     .scratch = mm_scratch,
     .shared = mm_shared,
     .cost = mm_cost,
+    .detail = bt_mm_detail,
     .prepare = mm_prepare,
 };
 

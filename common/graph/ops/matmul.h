@@ -53,6 +53,7 @@ int64_t bt_mm_out_row(const bt_node *n, int group, int64_t m); /* -1: beyond the
 /* ---- matmul.c ---------------------------------------------------------- */
 
 extern const bt_op bt_op_matmul;
+void bt_mm_detail(const bt_node *n, const int64_t *params, bt_detail *d); /* matmul_detail.c */
 
 /* Chooses compute type and packed type, fetches the bias, makes the node of
  * shape `out`; b may be NULL. The weight's shape was checked by the caller. */

@@ -18,7 +18,7 @@ static bt_status drop(void *user, const float *x, size_t n)
 static void print_parts(const bt_trace *t)
 {
     bt_buf json = { 0 };
-    if (bt_trace_json(t, &json) == BT_OK)
+    if (bt_trace_summary(t, NULL, &json) == BT_OK)
         puts(json.data);
     bt_buf_free(&json);
 }
