@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * Memory (alloc.h). 64-byte alignment is a cache line and an AVX-512 register.
+ *
+ * Large blocks (arenas, packed weights) begin at a page of 2 MiB and ask for such
+ * pages: the first touch of fresh memory then costs a third, and rows far apart
+ * do not each need an entry in the TLB. Only whole large pages are asked for, so
+ * that a block takes no more memory than it has bytes.
  */
 #include "alloc.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGN 64
+#define HUGE ((size_t)2 << 20)
 
 #ifdef BT_FAULTS
 #include <stdatomic.h>
@@ -30,7 +37,14 @@ void *bt_alloc(size_t n)
     void *p = NULL;
     if (n > SIZE_MAX / 2) /* no object is larger: differences of pointers must fit */
         return NULL;
-    return posix_memalign(&p, ALIGN, n ? n : 1) == 0 ? p : NULL;
+    const bool large = n >= 4 * HUGE;
+    if (posix_memalign(&p, large ? HUGE : ALIGN, n ? n : 1) != 0)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large)
+        (void)madvise(p, n / HUGE * HUGE, MADV_HUGEPAGE); /* a wish: without it all works too */
+#endif
+    return p;
 }
 
 void *bt_calloc(size_t n, size_t size)
