@@ -3,6 +3,8 @@
  * overlays' own polynomials are compared with these. */
 #include "ref.h"
 
+#include "../half.h"
+
 #include <math.h>
 
 static float sigmoid(float x)
@@ -79,6 +81,12 @@ static void affine(int n, float *y, const float *x, const float *m, const float 
         y[i] = activate(x[i] * m[i] + a[i], act, 0.0f);
 }
 
+static void from_bf16(int n, const uint16_t *x, float *y)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = bt_bf16_to_f32(x[i]);
+}
+
 void bt_kernels_init_elem__scalar(bt_kernels *t)
 {
     t->epilogue = epilogue;
@@ -89,4 +97,5 @@ void bt_kernels_init_elem__scalar(bt_kernels *t)
     t->axpy = axpy;
     t->gate = gate;
     t->affine = affine;
+    t->from_bf16 = from_bf16;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Elementwise kernels. Non-linearities are compared with libm in double. */
 #include "kcheck.h"
+#include "kernels/half.h"
 
 #include <stdio.h>
 
@@ -201,6 +202,26 @@ void check_affine(const bt_kernels *t)
 
 enum { BENCH_N = 4096 };
 
+/* Every bf16 number; NaN too, bit by bit. */
+void check_from_bf16(const bt_kernels *t)
+{
+    uint16_t *x = kc_bytes(2 * 65536);
+    float *y = kc_floats(65536);
+    for (int n = 0; n <= MAX_N; n++) {
+        for (int i = 0; i < n; i++)
+            x[i] = (uint16_t)(937 * i), y[i] = 1.0f;
+        t->from_bf16(n, x, y);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(bt_f32_bits(y[i]), (uint32_t)x[i] << 16);
+    }
+    for (int i = 0; i < 65536; i++)
+        x[i] = (uint16_t)i;
+    t->from_bf16(65536, x, y);
+    for (uint32_t i = 0; i < 65536; i++)
+        assert_int_equal(bt_f32_bits(y[i]), i << 16);
+    kc_release();
+}
+
 typedef struct job {
     const bt_kernels *t;
     float *x, *y, *z;
@@ -235,6 +256,12 @@ static void run_affine(void *arg)
 {
     const job *j = arg;
     j->t->affine(BENCH_N, j->y, j->x, j->z, j->z, BT_ACT_SILU);
+}
+
+static void run_from_bf16(void *arg)
+{
+    const job *j = arg;
+    j->t->from_bf16(BENCH_N, (const uint16_t *)(const void *)j->x, j->y);
 }
 
 static void bench(const bt_kernels *t, const char *what, void (*fn)(void *), bt_act act)
@@ -273,4 +300,9 @@ void bench_epilogue(const bt_kernels *t)
 void bench_affine(const bt_kernels *t)
 {
     bench(t, "affine silu", run_affine, BT_ACT_NONE);
+}
+
+void bench_from_bf16(const bt_kernels *t)
+{
+    bench(t, "from_bf16", run_from_bf16, BT_ACT_NONE);
 }

@@ -67,7 +67,7 @@ void check_rms_norm(const bt_kernels *t)
 
 void check_channel_sums(const bt_kernels *t)
 {
-    for (int c = 0; c <= 70; c += 7)
+    for (int c = 0; c <= 140; c += 7)
         for (int rows = 0; rows <= 9; rows += 3) {
             const size_t ldx = (size_t)c + 3;
             float *x = kc_floats(rows ? ldx * (size_t)(rows - 1) + (size_t)c : 0);
@@ -205,7 +205,7 @@ static void run_rms_norm(void *arg)
 static void run_channel_sums(void *arg)
 {
     const job *j = arg;
-    j->t->channel_sums(1, BENCH_N, j->x, BENCH_N, j->sum, j->sum + BENCH_N);
+    j->t->channel_sums(16, BENCH_N / 16, j->x, BENCH_N / 16, j->sum, j->sum + BENCH_N);
 }
 
 static void run_softmax(void *arg)
