@@ -35,6 +35,7 @@ int64_t bt_cpu_cap(const char *isa);
 enum {
     BT_NR = 16,         /* weight rows (output columns) in a packed panel */
     BT_QA = 32,         /* activations in a block of the int8 compute type */
+    BT_KB = 32,         /* channels of the bf16 compute type come in multiples of this */
     BT_KEYS = 64,       /* keys in a block of attention */
     BT_MAX_HEAD = 1024, /* channels of an attention head; autoencoders have 512 */
     BT_MAX_MR = 16,     /* upper bounds of gemm_mr, gemm_np */
@@ -43,7 +44,9 @@ enum {
 
 /* Packed weights. A panel holds BT_NR rows of K values in the type's own
  * bits; panels follow each other, bt_panel_bytes apart. The order inside:
- *   F32, F16, BF16: [K][16] values.
+ *   F32, F16: [K][16] values.
+ *   BF16: [Kp/2][16][2], pairs of consecutive k; Kp is K rounded up to BT_KB and
+ *         the rest is zeros: what gemm_bf16 reads.
  *   Q8_0: per block of 32: 16 half scales, then [8][16][4] int8: group g of
  *         4 consecutive k, row r.
  *   Q4_0: per block: 16 half scales, then [4][16][4] bytes: low nibble is k of
@@ -89,7 +92,7 @@ typedef struct bt_kernels {
     int gemm_mr, gemm_np; /* most rows and panels that gemm_* take at once */
 
     /* dst[kc][16] = float values k0..k0+kc of one panel of type t. k0 and kc
-     * multiples of the type's block (kc of the last chunk included). */
+     * multiples of the type's block (kc of the last chunk included), k0 even. */
     void (*expand)(bt_dtype t, float *dst, const void *panel, int k0, int kc);
 
     /* c[i][16p + r] = (first ? 0 : c[..]) + sum_k a[i][k] * b[p][k][r], one
@@ -127,14 +130,21 @@ typedef struct bt_kernels {
                                     const void *panels, size_t panel_bytes, float *c, size_t ldc,
                                     int first);
 
-    /* bf16 compute: b[p] is [kc/2][16][2] bf16, a rows bf16, kc even; products
-     * accumulate in f32 pair by pair. expand_bf16 makes such panels. NULL =
-     * not there on this machine; the scalar table has them as the oracle. Half
-     * the weight bytes, not speed: VDPBF16PS runs at half the rate of f32 on
-     * Sapphire Rapids (docs/add-a-kernel.md), so "auto" should not choose it.
-     * AVX512-BF16 takes subnormal numbers as zero. */
-    void (*gemm_bf16)(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b,
-                      size_t ldp, float *c, size_t ldc, int first);
+    /* bf16 compute over taps >= 1, any m and np: c[i][16p + r] = (first ? 0 : c[..])
+     * + sum over taps t and k < kc of a[t * sa + i][k] * b(t, p)[k][r]. Panels are
+     * [kc/2][16][2] bf16, as BT_BF16 packs them; that of tap t and panel p begins at
+     * b + t * ldt + p * ldp (values). kc is a multiple of BT_KB; rows and panels are
+     * padded with zeros by the caller. Sums are f32, in an order that depends on
+     * nothing but the kernel: taps rise, k rises; cutting kc at multiples of BT_KB, or
+     * the taps, into several calls with first = 0 gives the same bytes. NULL = not
+     * there on this machine; the scalar table has it as the oracle. AVX512-BF16 and
+     * AMX take subnormal numbers as zero. Fastest with rows and panels at multiples
+     * of 64 bytes. */
+    void (*gemm_bf16)(int m, int np, int taps, int kc, const uint16_t *const *a, size_t sa,
+                      const uint16_t *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first);
+    /* A panel for gemm_bf16 from values k0..k0+kc of one of any type: dst is
+     * [kcp/2][16][2], kcp = kc rounded up to BT_KB, the rest zeros. k0 and kc as for
+     * expand. */
     void (*expand_bf16)(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
     void (*to_bf16)(int n, const float *x, uint16_t *y);
     void (*from_bf16)(int n, const uint16_t *x, float *y); /* exact; always there */

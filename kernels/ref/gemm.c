@@ -80,12 +80,14 @@ static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int
     memcpy(c, acc, sizeof acc);
 }
 
-static void gemm_bf16(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b,
-                      size_t ldp, float *c, size_t ldc, int first)
+static void gemm_bf16(int m, int np, int taps, int kc, const uint16_t *const *a, size_t sa,
+                      const uint16_t *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first)
 {
     for (int i = 0; i < m; i++)
         for (int p = 0; p < np; p++)
-            bf16_row(kc, a[i], b + (size_t)p * ldp, c + (size_t)i * ldc + p * BT_NR, first);
+            for (int t = 0; t < taps; t++)
+                bf16_row(kc, a[(size_t)t * sa + i], b + (size_t)t * ldt + (size_t)p * ldp,
+                         c + (size_t)i * ldc + p * BT_NR, first && t == 0);
 }
 
 static void to_bf16(int n, const float *x, uint16_t *y)

@@ -10,6 +10,8 @@
 
 size_t bt_panel_bytes(bt_dtype t, int k)
 {
+    if (t == BT_BF16)
+        k = (k + BT_KB - 1) / BT_KB * BT_KB;
     return BT_NR * bt_row_bytes(t, (size_t)k);
 }
 
@@ -69,12 +71,20 @@ static void pack_values(uint8_t *dst, const uint8_t *src, int k, int r, int byte
             memcpy(dst + (size_t)i * BT_NR * 2, src + (size_t)i * 2, 2);
 }
 
+/* Pairs of consecutive k: [k/2][16][2]. */
+static void pack_bf16(uint16_t *dst, const uint8_t *src, int k, int r)
+{
+    for (int i = 0; i < k; i++)
+        memcpy(dst + (i / 2 * BT_NR + r) * 2 + i % 2, src + (size_t)i * 2, 2);
+}
+
 void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k)
 {
     const uint32_t block = bt_dtypes[t].block, bytes = bt_dtypes[t].bytes;
-    /* Rows that are not there must read as zeros; blocks of zero bytes are zeros. */
+    /* Rows that are not there must read as zeros, and so must the padding of
+     * BF16; blocks of zero bytes are zeros. */
     for (int r = 0; r < BT_NR; r++)
-        if (!rows[r]) {
+        if (!rows[r] || t == BT_BF16) {
             memset(dst, 0, bt_panel_bytes(t, k));
             break;
         }
@@ -82,6 +92,10 @@ void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k)
         const uint8_t *src = rows[r];
         if (!src)
             continue;
+        if (t == BT_BF16) {
+            pack_bf16(dst, src, k, r);
+            continue;
+        }
         if (block == 1 && (bytes == 4 || bytes == 2)) {
             pack_values(dst, src, k, r, (int)bytes);
             continue;
@@ -106,8 +120,19 @@ static void expand_block(bt_dtype t, float *dst, const uint8_t *packed)
     }
 }
 
+/* Packed pairs to floats [kc][16]; kc may be odd. */
+static void expand_pairs(float *dst, const uint16_t *src, int kc)
+{
+    for (int i = 0; i < kc * BT_NR; i++)
+        dst[i] = bt_bf16_to_f32(src[(i / (2 * BT_NR) * BT_NR + i % BT_NR) * 2 + i / BT_NR % 2]);
+}
+
 void bt_expand__scalar(bt_dtype t, float *dst, const void *panel, int k0, int kc)
 {
+    if (t == BT_BF16) {
+        expand_pairs(dst, (const uint16_t *)panel + (size_t)k0 * BT_NR, kc);
+        return;
+    }
     const uint8_t *src = (const uint8_t *)panel + bt_panel_bytes(t, k0);
     if (t == BT_F32) {
         memcpy(dst, src, bt_panel_bytes(t, kc));
@@ -127,9 +152,11 @@ void bt_expand_bf16__scalar(bt_dtype t, uint16_t *dst, const void *panel, int k0
     float y[256 * BT_NR];
     const int block = (int)bt_dtypes[t].block;
     const int step = block > 1 ? block : 2;
+    memset(dst, 0, bt_panel_bytes(BT_BF16, kc));
     for (int i = 0; i < kc; i += step, dst += step * BT_NR) {
-        bt_expand__scalar(t, y, panel, k0 + i, step);
-        for (int j = 0; j < step * BT_NR; j++)
+        const int n = kc - i < step ? kc - i : step;
+        bt_expand__scalar(t, y, panel, k0 + i, n);
+        for (int j = 0; j < n * BT_NR; j++)
             dst[j / (2 * BT_NR) * 2 * BT_NR + j % BT_NR * 2 + j / BT_NR % 2] =
                 bt_f32_to_bf16(y[j]);
     }

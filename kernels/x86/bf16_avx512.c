@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { TILE_M = 6, TILE_NV = 4 }; /* gemm_mr and gemm_np of gemm_avx512.c */
+enum { TILE_M = 6, TILE_NV = 4 };
 
 static inline __m256i to_half(vf x)
 {
@@ -29,7 +29,7 @@ static void to_bf16(int n, const float *x, uint16_t *y)
         _mm256_mask_storeu_epi16(y + i, v_mask(n - i), to_half(v_load_n(x + i, n - i)));
 }
 
-/* Floats [32][16] at a time, then each pair of rows woven together. */
+/* Floats [64][16] (or a block) at a time, then each pair of rows woven together. */
 static void expand_bf16(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc)
 {
     float rows[256 * BT_NR];
@@ -39,40 +39,52 @@ static void expand_bf16(bt_dtype t, uint16_t *dst, const void *panel, int k0, in
         bt_expand__avx512(t, rows, panel, k0 + i, n);
         for (int j = 0; j < n; j += 2, dst += 2 * BT_NR) {
             const vi a = _mm512_cvtepu16_epi32(to_half(v_load(rows + j * BT_NR)));
-            const vi b = _mm512_cvtepu16_epi32(to_half(v_load(rows + (j + 1) * BT_NR)));
+            const vf next = j + 1 < n ? v_load(rows + (j + 1) * BT_NR) : v_zero();
+            const vi b = _mm512_cvtepu16_epi32(to_half(next));
             _mm512_storeu_si512(dst, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
         }
     }
+    const int pairs = (kc + 1) / 2, padded = (kc + BT_KB - 1) / BT_KB * BT_KB / 2;
+    memset(dst, 0, (size_t)(padded - pairs) * BT_NR * 4);
 }
 
-/* M rows by NP panels: acc += a[k] b[k] + a[k + 1] b[k + 1]. */
-static inline __attribute__((always_inline)) void tile(const int M, const int NP, int kc,
+typedef struct args {
+    int taps, kc;
+    size_t sa, ldt, ldp, ldc;
+    int first;
+} args;
+
+/* M rows by NP panels: acc += a[k] b[k] + a[k + 1] b[k + 1], over all taps. */
+static inline __attribute__((always_inline)) void tile(const int M, const int NP, const args *g,
                                                        const uint16_t *const *rows,
-                                                       const uint16_t *b, size_t ldp, float *c,
-                                                       size_t ldc, int first)
+                                                       const uint16_t *b0, float *c)
 {
+    const size_t ldp = g->ldp, ldc = g->ldc;
     vf acc[TILE_M][TILE_NV];
-    const uint16_t *a[TILE_M];
 #pragma GCC unroll 16
-    for (int i = 0; i < M; i++) {
-        a[i] = rows[i];
+    for (int i = 0; i < M; i++)
 #pragma GCC unroll 16
         for (int p = 0; p < NP; p++)
-            acc[i][p] = first ? v_zero() : v_load(c + (size_t)i * ldc + p * BT_NR);
-    }
-    for (int k = 0; k < kc; k += 2, b += 2 * BT_NR) {
-        vi w[TILE_NV];
+            acc[i][p] = g->first ? v_zero() : v_load(c + (size_t)i * ldc + p * BT_NR);
+    for (int t = 0; t < g->taps; t++) {
+        const uint16_t *a[TILE_M], *b = b0 + (size_t)t * g->ldt;
 #pragma GCC unroll 16
-        for (int p = 0; p < NP; p++)
-            w[p] = vi_load(b + (size_t)p * ldp);
-#pragma GCC unroll 16
-        for (int i = 0; i < M; i++) {
-            int32_t pair;
-            memcpy(&pair, a[i] + k, 4);
-            const vi x = _mm512_set1_epi32(pair);
+        for (int i = 0; i < M; i++)
+            a[i] = rows[(size_t)t * g->sa + i];
+        for (int k = 0; k < g->kc; k += 2, b += 2 * BT_NR) {
+            vi w[TILE_NV];
 #pragma GCC unroll 16
             for (int p = 0; p < NP; p++)
-                acc[i][p] = _mm512_dpbf16_ps(acc[i][p], (__m512bh)x, (__m512bh)w[p]);
+                w[p] = vi_load(b + (size_t)p * ldp);
+#pragma GCC unroll 16
+            for (int i = 0; i < M; i++) {
+                int32_t pair;
+                memcpy(&pair, a[i] + k, 4);
+                const vi x = _mm512_set1_epi32(pair);
+#pragma GCC unroll 16
+                for (int p = 0; p < NP; p++)
+                    acc[i][p] = _mm512_dpbf16_ps(acc[i][p], (__m512bh)x, (__m512bh)w[p]);
+            }
         }
     }
 #pragma GCC unroll 16
@@ -82,14 +94,13 @@ static inline __attribute__((always_inline)) void tile(const int M, const int NP
             v_store(c + (size_t)i * ldc + p * BT_NR, acc[i][p]);
 }
 
-typedef void (*tile_fn)(int kc, const uint16_t *const *a, const uint16_t *b, size_t ldp, float *c,
-                        size_t ldc, int first);
+typedef void (*tile_fn)(const args *g, const uint16_t *const *a, const uint16_t *b, float *c);
 
 #define TILE(m, np)                                                                        \
-    static void tile_##m##x##np(int kc, const uint16_t *const *a, const uint16_t *b,       \
-                                size_t ldp, float *c, size_t ldc, int first)               \
+    static void tile_##m##x##np(const args *g, const uint16_t *const *a,                   \
+                                const uint16_t *b, float *c)                               \
     {                                                                                      \
-        tile(m, np, kc, a, b, ldp, c, ldc, first);                                         \
+        tile(m, np, g, a, b, c);                                                           \
     }
 #define ROW(m) TILE(m, 1) TILE(m, 2) TILE(m, 3) TILE(m, 4)
 #define NAMES(m) { tile_##m##x1, tile_##m##x2, tile_##m##x3, tile_##m##x4 }
@@ -97,11 +108,16 @@ ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6)
 static const tile_fn tiles[TILE_M][TILE_NV] = { NAMES(1), NAMES(2), NAMES(3),
                                                 NAMES(4), NAMES(5), NAMES(6) };
 
-static void gemm_bf16(int m, int np, int kc, const uint16_t *const *a, const uint16_t *b,
-                      size_t ldp, float *c, size_t ldc, int first)
+static void gemm_bf16(int m, int np, int taps, int kc, const uint16_t *const *a, size_t sa,
+                      const uint16_t *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first)
 {
-    if (m > 0 && np > 0)
-        tiles[m - 1][np - 1](kc, a, b, ldp, c, ldc, first);
+    const args g = { taps, kc, sa, ldt, ldp, ldc, first };
+    for (int p = 0; p < np; p += TILE_NV) {
+        const int n = np - p < TILE_NV ? np - p : TILE_NV;
+        for (int i = 0; i < m; i += TILE_M)
+            tiles[(m - i < TILE_M ? m - i : TILE_M) - 1][n - 1](
+                &g, a + i, b + (size_t)p * ldp, c + (size_t)i * ldc + p * BT_NR);
+    }
 }
 
 void bt_kernels_init_bf16__avx512(bt_kernels *t)

@@ -120,10 +120,11 @@ static inline double vd_sum(vd x)
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256(p); }
 static inline vf v_half(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 
-static inline vf v_bf16(const void *p)
+/* Half i of each lane, a bf16. */
+static inline __attribute__((always_inline)) vf v_pair(vi x, const int i)
 {
-    const vi x = _mm256_cvtepu16_epi32(_mm_loadu_si128(p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
+    return _mm256_castsi256_ps(i ? _mm256_and_si256(x, _mm256_set1_epi32((int)0xffff0000))
+                                 : _mm256_slli_epi32(x, 16));
 }
 
 /* Signed byte i of each lane. */

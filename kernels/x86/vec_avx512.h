@@ -95,10 +95,11 @@ static inline double vd_sum(vd x) { return _mm512_reduce_add_pd(x); }
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline vf v_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 
-static inline vf v_bf16(const void *p)
+/* Half i of each lane, a bf16. */
+static inline __attribute__((always_inline)) vf v_pair(vi x, const int i)
 {
-    const vi x = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+    return _mm512_castsi512_ps(i ? _mm512_and_si512(x, _mm512_set1_epi32((int)0xffff0000))
+                                 : _mm512_slli_epi32(x, 16));
 }
 
 /* Signed byte i of each lane. */

@@ -40,13 +40,17 @@ static void expand_type(const bt_kernels *t, bt_dtype type, int k, int k0)
                 fail_msg("expand %s k %d row %d: %g for %g", bt_dtypes[type].name, i, r,
                          (double)got[i * BT_NR + r], (double)row[k0 + i]);
     }
-    if (t->expand_bf16 && kc % 2 == 0 && k0 % 2 == 0) {
-        uint16_t *half = kc_bytes((size_t)kc * BT_NR * 2);
+    if (t->expand_bf16) {
+        const int padded = (kc + BT_KB - 1) / BT_KB * BT_KB;
+        uint16_t *half = kc_bytes((size_t)padded * BT_NR * 2);
         t->expand_bf16(type, half, w.panels, k0, kc);
-        for (int i = 0; i < kc * BT_NR; i++) {
+        for (int i = 0; i < padded * BT_NR; i++) {
             const int kk = i / BT_NR, r = i % BT_NR;
-            assert_int_equal(half[kk / 2 * 2 * BT_NR + 2 * r + kk % 2], bt_f32_to_bf16(got[i]));
+            assert_int_equal(half[kk / 2 * 2 * BT_NR + 2 * r + kk % 2],
+                             kk < kc ? bt_f32_to_bf16(got[i]) : 0);
         }
+        if (type == BT_BF16 && k0 == 0)
+            kc_same(w.panels, half, w.bytes, "packed bf16");
     }
     kc_release();
 }
@@ -56,7 +60,7 @@ void check_expand(const bt_kernels *t)
     for (int i = 0; i < N_TYPES; i++) {
         const int block = (int)bt_dtypes[types[i]].block;
         expand_type(t, types[i], block, 0);
-        expand_type(t, types[i], 3 * block, block);
+        expand_type(t, types[i], 4 * block, block == 1 ? 2 : block); /* even */
         expand_type(t, types[i], 2 * block, 2 * block); /* nothing */
         if (block == 1) {
             expand_type(t, types[i], 37, 0);
@@ -183,56 +187,98 @@ void check_gemv_f32(const bt_kernels *t)
 
 /* ---- bf16 ---- */
 
-static void bf16_case(const bt_kernels *t, int m, int np, int k, int exact)
+enum { MAX_TAPS = 3, MAX_ROWS = 80 };
+
+typedef struct bf16_job {
+    const bt_kernels *t;
+    int m, np, taps, k;
+    const uint16_t *a[MAX_TAPS * MAX_ROWS];
+    const uint16_t *b; /* [np][taps] panels, an odd distance apart */
+    size_t ldt, ldp, ldc;
+    float *c;
+} bf16_job;
+
+/* Rows of a tap lie in one block at a constant distance, or each for itself. */
+static bf16_job bf16_make(const bt_kernels *t, int m, int np, int taps, int k, int block, int exact)
 {
-    const uint16_t *a[BT_MAX_MR];
-    const size_t ldp = (size_t)k * BT_NR, ldc = (size_t)np * BT_NR;
-    float *row = kc_floats((size_t)k), *c = kc_floats((size_t)m * ldc);
-    uint16_t *rows = kc_bytes((size_t)(m * k) * 2), *b = kc_bytes(ldp * (size_t)np * 2);
-    for (int i = 0; i < m; i++) {
+    bf16_job j = { .t = t, .m = m, .np = np, .taps = taps, .k = k, .ldc = (size_t)np * BT_NR + 3 };
+    j.ldt = (size_t)k * BT_NR + 2;
+    j.ldp = (size_t)taps * j.ldt + 4;
+    float *row = kc_floats((size_t)k * BT_NR);
+    uint16_t *all = block ? kc_bytes((size_t)taps * m * (k + 6) * 2) : NULL;
+    for (int i = 0; i < taps * m; i++) {
+        uint16_t *a = block ? all + (size_t)i * (k + 6) : kc_bytes((size_t)k * 2);
         exact ? kc_ints(row, (size_t)k, 8) : kc_noise(row, (size_t)k, 1.0f);
-        t->to_bf16(k, row, rows + i * k);
-        a[i] = rows + i * k;
+        t->to_bf16(k, row, a);
+        j.a[i] = a;
         for (int x = 0; x < k; x++)
-            assert_int_equal(a[i][x], bt_f32_to_bf16(row[x]));
+            assert_int_equal(a[x], bt_f32_to_bf16(row[x]));
     }
-    const weights w = make_weights(exact ? BT_Q8_0 : BT_F16, np, k, exact);
-    for (int p = 0; p < np; p++)
-        t->expand_bf16(exact ? BT_Q8_0 : BT_F16, b + (size_t)p * ldp,
-                       w.panels + (size_t)p * w.bytes, 0, k);
-    t->gemm_bf16(m, np, k, a, b, ldp, c, ldc, 1);
-    for (int i = 0; i < m; i++)
-        for (int n = 0; n < np * BT_NR; n++) {
-            double sum = 0.0, mag = 0.0;
-            for (int x = 0; x < k; x++) {
-                const uint16_t *pair = b + (size_t)(n / BT_NR) * ldp + x / 2 * 2 * BT_NR;
-                const double v = (double)bt_bf16_to_f32(a[i][x]) *
-                                 (double)bt_bf16_to_f32(pair[n % BT_NR * 2 + x % 2]);
-                sum += v;
-                mag += fabs(v);
-            }
-            kc_close(c[(size_t)i * ldc + (size_t)n], sum, exact ? 0.0 : kc_sum_bound(k, mag),
-                     "gemm_bf16");
-        }
-    for (int i = 0; i < m; i++)
-        for (int p = 0; p < np; p++) {
+    uint16_t *b = kc_bytes((np * j.ldp - 4 - 2) * 2); /* no more than the last panel */
+    for (int p = 0; p < np * taps; p++) {
+        exact ? kc_ints(row, (size_t)k * BT_NR, 8) : kc_noise(row, (size_t)k * BT_NR, 1.0f);
+        t->to_bf16(k * BT_NR, row, b + p / taps * j.ldp + p % taps * j.ldt);
+    }
+    j.b = b;
+    j.c = kc_floats((size_t)(m - 1) * j.ldc + (size_t)np * BT_NR);
+    return j;
+}
+
+static void bf16_cell(const bf16_job *j, int i, int n, int exact)
+{
+    double sum = 0.0, mag = 0.0;
+    for (int x = 0; x < j->k * j->taps; x++) {
+        const int t = x / j->k, k = x % j->k;
+        const uint16_t *b = j->b + n / BT_NR * j->ldp + t * j->ldt + k / 2 * 2 * BT_NR;
+        const double v = (double)bt_bf16_to_f32(j->a[t * j->m + i][k]) *
+                         (double)bt_bf16_to_f32(b[n % BT_NR * 2 + k % 2]);
+        sum += v;
+        mag += fabs(v);
+    }
+    kc_close(j->c[(size_t)i * j->ldc + (size_t)n], sum,
+             exact ? 0.0 : kc_sum_bound(j->k * j->taps, mag), "gemm_bf16");
+}
+
+/* Every row and panel alone, tap after tap and channels cut in two: the same bytes. */
+static void bf16_alone(const bf16_job *j)
+{
+    const int cut = j->k / 2 / BT_KB * BT_KB;
+    for (int i = 0; i < j->m; i++)
+        for (int p = 0; p < j->np; p++) {
             float alone[BT_NR];
-            t->gemm_bf16(1, 1, k, a + i, b + (size_t)p * ldp, 0, alone, BT_NR, 1);
-            kc_same(alone, c + (size_t)i * ldc + p * BT_NR, sizeof alone, "gemm_bf16 alone");
+            for (int t = 0; t < j->taps; t++) {
+                const uint16_t *b = j->b + p * j->ldp + t * j->ldt, *a = j->a[t * j->m + i];
+                j->t->gemm_bf16(1, 1, 1, cut, &a, 0, b, 0, 0, alone, 0, t == 0);
+                a += cut;
+                j->t->gemm_bf16(1, 1, 1, j->k - cut, &a, 0, b + (size_t)cut * BT_NR, 0, 0, alone, 0,
+                                0);
+            }
+            kc_same(alone, j->c + (size_t)i * j->ldc + p * BT_NR, sizeof alone, "gemm_bf16 alone");
         }
-    kc_release();
+}
+
+static void bf16_case(const bt_kernels *t, int m, int np, int taps, int k)
+{
+    for (int form = 0; form < 4; form++) {
+        const int exact = form / 2;
+        const bf16_job j = bf16_make(t, m, np, taps, k, form % 2, exact);
+        t->gemm_bf16(m, np, taps, k, j.a, (size_t)m, j.b, j.ldt, j.ldp, j.c, j.ldc, 1);
+        for (int i = 0; i < m; i++)
+            for (int n = 0; n < np * BT_NR; n++)
+                bf16_cell(&j, i, n, exact);
+        bf16_alone(&j);
+        kc_release();
+    }
 }
 
 void check_gemm_bf16(const bt_kernels *t)
 {
+    static const int ms[] = { 1, 2, 5, 6, 7, 13, 16, 17, 31, 32, 33, 48, 50, 80 };
     if (!t->gemm_bf16)
         return;
-    for (int m = 1; m <= t->gemm_mr; m++)
-        for (int np = 1; np <= t->gemm_np; np++)
-            for (int k = 32; k <= 320; k *= 3) {
-                bf16_case(t, m, np, k, 1);
-                bf16_case(t, m, np, k, 0);
-            }
+    for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+        for (int np = 1; np <= 5; np++)
+            bf16_case(t, ms[i], np, 1 + (ms[i] + np) % MAX_TAPS, np % 2 ? 96 : 32);
     float x[40];
     uint16_t y[40];
     for (int n = 0; n < 40; n++) {
@@ -300,7 +346,7 @@ static void run_bf16(void *arg)
                 const int m = DIM - i < t->gemm_mr ? DIM - i : t->gemm_mr;
                 for (int r = 0; r < m; r++)
                     a[r] = j->xh + (size_t)(i + r) * DIM + k0;
-                t->gemm_bf16(m, np, CHUNK, a, j->bh, CHUNK * BT_NR,
+                t->gemm_bf16(m, np, 1, CHUNK, a, 0, j->bh, 0, CHUNK * BT_NR,
                              j->y + (size_t)i * DIM + p * BT_NR, DIM, k0 == 0);
             }
         }

@@ -127,16 +127,17 @@ static void convert_row(const bt_node *n, const bt_exec *x, int64_t r)
     const bt_mm *mm = n->attr;
     uint8_t *dst = (uint8_t *)x->shared + pad64(row_bytes(n)) * (1 + r);
     const float *src = bt_row(n->src[0], r);
-    if (mm->compute == BT_MM_BF16)
+    if (mm->compute == BT_MM_BF16) {
         x->kernels->to_bf16(in_channels(n), src, (uint16_t *)dst);
-    else
+        memset(dst + row_bytes(n), 0, pad64(row_bytes(n)) - row_bytes(n)); /* to BT_KB */
+    } else
         x->kernels->quantize_a(in_channels(n), src, (bt_qa *)dst);
 }
 
 static void convert_tile(const bt_node *n, const bt_exec *x, int64_t tile)
 {
     if (tile == 0) {
-        memset(x->shared, 0, row_bytes(n));
+        memset(x->shared, 0, pad64(row_bytes(n)));
         return;
     }
     int64_t r0 = (tile - 1) * CONVERT_ROWS, rows = bt_rows(n->src[0]->shape);
@@ -167,6 +168,9 @@ static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int
     if (!bf16 && pk->type == BT_F32) {
         b = (const float *)panel + (size_t)k0 * BT_NR;
         ldp = step / sizeof(float);
+    } else if (bf16 && pk->type == BT_BF16) {
+        b = (const uint16_t *)panel + (size_t)k0 * BT_NR;
+        ldp = step / sizeof(uint16_t);
     } else {
         for (int i = 0; i < np; i++)
             if (bf16)
@@ -183,7 +187,8 @@ static void chunk_float(const work *w, int p, int np, int t, int k0, int kc, int
             a[j] = w->t.rows[t * w->t.stride + i + j] + offset;
         float *c = w->s.c + (size_t)i * ldc + p * BT_NR;
         if (bf16)
-            w->k->gemm_bf16(m, np, kc, (const uint16_t *const *)a, b, ldp, c, ldc, first);
+            w->k->gemm_bf16(m, np, 1, (kc + BT_KB - 1) / BT_KB * BT_KB, (const uint16_t *const *)a,
+                            0, b, 0, ldp, c, ldc, first);
         else
             w->k->gemm_f32(m, np, kc, (const float *const *)a, b, ldp, c, ldc, first);
     }
@@ -349,7 +354,7 @@ static void choose(bt_mm *mm, const bt_kernels *k, const bt_weight *w, int64_t c
     if (p != BT_PREC_BF16 && channels % BT_QA == 0 && k->gemm_q8[q]) {
         mm->compute = BT_MM_Q8;
         mm->type = q;
-    } else if (p == BT_PREC_BF16 && k->gemm_bf16 && channels % 2 == 0) {
+    } else if (p == BT_PREC_BF16 && k->gemm_bf16) {
         mm->compute = BT_MM_BF16;
         mm->type = t == BT_F32 ? BT_BF16 : t;
     }
