@@ -40,6 +40,7 @@ void bt_graph_free(bt_graph *g)
 }
 
 bt_weights *bt_graph_weights(bt_graph *g) { return g->ws; }
+bt_precision bt_graph_precision_of(const bt_graph *g) { return g->precision; }
 void bt_graph_precision(bt_graph *g, bt_precision p) { g->precision = p; }
 
 static bt_node *no_memory(bt_graph *g)

@@ -28,8 +28,10 @@ bt_status bt_plan_create(bt_graph *g, bt_plan **out, bt_error *err)
     p->g = g;
     p->compute = bt_weights_compute(g->ws);
     bt_status st = bt_plan_fuse(p, err);
-    if (st == BT_OK)
+    if (st == BT_OK) {
+        bt_plan_half(p);
         st = bt_plan_layout(p, err);
+    }
     for (int i = 0; st == BT_OK && i < p->n_steps; i++) {
         const bt_node *n = p->steps[i];
         size_t s = n->op->scratch ? n->op->scratch(n, p->compute->kernels) : 0;

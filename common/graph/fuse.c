@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Fusing: the consumer takes the producer's place. y = act(linear(x)) becomes
  * one linear node with an activation in its epilogue, standing where act stood;
- * then y + r becomes the same node with a residual.
+ * then y + r becomes the same node with a residual. A gate of two halves of one
+ * linear layer becomes that layer's epilogue, and so does a row added to all rows.
  *
  * Why the consumer's place: others point at the consumer, and by then all that
  * the producer reads is still there. The producer is left without a reader and
@@ -24,11 +25,25 @@ static bool same_shape(bt_shape a, bt_shape b)
     return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
+/* One row for all, or one for each picture, added to every row. */
+static bool is_row_sum(const bt_node *n)
+{
+    const bt_shape s = n->src[1]->shape;
+    return s.h == 1 && s.w == 1 && n->shape.h * n->shape.w > 1;
+}
+
 /* May `by` absorb `n`? Only if nobody else wants n's value as it is. */
 static bool absorbable(const bt_node *n, const bt_node *by, unsigned flag, const int *uses)
 {
     return n->op && n->op->flags & flag && uses[n->index] == 1 && !n->is_output && !n->residual &&
            same_shape(n->shape, by->shape);
+}
+
+/* Some channels of another tensor, wanted by one reader. */
+static bool is_slice(const bt_node *n, const int *uses)
+{
+    return n->op && n->op->flags & BT_OP_VIEW && bt_rows(n->shape) == bt_rows(n->src[0]->shape) &&
+           uses[n->index] == 1 && !n->is_output;
 }
 
 /* n becomes what `made` was, under its own number. */
@@ -47,7 +62,8 @@ static void fuse_act(bt_node *n, const int *uses)
     bt_node *x = n->src[0];
     bt_act act;
     float alpha;
-    if (!bt_node_is_act(n, &act, &alpha) || !absorbable(x, n, BT_OP_ACT, uses) || x->act)
+    if (!bt_node_is_act(n, &act, &alpha) || !absorbable(x, n, BT_OP_ACT, uses) || x->act ||
+        (x->op->flags & BT_OP_ROW && x->src[1]))
         return;
     absorb(n, x);
     n->act = act;
@@ -67,6 +83,31 @@ static void fuse_residual(bt_node *n, const int *uses)
         n->residual = other;
         return;
     }
+}
+
+/* linear + row: the time embedding of a convolution. */
+static void fuse_row(bt_node *n, const int *uses)
+{
+    bt_node *x = n->src[0], *row = n->src[1];
+    if (!bt_node_is_add(n) || !is_row_sum(n) || !absorbable(x, n, BT_OP_ROW, uses) || x->src[1])
+        return;
+    absorb(n, x);
+    n->src[1] = row;
+}
+
+/* gate(first half, second half) of one linear: GEGLU, SwiGLU. */
+static void fuse_gate(bt_graph *g, bt_node *n, const int *uses)
+{
+    bt_node *a = n->src[0], *b = n->src[1], made;
+    bt_act act_a, act_b;
+    if (!bt_node_is_gate(n, &act_a, &act_b) || !is_slice(a, uses) || !is_slice(b, uses))
+        return;
+    bt_node *x = a->src[0];
+    const int64_t half = n->shape.c;
+    if (x != b->src[0] || a->view_offset != 0 || b->view_offset != half || x->shape.c != 2 * half ||
+        uses[x->index] != 2 || x->is_output || !bt_matmul_gate(g, x, half, act_a, act_b, &made))
+        return;
+    absorb(n, &made);
 }
 
 static void mark(bt_node *n, bool *live)
@@ -102,7 +143,9 @@ bt_status bt_plan_fuse(bt_plan *p, bt_error *err)
     }
     count_uses(g, uses);
     for (int i = 0; i < g->n_nodes; i++) {
+        fuse_gate(g, g->nodes[i], uses);
         fuse_act(g->nodes[i], uses);
+        fuse_row(g->nodes[i], uses);
         fuse_residual(g->nodes[i], uses);
     }
     mark_live(g, live);

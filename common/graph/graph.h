@@ -55,6 +55,8 @@ typedef struct bt_compute {
     const bt_kernels *kernels;
     int threads; /* of one run, at least 1 */
     bt_precision precision;
+    const char *cache_dir; /* of packed weights (pack_cache.h); NULL: none */
+    uint64_t cache_size;   /* its bound in bytes; 0: chosen */
 } bt_compute;
 
 /* ---- weights: the tensors of a store, packed once when first used ------ */
@@ -99,6 +101,11 @@ bt_node *bt_output(bt_graph *g, bt_node *x);   /* keeps x readable after a run; 
 
 /* y[.., n] = x[.., k] W^T + b; W [n, k] (further dims must be 1), b [n] or NULL */
 bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b);
+
+/* y[i] = x w[i]^T + b[i] for i < n <= 3, as one multiply where that can be (queries,
+ * keys and values; a gate and what it gates): y are slices. */
+void bt_linears(bt_graph *g, bt_node *x, int n, const bt_weight *const *w,
+                const bt_weight *const *b, bt_node **y);
 
 typedef struct bt_conv {
     int stride;                   /* 0 means 1 */

@@ -88,7 +88,7 @@ static void give(space *s, size_t at, size_t size)
 
 static size_t node_bytes(const bt_node *n)
 {
-    return round_up((size_t)bt_rows(n->shape) * n->shape.c * sizeof(float));
+    return round_up((size_t)bt_rows(n->shape) * n->shape.c * bt_value_bytes(n));
 }
 
 /* last[i]: the step after which node i's own memory is free; n_steps = never. */
@@ -216,7 +216,8 @@ void bt_plan_bind(bt_plan *p)
     for (int i = 0; i < p->g->n_nodes; i++) {
         bt_node *n = p->g->nodes[i];
         if (n->op && n->op->flags & BT_OP_VIEW)
-            n->mem.data = n->src[0]->mem.data + n->view_offset;
+            n->mem.data = (float *)((uint8_t *)n->src[0]->mem.data +
+                                    n->view_offset * (int64_t)bt_value_bytes(n));
         else
             n->mem.data = (float *)(p->arena + n->arena_offset);
     }

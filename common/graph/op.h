@@ -23,6 +23,8 @@ enum {
     BT_OP_ACT = 2,      /* honours node->act (a following activation is fused) */
     BT_OP_RESIDUAL = 4, /* honours node->residual: y = act(..) + residual */
     BT_OP_VIEW = 8,     /* shares source 0's memory from value view_offset on; never run */
+    BT_OP_HALF = 16,    /* can write bf16 rows (bt_half_row) where node->half is set */
+    BT_OP_ROW = 32,     /* adds source 1, a row per picture or one, if the planner put it there */
 };
 
 typedef struct bt_step bt_step;
@@ -62,6 +64,9 @@ typedef struct bt_op {
     size_t (*scratch)(const bt_node *n, const bt_kernels *k);     /* per thread; NULL: none */
     size_t (*shared)(const bt_node *n, const bt_kernels *k);      /* per step; NULL: none */
     void (*cost)(const bt_node *n, double *flops, double *bytes); /* NULL: memory traffic only */
+    /* Can n read its source i as bf16 rows? Only if that changes no byte of what it
+     * computes, or if the node's precision allows it. NULL: never. */
+    bool (*reads_half)(const bt_node *n, int i);
     /* More for a profile: d comes filled from `cost`; params as in bt_exec. NULL: nothing. */
     void (*detail)(const bt_node *n, const int64_t *params, bt_detail *d);
     /* Before the first run: packs weights (sets node->packed). NULL: nothing. */
@@ -84,11 +89,15 @@ struct bt_node {
     float alpha;
     bt_node *residual;
 
+    /* Stored as bf16, because every reader wants it so (half.c): use bt_half_row,
+     * never bt_row. Strides and offsets count values, as ever. */
+    bool half;
+
     /* layout, filled by the planner */
     int64_t view_offset; /* set by a view's builder */
     size_t arena_offset; /* bytes; not for views */
     bt_mem mem;
-    const void *packed; /* bt_packed of w[0], matrix-multiply ops */
+    const void *packed[BT_MAX_WEIGHTS]; /* bt_packed of w[i], matrix-multiply ops */
     size_t shared_offset;
 };
 
@@ -96,6 +105,11 @@ struct bt_node {
  * mem.data is not set. */
 static inline int64_t bt_rows(bt_shape s) { return s.n * s.h * s.w; }
 static inline float *bt_row(const bt_node *n, int64_t row) { return n->mem.data + row * n->mem.ld; }
+static inline uint16_t *bt_half_row(const bt_node *n, int64_t row)
+{
+    return (uint16_t *)(void *)n->mem.data + row * n->mem.ld;
+}
+static inline size_t bt_value_bytes(const bt_node *n) { return n->half ? 2 : 4; }
 
 /* Ops that work row by row take `per` output rows in a tile: how many tiles
  * there are, and the row after the last one of a tile. */
@@ -115,7 +129,8 @@ bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *s
                      const void *attr, size_t attr_size);
 /* Gives a node its attributes after the fact; false (sticky): no memory. */
 bool bt_node_set_attr(bt_graph *g, bt_node *n, const void *attr, size_t size);
-bt_weights *bt_graph_weights(bt_graph *g); /* those given to bt_graph_create */
+bt_weights *bt_graph_weights(bt_graph *g);             /* those given to bt_graph_create */
+bt_precision bt_graph_precision_of(const bt_graph *g); /* of the nodes made now */
 
 /* Values of a small weight (norm, bias) as floats, cached with the weights for
  * their lifetime; call from builders, sticky error and NULL on failure. */

@@ -9,8 +9,16 @@
 /* Is this node a plain activation, a plain sum? (ops/elementwise.c) */
 bool bt_node_is_act(const bt_node *n, bt_act *act, float *alpha);
 bool bt_node_is_add(const bt_node *n);
+bool bt_node_is_gate(const bt_node *n, bt_act *act_a, bt_act *act_b);
+/* Two tensors side by side? (ops/concat.c) */
+bool bt_node_is_concat(const bt_node *n);
 
 /* bt_conv1d with groups = channels: W [c, 1, k] (ops/depthwise.c) */
 bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
+
+/* *out = the matrix multiply x, but with act_a(first half of its channels) *
+ * act_b(second half) as its value; false if x cannot be split so (ops/matmul_node.c). */
+bool bt_matmul_gate(bt_graph *g, const bt_node *x, int64_t half, bt_act act_a, bt_act act_b,
+                    bt_node *out);
 
 #endif

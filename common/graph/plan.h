@@ -35,6 +35,8 @@ struct bt_plan {
 /* Merges activations and residual sums into the op before them; finds the
  * nodes that outputs need and lists them in p->steps. */
 bt_status bt_plan_fuse(bt_plan *p, bt_error *err);
+/* Marks the tensors that can be stored as bf16 without changing a result. */
+void bt_plan_half(bt_plan *p);
 /* Gives every tensor its offset in the arena; bind then sets the addresses. */
 bt_status bt_plan_layout(bt_plan *p, bt_error *err);
 void bt_plan_bind(bt_plan *p);

@@ -30,6 +30,17 @@ bt_node *bt_nn_linear(bt_graph *g, bt_node *x, const char *fmt, ...)
     return bt_linear(g, x, p.w, p.b);
 }
 
+void bt_nn_linears(bt_graph *g, bt_node *x, const char *prefix, int n, const char *const *name,
+                   bt_node **y)
+{
+    const bt_weight *w[3], *b[3];
+    for (int i = 0; i < n; i++) {
+        w[i] = bt_w(g, "%s.%s.weight", prefix, name[i]);
+        b[i] = bt_w_opt(g, "%s.%s.bias", prefix, name[i]);
+    }
+    bt_linears(g, x, n, w, b, y);
+}
+
 bt_node *bt_nn_conv1d(bt_graph *g, bt_node *x, bt_conv c, const char *fmt, ...)
 {
     va_list ap;

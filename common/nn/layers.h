@@ -12,6 +12,9 @@
 #include "graph/graph.h"
 
 bt_node *bt_nn_linear(bt_graph *g, bt_node *x, const char *fmt, ...) BT_PRINTF(3, 4);
+/* y[i] = layer "<prefix>.<name[i]>" of x, i < n <= 3, in one multiply (bt_linears). */
+void bt_nn_linears(bt_graph *g, bt_node *x, const char *prefix, int n, const char *const *name,
+                   bt_node **y);
 bt_node *bt_nn_conv1d(bt_graph *g, bt_node *x, bt_conv p, const char *fmt, ...) BT_PRINTF(4, 5);
 bt_node *bt_nn_conv2d(bt_graph *g, bt_node *x, bt_conv p, const char *fmt, ...) BT_PRINTF(4, 5);
 bt_node *bt_nn_layer_norm(bt_graph *g, bt_node *x, float eps, const char *fmt, ...) BT_PRINTF(4, 5);

@@ -12,10 +12,11 @@
 /* Causal, as CLIP was trained: a row sees those before it. */
 static bt_node *attention(bt_graph *g, const sd_clip_config *c, bt_node *x, const char *layer)
 {
-    bt_node *q = bt_nn_linear(g, x, "%s.self_attn.q_proj", layer);
-    bt_node *k = bt_nn_linear(g, x, "%s.self_attn.k_proj", layer);
-    bt_node *v = bt_nn_linear(g, x, "%s.self_attn.v_proj", layer);
-    x = bt_attention(g, q, k, v, c->heads, c->heads, 0, 1);
+    static const char *const names[] = { "self_attn.q_proj", "self_attn.k_proj",
+                                         "self_attn.v_proj" };
+    bt_node *y[3];
+    bt_nn_linears(g, x, layer, 3, names, y);
+    x = bt_attention(g, y[0], y[1], y[2], c->heads, c->heads, 0, 1);
     return bt_nn_linear(g, x, "%s.self_attn.out_proj", layer);
 }
 

@@ -41,14 +41,21 @@ void sd_unet_time(const sd_unet_config *c, float t, float *out)
     }
 }
 
-/* Self-attention (context = x) or cross-attention; adds to x. */
+/* Self-attention (context = h) or cross-attention; adds to x. */
 static bt_node *attend(unet *u, bt_node *x, bt_node *h, bt_node *context, int heads,
                        const char *prefix, const char *name)
 {
-    bt_node *q = bt_nn_linear(u->g, h, "%s.%s.to_q", prefix, name);
-    bt_node *k = bt_nn_linear(u->g, context, "%s.%s.to_k", prefix, name);
-    bt_node *v = bt_nn_linear(u->g, context, "%s.%s.to_v", prefix, name);
-    h = bt_attention(u->g, q, k, v, heads, heads, 0, 0);
+    static const char *const names[] = { "to_q", "to_k", "to_v" };
+    char layer[128];
+    bt_node *y[3]; /* q, k, v */
+    snprintf(layer, sizeof layer, "%s.%s", prefix, name);
+    if (context == h) {
+        bt_nn_linears(u->g, h, layer, 3, names, y);
+    } else {
+        bt_nn_linears(u->g, h, layer, 1, names, y);
+        bt_nn_linears(u->g, context, layer, 2, names + 1, y + 1);
+    }
+    h = bt_attention(u->g, y[0], y[1], y[2], heads, heads, 0, 0);
     return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.%s.to_out.0", prefix, name));
 }
 

@@ -14,17 +14,26 @@ static bt_node *linear(bt_graph *g, bt_node *x, const char *part, int layer)
                      bt_w_opt(g, "blk.%d.%s.bias", layer, part));
 }
 
+static void linears(bt_graph *g, bt_node *x, int n, const char *const *part, int layer, bt_node **y)
+{
+    const bt_weight *w[3], *b[3];
+    for (int j = 0; j < n; j++) {
+        w[j] = bt_w(g, "blk.%d.%s.weight", layer, part[j]);
+        b[j] = bt_w_opt(g, "blk.%d.%s.bias", layer, part[j]);
+    }
+    bt_linears(g, x, n, w, b, y);
+}
+
 /* x + attention(norm(x)): norms stand before the parts (pre-norm), sums after. */
 static bt_node *attention(bt_graph *g, const bt_llm_config *c, bt_kv_cache *kv, bt_node *x, int i)
 {
     const bt_weight *factors = bt_w_opt(g, "rope_freqs.weight"); /* [d/2] */
     bt_node *h = bt_rms_norm(g, x, bt_w(g, "blk.%d.attn_norm.weight", i), c->rms_eps);
-    bt_node *q = linear(g, h, "attn_q", i); /* [n_head * d, n_embd] */
-    bt_node *k = linear(g, h, "attn_k", i); /* [n_kv * d, n_embd] */
-    bt_node *v = linear(g, h, "attn_v", i);
-    q = bt_rope(g, q, c->d, c->rope_base, c->rope_scale, factors, c->neox);
-    k = bt_rope(g, k, c->d, c->rope_base, c->rope_scale, factors, c->neox);
-    bt_node *a = bt_attention_kv(g, q, k, v, kv, i, c->n_head, c->n_kv, 0);
+    bt_node *y[3]; /* q [n_head * d, n_embd]; k, v [n_kv * d, n_embd] */
+    linears(g, h, 3, (const char *[]){ "attn_q", "attn_k", "attn_v" }, i, y);
+    bt_node *q = bt_rope(g, y[0], c->d, c->rope_base, c->rope_scale, factors, c->neox);
+    bt_node *k = bt_rope(g, y[1], c->d, c->rope_base, c->rope_scale, factors, c->neox);
+    bt_node *a = bt_attention_kv(g, q, k, y[2], kv, i, c->n_head, c->n_kv, 0);
     return bt_add(g, linear(g, a, "attn_output", i), x); /* [n_embd, n_head * d] */
 }
 
@@ -32,9 +41,9 @@ static bt_node *attention(bt_graph *g, const bt_llm_config *c, bt_kv_cache *kv, 
 static bt_node *feed_forward(bt_graph *g, const bt_llm_config *c, bt_node *x, int i)
 {
     bt_node *h = bt_rms_norm(g, x, bt_w(g, "blk.%d.ffn_norm.weight", i), c->rms_eps);
-    bt_node *gate = linear(g, h, "ffn_gate", i); /* [n_ff, n_embd] */
-    bt_node *up = linear(g, h, "ffn_up", i);     /* [n_ff, n_embd] */
-    h = bt_gate(g, gate, BT_ACT_SILU, up, BT_ACT_NONE);
+    bt_node *y[2]; /* [n_ff, n_embd] both */
+    linears(g, h, 2, (const char *[]){ "ffn_gate", "ffn_up" }, i, y);
+    h = bt_gate(g, y[0], BT_ACT_SILU, y[1], BT_ACT_NONE);
     return bt_add(g, linear(g, h, "ffn_down", i), x); /* [n_embd, n_ff] */
 }
 

@@ -210,3 +210,13 @@ bt_node *bt_gate(bt_graph *g, bt_node *a, bt_act act_a, bt_node *b, bt_act act_b
         return bt_graph_fail(g, "gate: shapes do not fit");
     return bt_node_new(g, &op_gate, bt_shape_of(a), src, 2, &e, sizeof e);
 }
+
+bool bt_node_is_gate(const bt_node *n, bt_act *act_a, bt_act *act_b)
+{
+    if (n->op != &op_gate)
+        return false;
+    const elem_attr *e = n->attr;
+    *act_a = e->act_a;
+    *act_b = e->act_b;
+    return true;
+}

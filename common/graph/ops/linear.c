@@ -11,19 +11,48 @@ static bt_node *bad_weight(bt_graph *g, const bt_weight *w, int64_t in)
                          (long long)bt_weight_dim(w, 1), (long long)in);
 }
 
+static const bt_mm linear = {
+    .kind = BT_MM_LINEAR, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .upsample = 1
+};
+
+static bool is_matrix(const bt_weight *w, int64_t in)
+{
+    return bt_weight_dim(w, 1) == in &&
+           bt_tensor_count(bt_weight_tensor(w)) == bt_weight_dim(w, 0) * in;
+}
+
 bt_node *bt_linear(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b)
 {
     if (!x || !w)
         return NULL;
     bt_shape s = x->shape;
-    if (bt_weight_dim(w, 1) != s.c ||
-        bt_tensor_count(bt_weight_tensor(w)) != bt_weight_dim(w, 0) * s.c)
+    if (!is_matrix(w, s.c))
         return bad_weight(g, w, s.c);
     s.c = bt_weight_dim(w, 0);
-    bt_mm mm = {
-        .kind = BT_MM_LINEAR, .kh = 1, .kw = 1, .stride = 1, .dilation = 1, .upsample = 1
-    };
-    return bt_matmul_node(g, x, s, mm, w, b);
+    return bt_matmul_node(g, x, s, linear, 1, &w, &b);
+}
+
+void bt_linears(bt_graph *g, bt_node *x, int n, const bt_weight *const *w,
+                const bt_weight *const *b, bt_node **y)
+{
+    bt_shape s = bt_shape_of(x);
+    bool whole = x && n <= BT_MM_MAX_PARTS;
+    int64_t c = 0;
+    for (int i = 0; i < n && whole; i++) {
+        whole = w[i] && is_matrix(w[i], s.c);
+        c += whole ? bt_weight_dim(w[i], 0) : 0;
+    }
+    s.c = c;
+    bt_node *all = whole ? bt_matmul_node(g, x, s, linear, n, w, b) : NULL;
+    for (int64_t i = 0, at = 0; i < n; i++) {
+        if (!all) { /* compute types differ, or an error to be found one by one */
+            y[i] = bt_linear(g, x, w[i], b[i]);
+            continue;
+        }
+        c = bt_weight_dim(w[i], 0);
+        y[i] = bt_slice(g, all, at, at + c);
+        at += c;
+    }
 }
 
 /* torch.nn.Conv2d: floor((in + padding - dilation (k - 1) - 1) / stride) + 1. */
@@ -60,7 +89,7 @@ static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weigh
     if (kh == 1 && kw == 1 && mm.stride == 1 && mm.upsample == 1 && !p.top && !p.left &&
         !p.bottom && !p.right)
         mm.kind = BT_MM_LINEAR;
-    return bt_matmul_node(g, x, s, mm, w, b);
+    return bt_matmul_node(g, x, s, mm, 1, &w, &b);
 }
 
 bt_node *bt_conv2d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p)
@@ -103,5 +132,5 @@ bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const 
                  .dilation = 1,
                  .left = pad,
                  .upsample = 1 };
-    return bt_matmul_node(g, x, s, mm, w, b);
+    return bt_matmul_node(g, x, s, mm, 1, &w, &b);
 }

@@ -2,6 +2,11 @@
  * The one matrix multiply behind linear layers, convolutions and transposed
  * convolutions. Output row m, tap t reads one input row (or zeros); which one
  * is all that the three differ in.
+ *
+ *   matmul_node.c  makes nodes: compute type, packed type, parts
+ *   matmul_rows.c  which input row a tap reads
+ *   matmul.c       the op: input rows to the compute type, tiles, epilogue
+ *   matmul_sums.c  the products of a tile
  */
 #ifndef BT_GRAPH_OPS_MATMUL_H
 #define BT_GRAPH_OPS_MATMUL_H
@@ -9,21 +14,31 @@
 #include "graph/ops.h"
 #include "graph/pack.h"
 
-enum { BT_MM_MAX_TAPS = 1024 };
+enum { BT_MM_MAX_TAPS = 1024, BT_MM_MAX_PARTS = 3, BT_MM_CHUNK = 256 };
 
 typedef enum bt_mm_kind { BT_MM_LINEAR, BT_MM_CONV, BT_MM_TRANSPOSED } bt_mm_kind;
 typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_Q8 } bt_mm_compute;
 
+/* Output channels [to, to + n): those of weight w[weight] from panel `panel` on. */
+typedef struct bt_mm_part {
+    int weight, panel;
+    int64_t to, n;
+    bt_dtype type;     /* of the packed weight */
+    const float *bias; /* n values, or NULL */
+} bt_mm_part;
+
 /* What distinguishes one multiply from another. Callers fill the geometry, all
- * of it at least 1 but for the padding; bt_matmul_node fills the rest. */
+ * of it at least 1 but for the padding; matmul_node.c fills the rest. */
 typedef struct bt_mm {
     bt_mm_kind kind;
     int kh, kw, stride, dilation;
     int top, left; /* padding; what lies below and right follows from the output's shape */
     int upsample;
-    bt_mm_compute compute; /* chosen from weight type, precision and kernels */
-    bt_dtype type;         /* of the packed weight */
-    const float *bias;     /* or NULL */
+    bt_mm_compute compute; /* chosen from weight types, precision and kernels */
+    int n_parts;
+    bt_mm_part part[BT_MM_MAX_PARTS];
+    bool gated; /* y = act[0](part 0) * act[1](part 1), both written at part 0's place */
+    bt_act act[2];
 } bt_mm;
 
 /* ---- matmul_rows.c ----------------------------------------------------- */
@@ -50,14 +65,34 @@ int64_t bt_mm_group_rows(const bt_node *n,
 int bt_mm_taps(const bt_mm *mm, int group, int *tap); /* lists the taps that a group uses */
 int64_t bt_mm_out_row(const bt_node *n, int group, int64_t m); /* -1: beyond the output */
 
-/* ---- matmul.c ---------------------------------------------------------- */
+/* ---- matmul_sums.c ----------------------------------------------------- */
+
+/* Rows [i0, i0 + m) of a tile times panels [p0, p0 + np) of one weight. */
+typedef struct bt_mm_block {
+    const bt_kernels *k;
+    const bt_packed *packed;
+    bt_mm_compute compute;
+    const bt_mm_tile *t;
+    int i0, m, p0, np;
+    float *c; /* [m][ldc], filled */
+    int ldc;
+    void *b; /* BT_MM_EXPANDED bytes: panels on their way */
+} bt_mm_block;
+
+enum { BT_MM_EXPANDED = BT_MAX_NP * BT_MM_CHUNK * BT_NR * sizeof(float) };
+
+/* The products, summed over taps and channels, in the compute type. */
+void bt_mm_sums(const bt_mm_block *s);
+
+/* ---- matmul_node.c ----------------------------------------------------- */
 
 extern const bt_op bt_op_matmul;
 void bt_mm_detail(const bt_node *n, const int64_t *params, bt_detail *d); /* matmul_detail.c */
 
-/* Chooses compute type and packed type, fetches the bias, makes the node of
- * shape `out`; b may be NULL. The weight's shape was checked by the caller. */
-bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, const bt_weight *w,
-                        const bt_weight *b);
+/* The node of shape `out`, its output channels those of n weights side by side,
+ * whose shapes were checked by the caller; b: n biases, each may be NULL. n > 1:
+ * NULL without an error if their compute types differ. */
+bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, int n,
+                        const bt_weight *const *w, const bt_weight *const *b);
 
 #endif
