@@ -12,8 +12,8 @@
 
 #include "graph/naive.h"
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni" };
-enum { N_ISA = 4 };
+static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni", "auto" };
+enum { N_ISA = 5 };
 
 static bool have(const char *isa)
 {
@@ -200,6 +200,94 @@ static void test_concat(void **state)
     free(x), free(z);
 }
 
+/* The norm of a concatenation reads its parts where they lie: the bytes of the norm
+ * of the whole. Groups of 12 channels: the second has channels of both. */
+static void test_norm_of_concat(void **state)
+{
+    (void)state;
+    enum { ROWS = 2 * 9 * 11, A = 20, B = 16, C = A + B };
+    for (int i = 0; i < N_ISA; i++) {
+        fixture f;
+        bt_error err = { 0 };
+        if (!have(isas[i]))
+            continue;
+        fixture_open(&f, isas[i], 2, BT_PREC_F32);
+        bt_node *a = bt_input(f.g, (bt_shape){ 2, 9, 11, A });
+        bt_node *b = bt_input(f.g, (bt_shape){ 2, 9, 11, B });
+        bt_node *c = bt_input(f.g, (bt_shape){ 2, 9, 11, C });
+        bt_node *parts =
+            bt_output(f.g, bt_act_of(f.g, group_norm(&f, bt_concat(f.g, a, b), 3), BT_ACT_SILU, 0));
+        bt_node *whole = bt_output(f.g, bt_act_of(f.g, group_norm(&f, c, 3), BT_ACT_SILU, 0));
+        assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_OK);
+        float *x = bt_plan_data(f.p, a), *y = bt_plan_data(f.p, b), *z = bt_plan_data(f.p, c);
+        fill_noise(z, ROWS * C, 1);
+        for (int r = 0; r < ROWS; r++) {
+            memcpy(x + r * A, z + r * C, A * sizeof *x);
+            memcpy(y + r * B, z + r * C + A, B * sizeof *y);
+        }
+        assert_int_equal(bt_plan_run(f.p, NULL, &err), BT_OK);
+        assert_memory_equal(bt_plan_data(f.p, parts), bt_plan_data(f.p, whole),
+                            ROWS * C * sizeof *x);
+        fixture_close(&f);
+    }
+}
+
+enum { HALF_NORMS = 4, HALF_C = 64 };
+
+/* One of the ops that can write rows of bf16. */
+static bt_node *half_norm(fixture *f, bt_node *x, int which)
+{
+    const bt_weight *gamma, *beta;
+    norm_weights(f, HALF_C, &gamma, &beta);
+    switch (which) {
+    case 0: return bt_act_of(f->g, bt_group_norm(f->g, x, gamma, beta, 8, 1e-5f), BT_ACT_SILU, 0);
+    case 1: return bt_layer_norm(f->g, x, gamma, beta, 1e-5f);
+    case 2: return bt_rms_norm(f->g, x, gamma, 1e-5f);
+    default: return bt_concat(f->g, bt_slice(f->g, x, 32, HALF_C), bt_slice(f->g, x, 0, 32));
+    }
+}
+
+/* A multiply in bf16 of a norm; floats: the norm is an output as well, so that it
+ * cannot be stored as bf16. Returns the arena's bytes. */
+static uint64_t multiply_norm(const char *isa, int which, bool floats, float *out)
+{
+    enum { ROWS = 5 * 13 };
+    static const int64_t dims[] = { 24, HALF_C, 3, 3 };
+    fixture f;
+    bt_error err = { 0 };
+    fixture_open(&f, isa, 2, BT_PREC_BF16);
+    bt_node *x = bt_input(f.g, (bt_shape){ 1, 5, 13, HALF_C });
+    bt_node *h = half_norm(&f, x, which);
+    const bt_weight *w = random_weight(&f, "w", 4, dims, 0, 9, NULL);
+    bt_conv same = { .top = 1, .left = 1, .bottom = 1, .right = 1 };
+    bt_node *y = bt_output(f.g, bt_conv2d(f.g, h, w, NULL, same));
+    if (floats)
+        bt_output(f.g, h);
+    assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_OK);
+    fill_noise(bt_plan_data(f.p, x), ROWS * HALF_C, 5);
+    assert_int_equal(bt_plan_run(f.p, NULL, &err), BT_OK);
+    memcpy(out, bt_plan_data(f.p, y), ROWS * 24 * sizeof *out);
+    uint64_t bytes = bt_plan_arena(f.p);
+    fixture_close(&f);
+    return bytes;
+}
+
+/* A norm that is only multiplied in bf16 is stored so, and no byte changes. */
+static void test_half_norms(void **state)
+{
+    (void)state;
+    static float half[5 * 13 * 24], whole[5 * 13 * 24];
+    for (int i = 0; i < N_ISA; i++)
+        for (int which = 0; have(isas[i]) && which < HALF_NORMS; which++) {
+            bt_kernels k;
+            bt_kernels_init(&k, (uint32_t)bt_cpu_cap(isas[i]) & bt_cpu_flags());
+            uint64_t less = multiply_norm(isas[i], which, false, half);
+            uint64_t more = multiply_norm(isas[i], which, true, whole);
+            assert_memory_equal(half, whole, sizeof half);
+            assert_true(!k.gemm_bf16 || less < more);
+        }
+}
+
 /* One head over 512 channels, as autoencoders have. */
 static void test_wide_head(void **state)
 {
@@ -272,9 +360,10 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_group_norm), cmocka_unit_test(test_group_norm_alone_or_not),
-        cmocka_unit_test(test_layer_norm), cmocka_unit_test(test_concat),
-        cmocka_unit_test(test_wide_head),  cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_group_norm),     cmocka_unit_test(test_group_norm_alone_or_not),
+        cmocka_unit_test(test_layer_norm),     cmocka_unit_test(test_concat),
+        cmocka_unit_test(test_norm_of_concat), cmocka_unit_test(test_half_norms),
+        cmocka_unit_test(test_wide_head),      cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

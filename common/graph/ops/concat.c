@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Two tensors side by side along channels: row i is a's row i, then b's.
+ * Two tensors side by side along channels: row i is a's row i, then b's. A group
+ * norm of the two reads them where they lie (group_norm.c).
  */
 #include <string.h>
 
-#include "graph/op.h"
+#include "graph/ops.h"
 
 enum { TILE = 64 };
 
@@ -15,22 +16,27 @@ static int64_t concat_tiles(const bt_node *n, const bt_exec *x, int phase)
 
 static void concat_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
-    (void)x, (void)phase;
-    const bt_node *a = n->src[0], *b = n->src[1];
-    int64_t end = bt_row_tile_end(n, TILE, tile);
+    (void)phase;
+    int64_t end = bt_row_tile_end(n, TILE, tile), at = 0;
 
-    for (int64_t i = tile * TILE; i < end; i++) {
-        float *y = bt_row(n, i);
-        memcpy(y, bt_row(a, i), (size_t)a->shape.c * sizeof *y);
-        memcpy(y + a->shape.c, bt_row(b, i), (size_t)b->shape.c * sizeof *y);
-    }
+    for (int j = 0; j < 2; at += n->src[j++]->shape.c)
+        for (int64_t i = tile * TILE; i < end; i++)
+            if (n->half)
+                x->kernels->to_bf16((int)n->src[j]->shape.c, bt_row(n->src[j], i),
+                                    bt_half_row(n, i) + at);
+            else
+                memcpy(bt_row(n, i) + at, bt_row(n->src[j], i),
+                       (size_t)n->src[j]->shape.c * sizeof(float));
 }
 
 static const bt_op op_concat = {
     .name = "concat",
+    .flags = BT_OP_HALF,
     .tiles = concat_tiles,
     .run = concat_run,
 };
+
+bool bt_node_is_concat(const bt_node *n) { return n->op == &op_concat; }
 
 bt_node *bt_concat(bt_graph *g, bt_node *a, bt_node *b)
 {

@@ -5,14 +5,19 @@
  * Three phases: sums per channel over chunks of rows; the chunks' sums, in
  * order, to y = x * mul[c] + add[c]; the rows. Sums are double, and a chunk is a
  * fixed number of rows of one picture, so neither threads nor the batch show.
+ *
+ * The norm of a concatenation reads the two tensors where they lie: sums are per
+ * channel, so a group may begin in one and end in the other. Rows of bf16 pass
+ * through a row of floats in scratch, on either side.
  */
 #include <math.h>
 #include <string.h>
 
-#include "graph/op.h"
+#include "graph/ops.h"
 
 enum {
     CHUNK = 128, /* rows of a partial sum */
+    BAND = 4,    /* rows of bf16 that are made floats at a time, for sums */
     TILE = 32,   /* rows of the last phase */
 };
 
@@ -45,6 +50,12 @@ static size_t norm_shared(const bt_node *n, const bt_kernels *k)
     return (size_t)n->shape.n * c2 * ((size_t)chunks(n) * sizeof(double) + sizeof(float));
 }
 
+static size_t norm_scratch(const bt_node *n, const bt_kernels *k)
+{
+    (void)k;
+    return BAND * (size_t)n->shape.c * sizeof(float);
+}
+
 static int64_t norm_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x;
@@ -55,18 +66,35 @@ static int64_t norm_tiles(const bt_node *n, const bt_exec *x, int phase)
     }
 }
 
+/* Rows r0..r0+rows of a source, added to its channels' sums. */
+static void sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows, double *sum,
+                     double *sq)
+{
+    const int c = (int)src->shape.c;
+    float *band = x->scratch;
+    if (!src->half) {
+        x->kernels->channel_sums(rows, c, bt_row(src, r0), (size_t)src->mem.ld, sum, sq);
+        return;
+    }
+    for (int i = 0; i < rows; i += BAND) {
+        const int m = rows - i < BAND ? rows - i : BAND;
+        for (int k = 0; k < m; k++)
+            x->kernels->from_bf16(c, bt_half_row(src, r0 + i + k), band + (size_t)k * (size_t)c);
+        x->kernels->channel_sums(m, c, band, (size_t)c, sum, sq);
+    }
+}
+
 /* Phase 0: sums and squares of each channel over one chunk of rows. */
 static void sum_chunk(const bt_node *n, const bt_exec *x, int64_t tile)
 {
     int64_t picture = tile / chunks(n), chunk = tile % chunks(n), rows = picture_rows(n);
     int64_t first = chunk * CHUNK, left = rows - first;
     double *sum = sums(n, x, picture, chunk);
-    const bt_node *src = n->src[0];
 
     memset(sum, 0, 2 * (size_t)n->shape.c * sizeof *sum);
-    x->kernels->channel_sums((int)(left < CHUNK ? left : CHUNK), (int)n->shape.c,
-                             bt_row(src, picture * rows + first), (size_t)src->mem.ld, sum,
-                             sum + n->shape.c);
+    for (int i = 0; i < BT_MAX_SRC && n->src[i]; sum += n->src[i++]->shape.c)
+        sum_rows(n->src[i], x, picture * rows + first, (int)(left < CHUNK ? left : CHUNK), sum,
+                 sum + n->shape.c);
 }
 
 /* Phase 1: mean and variance of each group, from E[x^2] - E[x]^2 in double, which
@@ -95,18 +123,37 @@ static void reduce(const bt_node *n, const bt_exec *x, int64_t picture)
     }
 }
 
-/* Phase 2: rows, with the activation that was fused. */
+/* One source's part of row r, with the activation that was fused, to y. */
+static void apply_part(const bt_node *n, const bt_exec *x, const bt_node *src, int64_t r,
+                       const float *mul, float *y)
+{
+    const int c = (int)src->shape.c;
+    const bt_act act = n->act == BT_ACT_LEAKY_RELU ? BT_ACT_NONE : n->act; /* affine has no alpha */
+    const float *v = src->half ? x->scratch : bt_row(src, r);
+    if (src->half)
+        x->kernels->from_bf16(c, bt_half_row(src, r), x->scratch);
+    x->kernels->affine(c, y, v, mul, mul + n->shape.c, act);
+    if (act != n->act)
+        x->kernels->act(c, y, y, n->act, n->alpha);
+}
+
+/* Phase 2: rows. A row of floats made of bf16 is the first in scratch, a row of
+ * floats that becomes bf16 the second. */
 static void apply(const bt_node *n, const bt_exec *x, int64_t tile)
 {
     int64_t end = bt_row_tile_end(n, TILE, tile);
-    int c = (int)n->shape.c;
+    float *made = (float *)x->scratch + n->shape.c;
 
-    for (int64_t i = tile * TILE; i < end; i++) {
-        const float *mul = factors(n, x, i / picture_rows(n));
-        bt_act act = n->act == BT_ACT_LEAKY_RELU ? BT_ACT_NONE : n->act; /* affine has no alpha */
-        x->kernels->affine(c, bt_row(n, i), bt_row(n->src[0], i), mul, mul + c, act);
-        if (act != n->act)
-            x->kernels->act(c, bt_row(n, i), bt_row(n, i), n->act, n->alpha);
+    for (int64_t r = tile * TILE; r < end; r++) {
+        const float *mul = factors(n, x, r / picture_rows(n));
+        float *y = n->half ? made : bt_row(n, r);
+        for (int i = 0; i < BT_MAX_SRC && n->src[i]; i++) {
+            apply_part(n, x, n->src[i], r, mul, y);
+            mul += n->src[i]->shape.c;
+            y += n->src[i]->shape.c;
+        }
+        if (n->half)
+            x->kernels->to_bf16((int)n->shape.c, made, bt_half_row(n, r));
     }
 }
 
@@ -121,10 +168,11 @@ static void norm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
 
 static const bt_op op_group_norm = {
     .name = "group_norm",
-    .flags = BT_OP_INPLACE | BT_OP_ACT,
+    .flags = BT_OP_INPLACE | BT_OP_ACT | BT_OP_HALF,
     .phases = 3,
     .tiles = norm_tiles,
     .run = norm_run,
+    .scratch = norm_scratch,
     .shared = norm_shared,
 };
 
@@ -141,5 +189,7 @@ bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt
                groups, eps };
     if (!a.gamma || (beta && !a.beta))
         return NULL;
+    if (bt_node_is_concat(x))
+        return bt_node_new(g, &op_group_norm, x->shape, x->src, 2, &a, sizeof a);
     return bt_node_new(g, &op_group_norm, x->shape, &x, 1, &a, sizeof a);
 }

@@ -23,14 +23,27 @@ static void norm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
     const attr *a = n->attr;
     int64_t end = bt_row_tile_end(n, TILE, tile);
 
-    for (int64_t i = tile * TILE; i < end; i++)
-        x->kernels->rms_norm((int)n->shape.c, bt_row(n, i), bt_row(n->src[0], i), a->gamma, a->eps);
+    for (int64_t i = tile * TILE; i < end; i++) {
+        float *y = n->half ? x->scratch : bt_row(n, i);
+        x->kernels->rms_norm((int)n->shape.c, y, bt_row(n->src[0], i), a->gamma, a->eps);
+        if (n->half)
+            x->kernels->to_bf16((int)n->shape.c, y, bt_half_row(n, i));
+    }
+}
+
+/* A row of floats on its way to bf16. */
+static size_t norm_scratch(const bt_node *n, const bt_kernels *k)
+{
+    (void)k;
+    return n->half ? (size_t)n->shape.c * sizeof(float) : 0;
 }
 
 static const bt_op op_rms_norm = {
     .name = "rms_norm",
+    .flags = BT_OP_HALF,
     .tiles = norm_tiles,
     .run = norm_run,
+    .scratch = norm_scratch,
 };
 
 bt_node *bt_rms_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, float eps)
