@@ -146,7 +146,8 @@ void cli_table(const char *array, int most, FILE *f);
 char *cli_find_model(const char *given, bt_kind kind);
 /* Every installed model file or folder, in the order in which names are looked up. */
 void cli_each_model(void (*each)(void *user, const char *path), void *user);
-char *cli_data_dir(void); /* where models are put; free */
+char *cli_data_dir(void);  /* where models are put; free */
+char *cli_cache_dir(void); /* where packed weights are kept; NULL: no home; free */
 
 /* ---- help.c ---- */
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * bottega doctor: this machine, as the engine sees it, and what is installed.
  *
- * What it says is one JSON object, laid out for people without --json. There
- * is no cache of packed weights on disk: packing happens as a model is first
- * run, and a report of "none" is the truth until there is one.
+ * What it says is one JSON object, laid out for people without --json. The cache
+ * of packed weights is part of what the engine says.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -107,8 +106,7 @@ static int run(cli *c)
     char *espeak = describe_espeak();
     char *json =
         cli_text("{\"engine\":%s,\"processors_online\":%ld,\"data_folder\":%s,"
-                 "\"models\":[%s],\"pack_cache\":\"none\","
-                 "\"programs\":{\"espeak-ng\":%s}}",
+                 "\"models\":[%s],\"programs\":{\"espeak-ng\":%s}}",
                  engine, sysconf(_SC_NPROCESSORS_ONLN), where, models ? models : "", espeak);
     const int rc = cli_show(c, json);
     if (!c->json && strcmp(espeak, "null") == 0)

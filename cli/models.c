@@ -39,6 +39,15 @@ char *cli_data_dir(void)
     return cli_text("%s/.local/share/bottega", home ? home : "");
 }
 
+/* As the XDG rules have it: a path that is not absolute is no path. */
+char *cli_cache_dir(void)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (xdg && *xdg == '/')
+        return cli_text("%s/bottega", xdg);
+    return home && *home == '/' ? cli_text("%s/.cache/bottega", home) : NULL;
+}
+
 /* <prefix>/share/bottega of the running program. */
 static char *share_dir(void)
 {

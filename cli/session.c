@@ -36,6 +36,7 @@ static bool parse_size(const char *s, uint64_t *out)
 static int read_options(cli *c, bt_engine_options *o)
 {
     const char *threads = cli_get(c, "threads"), *memory = cli_get(c, "memory");
+    const char *cache = cli_get(c, "cache-size");
     char *end = NULL;
     if (threads)
         o->threads = (int)strtol(threads, &end, 10);
@@ -43,6 +44,8 @@ static int read_options(cli *c, bt_engine_options *o)
         return cli_fail(EXIT_USAGE, "threads: \"%s\" is not a number from 0 to 1024", threads);
     if (memory && !parse_size(memory, &o->memory))
         return cli_fail(EXIT_USAGE, "memory: \"%s\" is not a size such as 500M or 2G", memory);
+    if (cache && !parse_size(cache, &o->cache_size))
+        return cli_fail(EXIT_USAGE, "cache-size: \"%s\" is not a size such as 500M or 2G", cache);
     o->isa = cli_get(c, "isa");
     o->precision = cli_get(c, "precision");
     return EXIT_DONE;
@@ -53,10 +56,14 @@ int cli_engine_open(cli *c)
 {
     bt_engine_options o = { .struct_size = sizeof o };
     bt_engine *first = c->engine;
+    const char *cache = cli_get(c, "cache-dir");
     int rc = read_options(c, &o);
     if (rc != EXIT_DONE)
         return rc;
+    char *own = cache ? NULL : cli_cache_dir();
+    o.cache_dir = !cache ? own : strcmp(cache, "none") == 0 ? NULL : cache;
     const bt_status st = bt_engine_create(&o, &c->engine);
+    free(own);
     if (st != BT_OK)
         rc = cli_fail(EXIT_FAILED, "no engine: %s", bt_status_text(st));
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)

@@ -93,6 +93,8 @@ typedef struct bt_engine_options {
     const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; "auto" (NULL) = best */
     const char *precision; /* "auto" (NULL), "int8", "bf16", "f32" */
     uint64_t memory;       /* budget in bytes for one job; 0 = none */
+    const char *cache_dir; /* where packed weights are kept between runs; NULL = nowhere */
+    uint64_t cache_size;   /* most bytes of all of them; 0 = 16 GiB, less on a small disk */
 } bt_engine_options;
 
 /* `opts` may be NULL: all defaults. BT_EINVAL: no such isa or precision, or

@@ -11,8 +11,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opens a regular file for reading and tells its size. */
-static bt_status open_regular(const char *path, int *fd, size_t *size, bt_error *err)
+static int64_t ns_of(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+static bt_file_id id_of(const struct stat *sb)
+{
+    return (bt_file_id){ sb->st_ino, (uint64_t)sb->st_size, ns_of(sb->st_mtim),
+                         ns_of(sb->st_ctim) };
+}
+
+bool bt_file_id_of(int fd, bt_file_id *id)
+{
+    struct stat sb;
+    if (fstat(fd, &sb) != 0)
+        return false;
+    *id = id_of(&sb);
+    return true;
+}
+
+bool bt_file_id_at(const char *path, bt_file_id *id)
+{
+    struct stat sb;
+    if (stat(path, &sb) != 0)
+        return false;
+    *id = id_of(&sb);
+    return true;
+}
+
+/* Opens a regular file for reading and tells its size and identity (may be NULL). */
+static bt_status open_regular(const char *path, int *fd, size_t *size, bt_file_id *id,
+                              bt_error *err)
 {
     struct stat sb;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -24,15 +51,18 @@ static bt_status open_regular(const char *path, int *fd, size_t *size, bt_error 
         return bt_fail(err, BT_EIO, "%s is not a file", path);
     }
     *size = (size_t)sb.st_size;
+    if (id)
+        *id = id_of(&sb);
     return BT_OK;
 }
 
 bt_status bt_map_open(const char *path, bt_map *out, bt_error *err)
 {
     int fd;
-    size_t size;
+    size_t size = 0;
+    bt_file_id id;
     *out = (bt_map){ 0 };
-    bt_status st = open_regular(path, &fd, &size, err);
+    bt_status st = open_regular(path, &fd, &size, &id, err);
     if (st != BT_OK)
         return st;
     if (size > 0) {
@@ -40,7 +70,7 @@ bt_status bt_map_open(const char *path, bt_map *out, bt_error *err)
         if (p == MAP_FAILED)
             st = bt_fail(err, BT_EIO, "cannot map %s: %s", path, strerror(errno));
         else
-            *out = (bt_map){ p, size };
+            *out = (bt_map){ p, size, id };
     }
     close(fd);
     return st;
@@ -65,9 +95,9 @@ void bt_map_drop(const void *p, size_t n)
 bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_error *err)
 {
     int fd;
-    size_t size, got = 0;
+    size_t size = 0, got = 0;
     *data = NULL;
-    bt_status st = open_regular(path, &fd, &size, err);
+    bt_status st = open_regular(path, &fd, &size, NULL, err);
     if (st != BT_OK)
         return st;
     char *p = NULL;

@@ -12,9 +12,26 @@
 #include "alloc.h"
 #include "status.h"
 
+/* Tells a file from its other versions: whoever writes to one changes ctime_ns,
+ * which cannot be set back (mtime_ns can). */
+typedef struct bt_file_id {
+    uint64_t inode, size;
+    int64_t mtime_ns, ctime_ns;
+} bt_file_id;
+
+/* What is behind an open file, or behind a path. False: nobody knows. */
+bool bt_file_id_of(int fd, bt_file_id *id);
+bool bt_file_id_at(const char *path, bt_file_id *id);
+static inline bool bt_file_id_same(const bt_file_id *a, const bt_file_id *b)
+{
+    return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+           a->ctime_ns == b->ctime_ns;
+}
+
 typedef struct bt_map {
     const uint8_t *data; /* NULL if size is 0 */
     size_t size;
+    bt_file_id id; /* of the file when it was mapped */
 } bt_map;
 
 /* Maps a regular file. The file must not be cut while it is mapped: reading

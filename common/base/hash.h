@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A hash for tables of names. It has no secret, so a file can be made whose
- * names collide; tables of many foreign names bound their probes (text/bpe.c).
+ * Hashes for tables of names and for data. They have no secret, so a file can be
+ * made whose names collide; tables of many foreign names bound their probes
+ * (text/bpe.c).
  */
 #ifndef BT_BASE_HASH_H
 #define BT_BASE_HASH_H
@@ -17,5 +18,9 @@ static inline uint64_t bt_hash(uint64_t h, const void *data, size_t n)
         h = (h ^ p[i]) * 0x100000001b3u;
     return h;
 }
+
+/* For data: a checksum of some GB/s against damage and mixed-up files, not
+ * against people. Every byte and its place count. */
+uint64_t bt_hash_data(uint64_t seed, const void *data, size_t n);
 
 #endif

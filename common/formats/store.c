@@ -34,12 +34,22 @@ typedef struct table {
     name_index names;
 } table;
 
+typedef struct mapped {
+    bt_map map;
+    const char *path;
+} mapped;
+
 struct bt_store {
     char *path;
     const char *format;
     chunk *chunks;
-    table maps, tensors, metas, files; /* of bt_map, bt_tensor, bt_meta, bt_side_file */
+    table maps, tensors, metas, files; /* of mapped, bt_tensor, bt_meta, bt_side_file */
 };
+
+static const bt_map *map_at(const bt_store *s, size_t i)
+{
+    return &((const mapped *)s->maps.rows)[i].map;
+}
 
 /* ---- names and tables ------------------------------------------------- */
 
@@ -140,11 +150,12 @@ void bt_store_set_format(bt_store *s, const char *format) { s->format = format; 
 
 void bt_store_mark_mapped(bt_store *s)
 {
-    const bt_map *m = s->maps.rows;
     for (size_t i = 0; i < s->tensors.n; i++) {
         bt_tensor *t = bt_store_edit(s, i);
-        for (size_t k = 0; k < s->maps.n && !t->in_file && t->bytes > 0; k++)
-            t->in_file = t->data >= m[k].data && t->data < m[k].data + m[k].size;
+        for (size_t k = 0; k < s->maps.n && !t->in_file && t->bytes > 0; k++) {
+            const bt_map *m = map_at(s, k);
+            t->in_file = t->data >= m->data && t->data < m->data + m->size;
+        }
     }
 }
 
@@ -153,7 +164,7 @@ void bt_store_close(bt_store *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->maps.n; i++)
-        bt_map_close((bt_map *)s->maps.rows + i);
+        bt_map_close(&((mapped *)s->maps.rows)[i].map);
     while (s->chunks) {
         chunk *next = s->chunks->next;
         bt_release(s->chunks);
@@ -206,7 +217,8 @@ bt_status bt_store_map_file(bt_store *s, const char *path, bt_map *out, bt_error
     const bt_status st = bt_map_open(path, out, err);
     if (st != BT_OK)
         return st;
-    if (table_add(&s->maps, out, sizeof *out, NULL))
+    const mapped m = { *out, bt_store_own_str(s, path, strlen(path)) };
+    if (m.path && table_add(&s->maps, &m, sizeof m, NULL))
         return BT_OK;
     bt_map_close(out);
     return bt_store_no_memory(s, err);
@@ -334,6 +346,57 @@ void bt_tensor_drop(const bt_tensor *t)
 {
     if (t->in_file)
         bt_map_drop(t->data, t->bytes);
+}
+
+/* ---- identity --------------------------------------------------------- */
+
+enum { SAMPLES = 16, SAMPLE_BYTES = 4096, WHOLE_BYTES = 1 << 20 };
+
+/* Small files whole, large ones in pieces from begin to end. Why at all, when
+ * times tell: not every file system keeps them well. Pages go back afterwards. */
+static uint64_t hash_samples(uint64_t h, const bt_map *m)
+{
+    if (m->size <= WHOLE_BYTES)
+        return bt_hash_data(h, m->data, m->size);
+    const size_t step = (m->size - SAMPLE_BYTES) / (SAMPLES - 1);
+    for (size_t i = 0; i < SAMPLES; i++)
+        h = bt_hash_data(h, m->data + i * step, SAMPLE_BYTES);
+    bt_map_drop(m->data + step / 2, m->size - step / 2);
+    return h;
+}
+
+static uint64_t hash_tensor(uint64_t h, const bt_tensor *t)
+{
+    const uint64_t facts[] = { t->dtype, (uint64_t)t->n_dims, t->channels_last, t->in_file,
+                               t->bytes };
+    h = bt_hash_data(h, t->name, strlen(t->name));
+    h = bt_hash_data(h, facts, sizeof facts);
+    return bt_hash_data(h, t->dims, sizeof t->dims);
+}
+
+bool bt_store_key(const bt_store *s, uint64_t key[2])
+{
+    key[0] = 1, key[1] = 2;
+    for (size_t i = 0; i < s->maps.n; i++) {
+        const bt_map *m = map_at(s, i);
+        key[0] = bt_hash_data(key[0], &m->id, sizeof m->id);
+        key[1] = bt_hash_data(key[1], &m->id, sizeof m->id);
+        key[1] = hash_samples(key[1], m);
+    }
+    for (size_t i = 0; i < s->tensors.n; i++)
+        key[0] = hash_tensor(key[0], bt_store_at(s, i));
+    return s->maps.n > 0;
+}
+
+bool bt_store_unchanged(const bt_store *s)
+{
+    for (size_t i = 0; i < s->maps.n; i++) {
+        bt_file_id now;
+        const mapped *m = (const mapped *)s->maps.rows + i;
+        if (!bt_file_id_at(m->path, &now) || !bt_file_id_same(&now, &m->map.id))
+            return false;
+    }
+    return true;
 }
 
 static const bt_side_file *file_at(const bt_store *s, size_t i)

@@ -55,6 +55,13 @@ typedef struct bt_store bt_store;
 bt_status bt_store_open(const char *path, bt_store **out, bt_error *err);
 void bt_store_close(bt_store *s); /* NULL is fine */
 
+/* What tells this model, as it is now, from every other: a key of the files'
+ * identities (size, inode, times), the table of tensors and samples of the data.
+ * False: the data lies in no file. Reads some 64 KiB of each file. */
+bool bt_store_key(const bt_store *s, uint64_t key[2]);
+/* Whether the files are still those that were opened, and unwritten since. */
+bool bt_store_unchanged(const bt_store *s);
+
 const char *bt_store_path(const bt_store *s);
 const char *bt_store_format(const bt_store *s); /* "gguf", "safetensors", "diffusers", "onnx" */
 

@@ -9,6 +9,8 @@
  */
 #include "graph/plan.h"
 
+#include "graph/pack.h"
+
 #include <omp.h>
 #include <string.h>
 
@@ -124,6 +126,8 @@ static bt_status prepare(bt_plan *p, bt_error *err)
         st = bt_fail(err, mine.status, "%s", mine.text);
     }
     p->prepared = st == BT_OK;
+    if (st == BT_OK)
+        bt_weights_keep(p->g->ws);
     return st;
 }
 

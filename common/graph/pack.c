@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * From the file's tensors to panels (layout: kernels.h). The source pages are
- * let go afterwards: a weight is in memory once.
+ * From the file's tensors to panels (layout: kernels.h), or panels from the pack
+ * cache. The source pages are let go afterwards: a weight is in memory once.
  */
 #include "graph/pack.h"
 
 #include <string.h>
 
 #include "base/file.h"
+#include "graph/pack_cache.h"
 #include "graph/weights.h"
 #include "kernels/quant.h"
 
@@ -117,6 +118,33 @@ static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
     return st;
 }
 
+/* Panels in memory, made from the tensor. */
+static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
+{
+    p->data = bt_alloc(bt_packed_bytes(p));
+    if (!p->data)
+        return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
+    bt_status st = pack_all(p, s, err);
+    if (st != BT_OK)
+        bt_release(p->data);
+    else if (w->t != &w->own)
+        bt_tensor_drop(w->t);
+    return st;
+}
+
+/* Only weights of the file are kept: those made in memory are small, and their
+ * names do not say what is in them. */
+static bool find_panels(const bt_weight *w, bt_packed *p)
+{
+    const bt_pack_item want = { w->t->name, p };
+    const uint8_t *data = NULL;
+    if (w->set->cache && w->t != &w->own)
+        data = bt_pack_cache_find(w->set->cache, &want);
+    p->data = (uint8_t *)(uintptr_t)data;
+    p->mapped = p->kept = data != NULL;
+    return data != NULL;
+}
+
 static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_packed **out,
                             bt_error *err)
 {
@@ -136,21 +164,28 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
     p->panel_bytes = bt_panel_bytes(type, p->k);
     size_t bytes;
-    if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes) ||
-        !(p->data = bt_alloc(bytes))) {
-        bt_release(p);
-        return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
-    }
-    st = pack_all(p, &s, err);
+    if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes))
+        st = bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
+    else if (!find_panels(w, p))
+        st = pack_now(w, p, &s, err);
     if (st != BT_OK) {
-        bt_release(p->data);
         bt_release(p);
         return st;
     }
-    if (w->t != &w->own)
-        bt_tensor_drop(w->t);
+    if (!p->kept)
+        atomic_store(&w->set->unkept, true);
     *out = p;
     return BT_OK;
+}
+
+void bt_packed_free(bt_packed *list)
+{
+    for (bt_packed *p = list, *next; p; p = next) {
+        next = p->next;
+        if (!p->mapped)
+            bt_release(p->data);
+        bt_release(p);
+    }
 }
 
 bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out,
@@ -172,4 +207,67 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
     pthread_mutex_unlock(bt_weight_lock(w));
     *out = st == BT_OK ? p : NULL;
     return st;
+}
+
+/* ---- keeping ------------------------------------------------------------- */
+
+/* What is packed and not kept, as a list of its own; others may pack meanwhile. */
+typedef struct news {
+    bt_pack_item *items;
+    bt_packed **packed;
+    uint32_t n, cap;
+} news;
+
+static bool news_add(news *list, const bt_weight *w, bt_packed *p)
+{
+    if (list->n == list->cap) {
+        const uint32_t cap = list->cap ? list->cap * 2 : 256;
+        bt_pack_item *items = bt_realloc_array(list->items, list->n, cap, sizeof *items);
+        if (items)
+            list->items = items;
+        bt_packed **packed = bt_realloc_array(list->packed, list->n, cap, sizeof *packed);
+        if (packed)
+            list->packed = packed;
+        if (!items || !packed)
+            return false;
+        list->cap = cap;
+    }
+    list->items[list->n] = (bt_pack_item){ w->t->name, p };
+    list->packed[list->n++] = p;
+    return true;
+}
+
+static bool news_collect(news *list, bt_weights *ws)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ws->n_store; i++) {
+        const bt_weight *w = &ws->of_store[i];
+        pthread_mutex_lock(bt_weight_lock(w));
+        for (bt_packed *p = w->packed; ok && p; p = p->next)
+            ok = p->kept || news_add(list, w, p);
+        pthread_mutex_unlock(bt_weight_lock(w));
+    }
+    return ok;
+}
+
+/* Panels never change once they are there, so they are written without a lock;
+ * `kept` belongs to who has the lock of the keeper. */
+void bt_weights_keep(bt_weights *ws)
+{
+    if (!ws->cache)
+        return;
+    pthread_mutex_lock(&ws->keeper);
+    if (atomic_exchange(&ws->unkept, false)) {
+        news list = { 0 };
+        bool again = false, ok = news_collect(&list, ws);
+        if (ok && list.n)
+            ok = bt_pack_cache_save(ws->cache, list.items, list.n, ws->compute->threads, &again);
+        for (uint32_t i = 0; i < list.n && !again; i++)
+            list.packed[i]->kept = true;
+        if (again)
+            atomic_store(&ws->unkept, true);
+        bt_release(list.items);
+        bt_release(list.packed);
+    }
+    pthread_mutex_unlock(&ws->keeper);
 }

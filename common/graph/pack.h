@@ -4,6 +4,9 @@
  * A weight keeps the file's own bits; packing only orders them so that a kernel
  * reads one stream: 16 outputs side by side (kernels.h, "Packed weights"). For a
  * convolution each filter tap is a matrix of its own.
+ *
+ * The layout must follow from the weight, form and type alone, never from the
+ * processor: the pack cache keeps panels for whoever reads the file next.
  */
 #ifndef BT_GRAPH_PACK_H
 #define BT_GRAPH_PACK_H
@@ -25,6 +28,8 @@ typedef struct bt_packed {
     int panels;
     size_t panel_bytes;
     uint8_t *data;
+    bool mapped; /* data lies in the pack cache */
+    bool kept;   /* the cache has it, or nobody shall try again */
     struct bt_packed *next;
 } bt_packed;
 
@@ -32,6 +37,9 @@ typedef struct bt_packed {
  * type). Made on first use, then shared; thread-safe. */
 bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const bt_packed **out,
                          bt_error *err);
+/* Puts what was packed since the last call into the pack cache, if there is one;
+ * for the end of a plan's preparation. Thread-safe. */
+void bt_weights_keep(bt_weights *ws);
 
 static inline const uint8_t *bt_panel(const bt_packed *b, int panel, int tap)
 {

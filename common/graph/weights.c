@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "graph/pack_cache.h"
 #include "kernels/quant.h"
 
 bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,
@@ -25,6 +26,7 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
         return bt_fail(err, BT_ENOMEM, "no memory for %zu weights", n);
     }
     pthread_mutex_init(&ws->lock, NULL); /* cannot fail with default attributes */
+    pthread_mutex_init(&ws->keeper, NULL);
     for (int i = 0; i < BT_WEIGHT_LOCKS; i++)
         pthread_mutex_init(&ws->stripes[i], NULL);
     for (size_t i = 0; i < n; i++)
@@ -33,17 +35,15 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
     ws->compute = compute;
     ws->of_store = list;
     ws->n_store = n;
+    if (store && compute->cache_dir)
+        ws->cache = bt_pack_cache_open(store, compute->cache_dir, compute->cache_size);
     *out = ws;
     return BT_OK;
 }
 
 static void weight_clear(bt_weight *w)
 {
-    for (bt_packed *p = w->packed, *next; p; p = next) {
-        next = p->next;
-        bt_release(p->data);
-        bt_release(p);
-    }
+    bt_packed_free(w->packed);
     bt_release(w->values);
 }
 
@@ -60,6 +60,8 @@ void bt_weights_free(bt_weights *ws)
         bt_release((void *)w->own.data);
         bt_release(w);
     }
+    bt_pack_cache_close(ws->cache);
+    pthread_mutex_destroy(&ws->keeper);
     pthread_mutex_destroy(&ws->lock);
     for (int i = 0; i < BT_WEIGHT_LOCKS; i++)
         pthread_mutex_destroy(&ws->stripes[i]);

@@ -23,7 +23,10 @@ struct bt_weight {
 struct bt_weights {
     const bt_store *store;
     const bt_compute *compute;
-    bt_weight *of_store; /* one per tensor of the store, in its order */
+    struct bt_pack_cache *cache; /* NULL: none */
+    atomic_bool unkept;          /* something was packed that the cache does not have */
+    pthread_mutex_t keeper;      /* who puts it there */
+    bt_weight *of_store;         /* one per tensor of the store, in its order */
     size_t n_store;
     bt_weight *made;      /* list */
     pthread_mutex_t lock; /* of the list of made weights */
@@ -36,6 +39,8 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 {
     return &w->set->stripes[(uintptr_t)w / sizeof *w % BT_WEIGHT_LOCKS];
 }
+
+void bt_packed_free(bt_packed *list); /* pack.c */
 
 /* All values as bt_weight_values gives them, kept with the weights; NULL: failed. */
 const float *bt_weight_cached(const bt_weight *w, bt_error *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "graph/pack_cache.h"
 
 enum { MAX_THREADS = 1024 };
 
@@ -42,6 +43,9 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
     e->compute.threads = o->threads ? o->threads : bt_cpu_count();
     e->compute.precision = (bt_precision)precision;
     e->memory = o->memory;
+    if (o->cache_dir && *o->cache_dir && !(e->compute.cache_dir = bt_strdup(o->cache_dir)))
+        return BT_ENOMEM;
+    e->compute.cache_size = o->cache_size;
     e->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return e->locale ? BT_OK : BT_ENOMEM;
 }
@@ -87,6 +91,7 @@ void bt_engine_free(bt_engine *e)
     }
     if (e->locale)
         freelocale(e->locale);
+    bt_release((void *)(uintptr_t)e->compute.cache_dir);
     pthread_mutex_destroy(&e->lock);
     bt_release(e);
 }
@@ -151,6 +156,11 @@ bt_status bt_engine_describe(bt_engine *e, char **json)
                   (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemTotal:"),
                   (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemAvailable:"),
                   (unsigned long long)e->memory);
+    bt_buf_puts(&b, ",\"pack_cache\":");
+    if (e->compute.cache_dir)
+        bt_pack_cache_describe(e->compute.cache_dir, e->compute.cache_size, &b);
+    else
+        bt_buf_puts(&b, "null");
     bt_buf_puts(&b, ",\"modules\":");
     bt_loader_describe(e, &b);
     bt_buf_puts(&b, "}");

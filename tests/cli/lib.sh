@@ -8,6 +8,7 @@ bottega=$build/bottega
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
+export XDG_CACHE_HOME=$dir/cache
 failures=0
 
 complain() {

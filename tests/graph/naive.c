@@ -15,7 +15,7 @@ void fixture_open(fixture *f, const char *isa, int threads, bt_precision precisi
     int64_t cap = bt_cpu_cap(isa);
     assert_true(cap >= 0);
     bt_kernels_init(&f->kernels, bt_cpu_flags() & (uint32_t)cap);
-    f->compute = (bt_compute){ &f->kernels, threads, precision };
+    f->compute = (bt_compute){ .kernels = &f->kernels, .threads = threads, .precision = precision };
     assert_int_equal(bt_weights_create(NULL, &f->compute, &f->ws, NULL), BT_OK);
     assert_int_equal(bt_graph_create(f->ws, &f->g), BT_OK);
 }

@@ -137,7 +137,7 @@ host *host_new(int threads, bt_precision precision)
                          .cfg = NAN,
                          .strength = 0.75 };
     bt_kernels_init(&h->kernels, bt_cpu_flags());
-    h->compute = (bt_compute){ &h->kernels, threads, precision };
+    h->compute = (bt_compute){ .kernels = &h->kernels, .threads = threads, .precision = precision };
     return h;
 }
 

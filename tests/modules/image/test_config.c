@@ -164,7 +164,7 @@ static void test_missing_tensors(void **state)
         const char *root = temp_model(some);
         bt_kernels k;
         bt_kernels_init(&k, 0);
-        bt_compute compute = { &k, 1, BT_PREC_F32 };
+        bt_compute compute = { .kernels = &k, .threads = 1, .precision = BT_PREC_F32 };
         bt_store *s;
         void *model;
         assert_int_equal(bt_store_open(root, &s, &last), BT_OK);

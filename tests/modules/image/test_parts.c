@@ -23,7 +23,7 @@ static void open_model(model *m, const char *path, const char *golden, const cha
 {
     bt_error err = { 0 };
     bt_kernels_init(&m->kernels, bt_cpu_flags() & (uint32_t)bt_cpu_cap(isa));
-    m->compute = (bt_compute){ &m->kernels, 2, BT_PREC_F32 };
+    m->compute = (bt_compute){ .kernels = &m->kernels, .threads = 2, .precision = BT_PREC_F32 };
     m->golden = golden_open(golden);
     if (bt_store_open(path, &m->store, &err) || sd_clip_read(m->store, &m->clip, &err) ||
         sd_unet_read(m->store, &m->unet, &err) || sd_vae_read(m->store, &m->vae, &err) ||

@@ -34,7 +34,8 @@ void host_init(host *h, const char *isa, int threads, bt_precision p)
     int64_t cap = bt_cpu_cap(isa ? isa : "auto");
     assert_true(cap >= 0);
     bt_kernels_init(&h->kernels, bt_cpu_flags() & (uint32_t)cap);
-    h->compute = (bt_compute){ &h->kernels, threads ? threads : 1, p };
+    h->compute =
+        (bt_compute){ .kernels = &h->kernels, .threads = threads ? threads : 1, .precision = p };
 }
 
 /* Default values as the engine reads them from the table. */
