@@ -89,15 +89,15 @@ typedef struct bt_kernels {
 
     /* ---- matrix multiply: rows of A through pointers, packed B ---- */
 
-    int gemm_mr, gemm_np; /* most rows and panels that gemm_* take at once */
+    int gemm_mr, gemm_np; /* rows and panels that gemm_f32 takes in one step */
 
     /* dst[kc][16] = float values k0..k0+kc of one panel of type t. k0 and kc
      * multiples of the type's block (kc of the last chunk included), k0 even. */
     void (*expand)(bt_dtype t, float *dst, const void *panel, int k0, int kc);
 
     /* c[i][16p + r] = (first ? 0 : c[..]) + sum_k a[i][k] * b[p][k][r], one
-     * fused multiply-add per k in rising k, for i < m <= gemm_mr and
-     * p < np <= gemm_np; b[p] starts at b + p * ldp (floats). c rows ldc apart.
+     * fused multiply-add per k in rising k, for i < m and p < np; any m and np.
+     * b[p] starts at b + p * ldp (floats). c rows ldc apart.
      * (Here and below, the scalar kernels multiply, then add: a fused operation
      * is a slow library call without FMA, and bytes are promised per ISA.) */
     void (*gemm_f32)(int m, int np, int kc, const float *const *a, const float *b, size_t ldp,
@@ -108,6 +108,10 @@ typedef struct bt_kernels {
      * gemm_f32 for each tap. */
     void (*conv_f32)(int m, int np, int taps, int kc, const float *const *a, size_t sa,
                      const float *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first);
+
+    /* y[i] = sum_j x[i * step + j] * w[j], i < m, j < n. The order of the sum follows
+     * from n alone. */
+    void (*dots_f32)(int m, int n, const float *x, size_t step, const float *w, float *y);
 
     /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
      * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+enum { TILE_TALL = 2 * TILE_M }; /* rows of the tallest tile */
+
 typedef struct tile_args {
     int taps, kc;
     const float *const *a; /* M row pointers for each tap, step_a apart */
@@ -23,7 +25,7 @@ typedef struct tile_args {
 static inline __attribute__((always_inline)) void tile_body(const int M, const int NV,
                                                             const int full, const tile_args *t)
 {
-    vf acc[TILE_M][TILE_NV];
+    vf acc[TILE_TALL][TILE_NV];
     const int kc = t->kc, last = full ? VL : t->last;
     const size_t step_k = t->step_k, step_v = t->step_v;
 #pragma GCC unroll 16
@@ -34,7 +36,7 @@ static inline __attribute__((always_inline)) void tile_body(const int M, const i
                             ? v_zero()
                             : v_load_n(t->c + (size_t)i * t->ldc + v * VL, v == NV - 1 ? last : VL);
     for (int tap = 0; tap < t->taps; tap++) {
-        const float *a[TILE_M], *b = t->b + (size_t)tap * t->step_t;
+        const float *a[TILE_TALL], *b = t->b + (size_t)tap * t->step_t;
 #pragma GCC unroll 16
         for (int i = 0; i < M; i++)
             a[i] = t->a[(size_t)tap * t->step_a + i];

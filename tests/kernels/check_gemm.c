@@ -113,12 +113,14 @@ static void gemm_case(const bt_kernels *t, int m, int np, int k, int exact)
     kc_release();
 }
 
+enum { MANY_ROWS = 40 };
+
 /* Several taps at once: the bytes of one gemm_f32 for each. */
 static void conv_case(const bt_kernels *t, int m, int np, int taps, int k, int first)
 {
     const size_t sa = (size_t)m + 2, ldt = (size_t)k * BT_NR + 5, ldp = (size_t)taps * ldt + 1;
     const size_t ldc = (size_t)np * BT_NR + 3, n_c = (size_t)(m - 1) * ldc + (size_t)np * BT_NR;
-    const float *a[5 * (BT_MAX_MR + 2)];
+    const float *a[5 * (MANY_ROWS + 2)];
     float *b = kc_floats((size_t)np * ldp), *c = kc_floats(n_c), *want = kc_floats(n_c);
     kc_noise(b, (size_t)np * ldp, 1.0f);
     kc_noise(c, n_c, 1.0f);
@@ -130,8 +132,10 @@ static void conv_case(const bt_kernels *t, int m, int np, int taps, int k, int f
     }
     t->conv_f32(m, np, taps, k, a, sa, b, ldt, ldp, c, ldc, first);
     for (int tap = 0; tap < taps; tap++)
-        t->gemm_f32(m, np, k, a + (size_t)tap * sa, b + (size_t)tap * ldt, ldp, want, ldc,
-                    first && tap == 0);
+        for (int i = 0; i < m; i++)
+            for (int p = 0; p < np; p++)
+                t->gemm_f32(1, 1, k, a + (size_t)tap * sa + i, b + tap * ldt + (size_t)p * ldp, 0,
+                            want + (size_t)i * ldc + p * BT_NR, ldc, first && tap == 0);
     kc_same(c, want, n_c * sizeof *c, "conv_f32");
     kc_release();
 }
@@ -143,6 +147,38 @@ void check_conv_f32(const bt_kernels *t)
             for (int taps = 1; taps <= 5; taps += 2)
                 for (int k = 1; k <= 33; k += 16)
                     conv_case(t, m, np, taps, k, (m + np + k) % 2);
+    for (int np = 1; np <= BT_MAX_NP + 2; np++) /* more than one step each way */
+        for (int m = t->gemm_mr + 1; m <= MANY_ROWS; m += 3)
+            conv_case(t, m, np, 3, 33, (m + np) % 2);
+}
+
+/* Windows that overlap, in company and alone. */
+static void dots_case(const bt_kernels *t, int m, int n, int step)
+{
+    const size_t n_x = (size_t)(m - 1) * (size_t)step + (size_t)n;
+    float *x = kc_floats(n_x), *w = kc_floats((size_t)n), *y = kc_floats((size_t)m), alone;
+    kc_noise(x, n_x, 1.0f);
+    kc_noise(w, (size_t)n, 1.0f);
+    t->dots_f32(m, n, x, (size_t)step, w, y);
+    for (int i = 0; i < m; i++) {
+        const float *xi = x + (size_t)i * (size_t)step;
+        double sum = 0.0, mag = 0.0;
+        for (int j = 0; j < n; j++) {
+            sum += (double)xi[j] * (double)w[j];
+            mag += fabs((double)xi[j] * (double)w[j]);
+        }
+        kc_close(y[i], sum, kc_sum_bound(n, mag), "dots_f32");
+        t->dots_f32(1, n, xi, 1, w, &alone);
+        kc_same(&alone, y + i, sizeof alone, "dots_f32 alone");
+    }
+    kc_release();
+}
+
+void check_dots_f32(const bt_kernels *t)
+{
+    for (int m = 1; m <= 9; m++)
+        for (int n = 1; n <= 250; n += 31)
+            dots_case(t, m, n, n < 40 ? 1 : 32);
 }
 
 void check_gemm_f32(const bt_kernels *t)
@@ -403,17 +439,11 @@ typedef struct conv_job {
 static void run_conv(void *p)
 {
     const conv_job *j = p;
-    const int mr = j->t->gemm_mr, np = j->t->gemm_np < 2 ? 1 : 2;
-    for (int n = 0; n < CONV_C / BT_NR; n += np)
-        for (int i = 0; i + mr <= CONV_ROWS; i += mr) {
-            const float *a[CONV_TAPS * BT_MAX_MR];
-            for (int k = 0; k < CONV_TAPS * mr; k++)
-                a[k] = j->x + (size_t)(i + k / mr + k % mr) * CONV_C;
-            j->t->conv_f32(mr, np, CONV_TAPS, CONV_C, a, (size_t)mr,
-                           j->b + (size_t)n * CONV_TAPS * CONV_C * BT_NR, CONV_C * BT_NR,
-                           CONV_TAPS * CONV_C * BT_NR, j->c + (size_t)i * CONV_C + n * BT_NR,
-                           CONV_C, 1);
-        }
+    const float *a[CONV_ROWS + CONV_TAPS];
+    for (int i = 0; i < CONV_ROWS + CONV_TAPS; i++)
+        a[i] = j->x + (size_t)i * CONV_C;
+    j->t->conv_f32(CONV_ROWS, CONV_C / BT_NR, CONV_TAPS, CONV_C, a, 1, j->b, CONV_C * BT_NR,
+                   CONV_TAPS * CONV_C * BT_NR, j->c, CONV_C, 1);
 }
 
 void bench_conv_f32(const bt_kernels *t)
@@ -425,6 +455,24 @@ void bench_conv_f32(const bt_kernels *t)
     conv_job j = { t, x, b, c };
     kc_print_flops("conv_f32 32 channels, 7 taps",
                    2.0 * CONV_ROWS * CONV_C * CONV_C * CONV_TAPS / kc_time(run_conv, &j));
+    kc_release();
+}
+
+static void run_dots(void *p)
+{
+    const conv_job *j = p;
+    j->t->dots_f32(CONV_ROWS, CONV_TAPS * CONV_C, j->x, CONV_C, j->b, j->c);
+}
+
+void bench_dots_f32(const bt_kernels *t)
+{
+    float *x = kc_floats((CONV_ROWS + CONV_TAPS) * CONV_C);
+    float *b = kc_floats(CONV_TAPS * CONV_C), *c = kc_floats(CONV_ROWS);
+    kc_noise(x, (CONV_ROWS + CONV_TAPS) * CONV_C, 1.0f);
+    kc_noise(b, CONV_TAPS * CONV_C, 1.0f);
+    conv_job j = { t, x, b, c };
+    kc_print_flops("dots_f32 32 channels, 7 taps",
+                   2.0 * CONV_ROWS * CONV_C * CONV_TAPS / kc_time(run_dots, &j));
     kc_release();
 }
 
