@@ -64,6 +64,7 @@ int64_t bt_cpu_cap(const char *isa)
     } caps[] = {
         { "scalar", 0 },
         { "avx2", BT_CPU_AVX2 },
+        { "avxvnni", BT_CPU_AVX2 | BT_CPU_AVXVNNI },
         { "avx512", BT_CPU_AVX2 | BT_CPU_AVX512 },
         { "avx512vnni", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 },
         { "auto", UINT32_MAX },

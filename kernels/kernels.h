@@ -28,7 +28,7 @@ enum {
 
 /* What CPUID and XGETBV allow on this machine. */
 uint32_t bt_cpu_flags(void);
-/* Flags up to an instruction set: "scalar", "avx2", "avx512", "avx512vnni",
+/* Flags up to an instruction set: "scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
  * "auto". Returns -1 for an unknown name. */
 int64_t bt_cpu_cap(const char *isa);
 
@@ -47,22 +47,30 @@ enum {
  *   F32, F16: [K][16] values.
  *   BF16: [Kp/2][16][2], pairs of consecutive k; Kp is K rounded up to BT_KB and
  *         the rest is zeros: what gemm_bf16 reads.
- *   Q8_0: per block of 32: 16 half scales, then [8][16][4] int8: group g of
- *         4 consecutive k, row r.
- *   Q4_0: per block: 16 half scales, then [4][16][4] bytes: low nibble is k of
- *         group g, high nibble k of group g + 4 (nibble value 0..15, minus 8).
- *   Q4_1: per block: 16 half scales, 16 half minima, then as Q4_0 (no minus).
- *   other types: per block of the type: 16 source blocks, one per row.
+ *   Quantized types: the bytes of 16 file blocks, one per row, interleaved. The
+ *         field at byte o of the file's block (ref/blocks.h) begins at 16 o of the
+ *         packed block and is [bytes/unit][16][unit]; units are 2 for halves, 1
+ *         for scales of K-quants, 4 for values and their high bits. So row r's
+ *         bytes 4g..4g+3 of `qs` are four consecutive k in lane r of a vector.
+ *         Only the word of fifth bits of Q5_0 and Q5_1 is turned: bit 8i + g
+ *         belongs to k = 4g + i.
+ *   Other single values: [K][16].
  * kernels/ref/pack.c is the definition. */
 size_t bt_panel_bytes(bt_dtype t, int k);
 /* rows[r]: source row r of K values of type t, NULL = zeros. k % block == 0. */
 void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k);
 
+/* The types with an int8 kernel. */
+#define BT_Q8_TYPES(X)                                                                             \
+    X(Q8_0) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(IQ4_NL) X(IQ4_XS)                                    \
+    X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
+
 /* One block of an activation row in the int8 compute type: x ~ d * q. */
 typedef struct bt_qa {
     float d;      /* max|x| / 127 */
     float ds;     /* d * sum(q) */
-    int32_t corr; /* -128 * sum(q): undoes weights stored as unsigned */
+    int32_t corr;  /* -128 * sum(q): undoes weights stored as unsigned */
+    int32_t corr0; /* the same of the first 16 */
     int8_t q[BT_QA];
 } bt_qa;
 
@@ -123,13 +131,19 @@ typedef struct bt_kernels {
      * x/d (0 if d is 0), cut to +-127. k % 32 == 0. */
     void (*quantize_a)(int k, const float *x, bt_qa *q);
 
-    /* int8 compute: per block b of 32 in rising b, with exact integer dot
-     * products s = sum q_w * q_a:  c = fma(dw * a.d, (float)s, c) and, for
-     * types with an offset (Q4_1's minimum m), then c = fma(m, a.ds, c).
-     * q_w is the signed value (Q4_0: nibble - 8). kb blocks; panel data of
-     * block b0 starts at panels + b0 * bytes of a packed block (the caller
-     * does this). Any m and np: each panel is read and unpacked once per up to
-     * 16 rows. Indexed by type (Q8_0, Q4_0, Q4_1); NULL = not there. */
+    /* int8 compute: for blocks of 32 in rising k, with exact whole numbers
+     *   s = scale0 * sum q_w q_a (first 16) + scale1 * sum q_w q_a (second 16):
+     *   c = fma(dw * a.d, (float)s, c), then, for types with a minimum,
+     *   c = fma(min, a.ds, c).
+     * q_w is the signed value (Q4_0: nibble - 8; Q5_0: - 16; Q6_K: - 32; Q3_K: - 4;
+     * IQ4: the level; Q4_1, Q5_1, Q4_K, Q5_K, Q2_K: as it is). scale0 and scale1
+     * are those of Q2_K, Q3_K and Q6_K and dw is their d; else they are 1, and dw
+     * is the half-precision scale times the block's whole one (Q4_K, Q5_K, IQ4_XS;
+     * min is then -(dmin * its whole minimum): both exact). Q2_K has two minima:
+     *   c = fma(dmin / 128 * a.d, (float)(min0 * a.corr0 + min1 * (a.corr - a.corr0)), c).
+     * kb: blocks of 32, whole blocks of the type; panel data of k0 starts at
+     * panels + bt_panel_bytes(t, k0) (the caller does this). Any m and np.
+     * Indexed by type (BT_Q8_TYPES); NULL = not there. */
     void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a,
                                     const void *panels, size_t panel_bytes, float *c, size_t ldc,
                                     int first);

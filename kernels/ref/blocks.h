@@ -114,16 +114,20 @@ static void deq_q2_k(const uint8_t *b, float *y)
     }
 }
 
+/* Number g of the 16 six-bit scales packed in 12 bytes, less 32. */
+static int q3_scale(const uint8_t *s, int g)
+{
+    const int low = g < 8 ? s[g] & 15 : s[g - 8] >> 4;
+    return (low | (s[8 + g % 4] >> (2 * (g / 4)) & 3) << 4) - 32;
+}
+
 /* hmask[32], qs[64], 16 six-bit scales in 12 bytes, d */
 static void deq_q3_k(const uint8_t *b, float *y)
 {
-    const uint8_t *sc = b + 96;
     const float d = get_half(b + 108);
     for (int g = 0; g < 16; g++, y += 16) {
         const uint8_t *hmask = b + g % 2 * 16, *q = b + 32 + g / 8 * 32 + g % 2 * 16;
-        const int low = g < 8 ? sc[g] & 15 : sc[g - 8] >> 4;
-        const int scale = low | (sc[8 + g % 4] >> (2 * (g / 4)) & 3) << 4;
-        const float dl = d * (float)(scale - 32);
+        const float dl = d * (float)q3_scale(b + 96, g);
         const int shift = g / 2 % 4 * 2, bit = g / 2;
         for (int i = 0; i < 16; i++)
             y[i] = dl * (float)((q[i] >> shift & 3) + (hmask[i] >> bit & 1) * 4 - 4);

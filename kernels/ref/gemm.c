@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Matrix multiply kernels in plain C: f32, bf16 and int8 compute types. They are
+ * Matrix multiply kernels in plain C: f32 and bf16 compute types. They are
  * the oracle of the overlays and all there is on processors without one, hence
  * written with vectors of four floats, which every target has or imitates.
  */
@@ -7,7 +7,6 @@
 
 #include "../quant.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MR = 4 };
@@ -62,16 +61,6 @@ static void conv_f32(int m, int np, int taps, int kc, const float *const *a, siz
         gemm_f32(m, np, kc, a + t * sa, b + t * ldt, ldp, c, ldc, first && t == 0);
 }
 
-static void dots_f32(int m, int n, const float *x, size_t step, const float *w, float *y)
-{
-    for (int i = 0; i < m; i++, x += step) {
-        float sum = 0.0f;
-        for (int j = 0; j < n; j++)
-            sum += x[j] * w[j];
-        y[i] = sum;
-    }
-}
-
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -106,89 +95,6 @@ static void to_bf16(int n, const float *x, uint16_t *y)
         y[i] = bt_f32_to_bf16(x[i]);
 }
 
-/* 32 activations: d = max|x| / 127, so that the largest becomes +-127. */
-static void quantize_block(const float *x, bt_qa *q)
-{
-    float peak = 0.0f;
-    for (int i = 0; i < BT_QA; i++)
-        peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
-    const float d = peak / 127.0f;
-    int sum = 0;
-    for (int i = 0; i < BT_QA; i++) {
-        /* Written so that NaN (0/0, inf/inf) gives a number too. */
-        const float v = d != 0.0f ? x[i] / d : 0.0f;
-        const float w = v > -127.0f ? v : -127.0f;
-        q->q[i] = (int8_t)lrintf(w < 127.0f ? w : 127.0f);
-        sum += q->q[i];
-    }
-    q->d = d;
-    q->ds = d * (float)sum;
-    q->corr = -128 * sum;
-}
-
-static void quantize_a(int k, const float *x, bt_qa *q)
-{
-    for (int i = 0; i < k; i += BT_QA)
-        quantize_block(x + i, q + i / BT_QA);
-}
-
-static float half_at(const uint8_t *p)
-{
-    return bt_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
-}
-
-/* The signed weights of row r in a packed block, k in order. */
-static void weights(bt_dtype t, const uint8_t *data, int r, int w[BT_QA])
-{
-    const int minus = t == BT_Q4_0 ? 8 : 0;
-    for (int k = 0; k < BT_QA; k++) {
-        const int g = k / 4;
-        if (t == BT_Q8_0)
-            w[k] = (int8_t)data[(g * BT_NR + r) * 4 + k % 4];
-        else
-            w[k] = (data[(g % 4 * BT_NR + r) * 4 + k % 4] >> g / 4 * 4 & 15) - minus;
-    }
-}
-
-/* All rows against one panel: a block's weights are unpacked once for all rows. */
-static void gemm_q8_panel(bt_dtype t, int m, int kb, const bt_qa *const *a, const uint8_t *panel,
-                          float *c, size_t ldc, int first)
-{
-    const size_t bytes = bt_panel_bytes(t, BT_QA);
-    const int halves = t == BT_Q4_1 ? 2 : 1;
-    for (int i = 0; i < m && first; i++)
-        memset(c + (size_t)i * ldc, 0, BT_NR * sizeof *c);
-    for (int b = 0; b < kb; b++, panel += bytes)
-        for (int r = 0; r < BT_NR; r++) {
-            int w[BT_QA];
-            weights(t, panel + halves * 2 * BT_NR, r, w);
-            const float dw = half_at(panel + 2 * r);
-            const float min = halves == 2 ? half_at(panel + 2 * BT_NR + 2 * r) : 0.0f;
-            for (int i = 0; i < m; i++) {
-                const bt_qa *q = a[i] + b;
-                float *cr = c + (size_t)i * ldc + r;
-                int s = 0;
-                for (int k = 0; k < BT_QA; k++)
-                    s += w[k] * q->q[k];
-                *cr += dw * q->d * (float)s;
-                if (halves == 2)
-                    *cr += min * q->ds;
-            }
-        }
-}
-
-#define GEMM_Q8(name, type)                                                                 \
-    static void name(int m, int np, int kb, const bt_qa *const *a, const void *panels,      \
-                     size_t panel_bytes, float *c, size_t ldc, int first)                   \
-    {                                                                                       \
-        for (int p = 0; p < np; p++)                                                        \
-            gemm_q8_panel(type, m, kb, a, (const uint8_t *)panels + (size_t)p * panel_bytes, \
-                          c + p * BT_NR, ldc, first);                                       \
-    }
-GEMM_Q8(gemm_q8_q8_0, BT_Q8_0)
-GEMM_Q8(gemm_q8_q4_0, BT_Q4_0)
-GEMM_Q8(gemm_q8_q4_1, BT_Q4_1)
-
 void bt_kernels_init_gemm__scalar(bt_kernels *t)
 {
     t->gemm_mr = MR;
@@ -196,11 +102,6 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->expand = bt_expand__scalar;
     t->gemm_f32 = gemm_f32;
     t->conv_f32 = conv_f32;
-    t->dots_f32 = dots_f32;
-    t->quantize_a = quantize_a;
-    t->gemm_q8[BT_Q8_0] = gemm_q8_q8_0;
-    t->gemm_q8[BT_Q4_0] = gemm_q8_q4_0;
-    t->gemm_q8[BT_Q4_1] = gemm_q8_q4_1;
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = bt_expand_bf16__scalar;
     t->to_bf16 = to_bf16;

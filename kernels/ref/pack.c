@@ -15,60 +15,98 @@ size_t bt_panel_bytes(bt_dtype t, int k)
     return BT_NR * bt_row_bytes(t, (size_t)k);
 }
 
-/* Types whose bytes are interleaved across rows: the number of half-precision
- * values (scale, minimum) that lead a block, else 0. */
-static int interleaved_halves(bt_dtype t)
+/* The bytes of a quantized block are a few fields. Byte o of the file's block is
+ * the start of a field: in the packed block that field starts at 16 * o and is
+ * [bytes / unit][16 rows][unit]. Halves are units of 2, scales of 1, the
+ * quantized values of 4 (what VPDPBUSD takes at once). */
+typedef struct field {
+    uint8_t bytes, unit;
+} field;
+
+static const field fields[BT_DTYPE_COUNT][5] = {
+    [BT_Q4_0] = { { 2, 2 }, { 16, 4 } },                       /* d, qs */
+    [BT_Q4_1] = { { 4, 2 }, { 16, 4 } },                       /* d m, qs */
+    [BT_Q5_0] = { { 2, 2 }, { 4, 4 }, { 16, 4 } },             /* d, qh, qs */
+    [BT_Q5_1] = { { 4, 2 }, { 4, 4 }, { 16, 4 } },             /* d m, qh, qs */
+    [BT_Q8_0] = { { 2, 2 }, { 32, 4 } },                       /* d, qs */
+    [BT_Q2_K] = { { 16, 1 }, { 64, 4 }, { 4, 2 } },            /* scales, qs, d dmin */
+    [BT_Q3_K] = { { 32, 4 }, { 64, 4 }, { 12, 1 }, { 2, 2 } }, /* hmask, qs, scales, d */
+    [BT_Q4_K] = { { 4, 2 }, { 12, 1 }, { 128, 4 } },           /* d dmin, scales, qs */
+    [BT_Q5_K] = { { 4, 2 }, { 12, 1 }, { 32, 4 }, { 128, 4 } }, /* d dmin, scales, qh, qs */
+    [BT_Q6_K] = { { 128, 4 }, { 64, 4 }, { 16, 1 }, { 2, 2 } }, /* ql, qh, scales, d */
+    [BT_IQ4_NL] = { { 2, 2 }, { 16, 4 } },                     /* d, qs */
+    [BT_IQ4_XS] = { { 4, 2 }, { 4, 1 }, { 128, 4 } },          /* d high, low scales, qs */
+};
+
+/* One field of row r; constant units let the compiler turn memcpy into moves. */
+static inline void pack_field(uint8_t *dst, const uint8_t *src, int bytes, int unit, int r)
 {
-    switch (t) {
-    case BT_Q8_0:
-    case BT_Q4_0: return 1;
-    case BT_Q4_1: return 2;
-    default: return 0;
+    for (int i = 0; i < bytes; i += unit)
+        memcpy(dst + i * BT_NR + r * unit, src + i, (size_t)unit);
+}
+
+static inline void unpack_field(uint8_t *dst, const uint8_t *src, int bytes, int unit, int r)
+{
+    for (int i = 0; i < bytes; i += unit)
+        memcpy(dst + i, src + i * BT_NR + r * unit, (size_t)unit);
+}
+
+/* The fifth bits of Q5: bit 4g + i of the file's word is bit 8i + g of the
+ * packed one, where a shift by g lines up the four values of group g. */
+static void turn_bits(uint8_t *dst, const uint8_t *src, int back)
+{
+    uint32_t from, to = 0;
+    memcpy(&from, src, 4);
+    for (int k = 0; k < BT_QA; k++) {
+        const int at = 8 * (k % 4) + k / 4;
+        to |= (from >> (back ? at : k) & 1) << (back ? k : at);
     }
+    memcpy(dst, &to, 4);
 }
 
-/* Where byte i of row r's block lies in a packed block of an interleaved type.
- * Halves first, [half][row]; then [group of 4 bytes][row][4]. */
-static size_t interleaved_at(int halves, int r, int i)
-{
-    if (i < 2 * halves)
-        return (size_t)(i / 2 * 2 * BT_NR + 2 * r + i % 2);
-    i -= 2 * halves;
-    return (size_t)(2 * BT_NR * halves + (i / 4 * BT_NR + r) * 4 + i % 4);
-}
+static int has_word(bt_dtype t) { return t == BT_Q5_0 || t == BT_Q5_1; }
 
-/* Row r's block src into the packed block dst; unpack_block is the way back. */
+/* Row r's block src into the packed block dst; bt_unpack_block is the way back. */
 static void pack_block(bt_dtype t, uint8_t *dst, const uint8_t *src, int r)
 {
-    const int n = (int)bt_dtypes[t].bytes, halves = interleaved_halves(t);
-    if (!halves) {
-        memcpy(dst + r * n, src, (size_t)n);
-        return;
+    for (const field *f = fields[t]; f->bytes; f++) {
+        uint8_t word[4];
+        const uint8_t *from = src;
+        if (has_word(t) && f == fields[t] + 1) {
+            turn_bits(word, src, 0);
+            from = word;
+        }
+        switch (f->unit) {
+        case 1: pack_field(dst, from, f->bytes, 1, r); break;
+        case 2: pack_field(dst, from, f->bytes, 2, r); break;
+        default: pack_field(dst, from, f->bytes, 4, r);
+        }
+        src += f->bytes;
+        dst += f->bytes * BT_NR;
     }
-    for (int i = 0; i < n; i += i < 2 * halves ? 2 : 4)
-        memcpy(dst + interleaved_at(halves, r, i), src + i, i < 2 * halves ? 2 : 4);
 }
 
-static void unpack_block(bt_dtype t, const uint8_t *packed, uint8_t *dst, int r)
+void bt_unpack_block(bt_dtype t, const uint8_t *packed, uint8_t *dst, int r)
 {
-    const int n = (int)bt_dtypes[t].bytes, halves = interleaved_halves(t);
-    if (!halves) {
-        memcpy(dst, packed + r * n, (size_t)n);
-        return;
+    for (const field *f = fields[t]; f->bytes; f++) {
+        unpack_field(dst, packed, f->bytes, f->unit, r);
+        if (has_word(t) && f == fields[t] + 1)
+            turn_bits(dst, dst, 1);
+        dst += f->bytes;
+        packed += f->bytes * BT_NR;
     }
-    for (int i = 0; i < n; i += i < 2 * halves ? 2 : 4)
-        memcpy(dst + i, packed + interleaved_at(halves, r, i), i < 2 * halves ? 2 : 4);
 }
 
 /* Constant sizes let the compiler turn memcpy into moves: floats are many. */
 static void pack_values(uint8_t *dst, const uint8_t *src, int k, int r, int bytes)
 {
     dst += r * bytes;
-    for (int i = 0; i < k; i++)
-        if (bytes == 4)
-            memcpy(dst + (size_t)i * BT_NR * 4, src + (size_t)i * 4, 4);
-        else
-            memcpy(dst + (size_t)i * BT_NR * 2, src + (size_t)i * 2, 2);
+    for (int i = 0; i < k; i++, src += bytes, dst += BT_NR * bytes)
+        switch (bytes) {
+        case 2: memcpy(dst, src, 2); break;
+        case 4: memcpy(dst, src, 4); break;
+        default: memcpy(dst, src, (size_t)bytes);
+        }
 }
 
 /* Pairs of consecutive k: [k/2][16][2]. */
@@ -96,7 +134,7 @@ void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k)
             pack_bf16(dst, src, k, r);
             continue;
         }
-        if (block == 1 && (bytes == 4 || bytes == 2)) {
+        if (block == 1) {
             pack_values(dst, src, k, r, (int)bytes);
             continue;
         }
@@ -113,7 +151,7 @@ static void expand_block(bt_dtype t, float *dst, const uint8_t *packed)
     float y[256];
     const uint32_t block = bt_dtypes[t].block;
     for (int r = 0; r < BT_NR; r++) {
-        unpack_block(t, packed, raw, r);
+        bt_unpack_block(t, packed, raw, r);
         bt_dequantize_row(t, raw, y, block);
         for (uint32_t i = 0; i < block; i++)
             dst[i * BT_NR + (uint32_t)r] = y[i];

@@ -8,10 +8,13 @@
 #include "../kernels.h"
 
 void bt_kernels_init_gemm__scalar(bt_kernels *t);
+void bt_kernels_init_q8__scalar(bt_kernels *t);
 void bt_kernels_init_elem__scalar(bt_kernels *t);
 void bt_kernels_init_rows__scalar(bt_kernels *t);
 void bt_kernels_init_attention__scalar(bt_kernels *t);
 
+/* Row r's block of a packed block of a quantized type, as the file has it. */
+void bt_unpack_block(bt_dtype t, const uint8_t *packed, uint8_t *dst, int r);
 void bt_expand__scalar(bt_dtype t, float *dst, const void *panel, int k0, int kc);
 void bt_expand_bf16__scalar(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
 

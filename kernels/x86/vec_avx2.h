@@ -139,6 +139,41 @@ static inline __attribute__((always_inline)) vf v_nibble(vi x, const int s)
     return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(x, s), _mm256_set1_epi32(15)));
 }
 
+static inline void vi_store(void *p, vi x) { _mm256_storeu_si256(p, x); }
+static inline vi vi_set8(int x) { return _mm256_set1_epi8((char)x); }
+static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+static inline vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+static inline vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
+static inline vi vi_sub8(vi a, vi b) { return _mm256_sub_epi8(a, b); }
+static inline __attribute__((always_inline)) vi vi_srl16(vi x, const int n)
+{
+    return _mm256_srli_epi16(x, n);
+}
+static inline __attribute__((always_inline)) vi vi_sll16(vi x, const int n)
+{
+    return _mm256_slli_epi16(x, n);
+}
+
+static inline vf v_ints(vi x) { return _mm256_cvtepi32_ps(x); }
+static inline vi vi_set32(int32_t x) { return _mm256_set1_epi32(x); }
+
+/* table[x] for every byte x < 16 */
+static inline vi vi_table(vi x, const void *table)
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table)), x);
+}
+
+/* VL bytes */
+static inline vf v_u8(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p)));
+}
+
+static inline vf v_s8(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
 static inline void v_transpose(vf r[VL])
 {
     vf t[8], u[8];

@@ -116,6 +116,41 @@ static inline __attribute__((always_inline)) vf v_nibble(vi x, const int s)
     return _mm512_permutexvar_ps(_mm512_srli_epi32(x, s), table);
 }
 
+static inline void vi_store(void *p, vi x) { _mm512_storeu_si512(p, x); }
+static inline vi vi_set8(int x) { return _mm512_set1_epi8((char)x); }
+static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+static inline vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+static inline vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
+static inline vi vi_sub8(vi a, vi b) { return _mm512_sub_epi8(a, b); }
+static inline __attribute__((always_inline)) vi vi_srl16(vi x, const int n)
+{
+    return _mm512_srli_epi16(x, n);
+}
+static inline __attribute__((always_inline)) vi vi_sll16(vi x, const int n)
+{
+    return _mm512_slli_epi16(x, n);
+}
+
+static inline vf v_ints(vi x) { return _mm512_cvtepi32_ps(x); }
+static inline vi vi_set32(int32_t x) { return _mm512_set1_epi32(x); }
+
+/* table[x] for every byte x < 16 */
+static inline vi vi_table(vi x, const void *table)
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(table)), x);
+}
+
+/* VL bytes */
+static inline vf v_u8(const void *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p)));
+}
+
+static inline vf v_s8(const void *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
+}
+
 static inline void v_transpose(vf r[VL])
 {
     vf t[16], u[16];

@@ -14,6 +14,7 @@ void bt_kernels_init_panels__avx2(bt_kernels *t);
 void bt_kernels_init_gemm__avx2(bt_kernels *t);
 void bt_kernels_init_attention__avx2(bt_kernels *t);
 void bt_kernels_init_q8__avx2(bt_kernels *t);
+void bt_kernels_init_q8__avxvnni(bt_kernels *t);
 
 void bt_kernels_init_elem__avx512(bt_kernels *t);
 void bt_kernels_init_rows__avx512(bt_kernels *t);

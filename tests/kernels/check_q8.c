@@ -4,12 +4,14 @@
 
 #include <stdio.h>
 
-static const bt_dtype types[] = { BT_Q8_0, BT_Q4_0, BT_Q4_1 };
+#define TYPE(name) BT_##name,
+static const bt_dtype types[] = { BT_Q8_TYPES(TYPE) };
+enum { N_TYPES = sizeof types / sizeof *types };
 
 static void check_block(const float *x, const bt_qa *q)
 {
     float peak = 0.0f;
-    int sum = 0;
+    int sum = 0, sum0 = 0;
     for (int i = 0; i < BT_QA; i++)
         peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
     const float d = peak / 127.0f;
@@ -18,10 +20,12 @@ static void check_block(const float *x, const bt_qa *q)
         const float cut = v > 127.0f ? 127.0f : v < -127.0f ? -127.0f : v;
         assert_int_equal(q->q[i], (int)cut);
         sum += q->q[i];
+        sum0 += i < BT_QA / 2 ? q->q[i] : 0;
     }
     assert_true(q->d == d);
     assert_true(q->ds == d * (float)sum);
     assert_int_equal(q->corr, -128 * sum);
+    assert_int_equal(q->corr0, -128 * sum0);
 }
 
 void check_quantize_a(const bt_kernels *t)
@@ -89,14 +93,13 @@ static void check_cell(const tile *s, int i, int n, const float *w, int exact)
 static void q8_case(const bt_kernels *t, bt_dtype type, int m, int np, int kb, int exact)
 {
     tile s = make_tile(t, type, m, np, kb, exact);
-    const size_t step = bt_panel_bytes(type, BT_QA);
-    const int cut = kb / 2;
+    const int block = (int)bt_dtypes[type].block / BT_QA, cut = kb / block / 2 * block;
     t->gemm_q8[type](m, np, cut, s.a, s.panels, s.bytes, s.c, s.ldc, 1);
     const bt_qa *rest[40];
     for (int i = 0; i < m; i++)
         rest[i] = s.a[i] + cut;
-    t->gemm_q8[type](m, np, kb - cut, rest, s.panels + (size_t)cut * step, s.bytes, s.c, s.ldc,
-                     0);
+    t->gemm_q8[type](m, np, kb - cut, rest, s.panels + bt_panel_bytes(type, cut * BT_QA), s.bytes,
+                     s.c, s.ldc, 0);
     float *w = kc_floats((size_t)(kb * BT_QA));
     for (int n = 0; n < np * BT_NR; n++) {
         bt_dequantize_row(type, s.rows + (size_t)n * s.row_bytes, w, (size_t)(kb * BT_QA));
@@ -111,17 +114,19 @@ static void q8_case(const bt_kernels *t, bt_dtype type, int m, int np, int kb, i
     kc_release();
 }
 
+/* K-quants: exact sums of more than one block could leave the 24 bits of a float. */
 void check_gemm_q8(const bt_kernels *t)
 {
     static const int ms[] = { 1, 2, 3, 5, 7, 8, 15, 16, 17, 33 };
-    for (size_t ty = 0; ty < sizeof types / sizeof *types; ty++) {
-        if (!t->gemm_q8[types[ty]])
-            continue;
+    for (size_t ty = 0; ty < N_TYPES; ty++) {
+        assert_non_null(t->gemm_q8[types[ty]]);
+        const int block = (int)bt_dtypes[types[ty]].block / BT_QA;
         for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
             for (int np = 1; np <= 5; np += 2)
-                for (int kb = 1; kb <= 9; kb += 4) {
-                    q8_case(t, types[ty], ms[i], np, kb, 1);
-                    q8_case(t, types[ty], ms[i], np, kb, 0);
+                for (int n = 1; n <= (block == 1 ? 9 : 3); n += block == 1 ? 4 : 1) {
+                    if (block == 1 || n == 1)
+                        q8_case(t, types[ty], ms[i], np, n * block, 1);
+                    q8_case(t, types[ty], ms[i], np, n * block, 0);
                 }
     }
 }
@@ -152,8 +157,8 @@ static void run_quantize(void *arg)
 void bench_gemm_q8(const bt_kernels *t)
 {
     static const int ms[] = { 1, 4, 16, 32 };
-    for (size_t ty = 0; ty < sizeof types / sizeof *types; ty++)
-        for (size_t i = 0; i < sizeof ms / sizeof *ms && t->gemm_q8[types[ty]]; i++) {
+    for (size_t ty = 0; ty < N_TYPES; ty++)
+        for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
             char name[64];
             job j = { t, make_tile(t, types[ty], ms[i], 64, 32, 0), ms[i], NULL };
             const double s = kc_time(run_gemm, &j);
@@ -162,7 +167,7 @@ void bench_gemm_q8(const bt_kernels *t)
             kc_print_flops(name, 2.0 * ms[i] * 1024 * 1024 / s);
             kc_release();
         }
-    for (size_t ty = 0; ty < sizeof types / sizeof *types && t->gemm_q8[types[ty]]; ty++) {
+    for (size_t ty = 0; ty < N_TYPES; ty++) {
         char name[64]; /* beyond the caches */
         job j = { t, make_tile(t, types[ty], 1, 8192, 32, 0), 1, NULL };
         snprintf(name, sizeof name, "gemm_q8 1x131072x1024 %s", bt_dtypes[types[ty]].name);

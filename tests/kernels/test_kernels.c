@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni" };
+static const char *const isas[] = { "scalar", "avx2", "avxvnni", "avx512", "avx512vnni" };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
 #define X(name)                           \
