@@ -50,6 +50,16 @@ uint32_t bt_cpu_flags(void)
     return flags;
 }
 
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+enum { HWCAP_DOTPROD = 1 << 20 }; /* HWCAP_ASIMDDP of asm/hwcap.h */
+
+uint32_t bt_cpu_flags(void)
+{
+    return BT_CPU_NEON | (getauxval(AT_HWCAP) & HWCAP_DOTPROD ? BT_CPU_DOTPROD : 0);
+}
+
 #else
 
 uint32_t bt_cpu_flags(void) { return 0; }
@@ -67,6 +77,8 @@ int64_t bt_cpu_cap(const char *isa)
         { "avxvnni", BT_CPU_AVX2 | BT_CPU_AVXVNNI },
         { "avx512", BT_CPU_AVX2 | BT_CPU_AVX512 },
         { "avx512vnni", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 },
+        { "neon", BT_CPU_NEON },
+        { "dotprod", BT_CPU_NEON | BT_CPU_DOTPROD },
         { "auto", UINT32_MAX },
     };
     for (size_t i = 0; i < sizeof caps / sizeof *caps; i++)

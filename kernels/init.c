@@ -4,6 +4,8 @@
 #include "ref/ref.h"
 #if defined(__x86_64__)
 #include "x86/x86.h"
+#elif defined(__aarch64__)
+#include "arm/arm.h"
 #endif
 
 #include <string.h>
@@ -20,5 +22,7 @@ void bt_kernels_init(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_attention__scalar(t);
 #if defined(__x86_64__)
     bt_kernels_init_x86(t, cpu);
+#elif defined(__aarch64__)
+    bt_kernels_init_arm(t, cpu);
 #endif
 }

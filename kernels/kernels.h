@@ -24,6 +24,8 @@ enum {
     BT_CPU_AVX512BF16 = 1 << 3,
     BT_CPU_AVXVNNI = 1 << 4,
     BT_CPU_AMX = 1 << 5, /* tile, int8, bf16: reported, not used yet */
+    BT_CPU_NEON = 1 << 6,    /* every AArch64 */
+    BT_CPU_DOTPROD = 1 << 7, /* int8 dot products of ARMv8.2 */
 };
 
 /* What CPUID and XGETBV allow on this machine. */

@@ -4,14 +4,12 @@
 
 #include <stdio.h>
 
-static const char *const isas[] = { "scalar", "avx2", "avxvnni", "avx512", "avx512vnni" };
+static const char *const isas[] = { "scalar",     "avx2", "avxvnni", "avx512",
+                                    "avx512vnni", "neon", "dotprod" };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
-#define X(name)                           \
-    static void test_##name(void **state) \
-    {                                     \
-        check_##name(*state);             \
-    }
+#define X(name)                                                                                    \
+    static void test_##name(void **state) { check_##name(*state); }
 #include "kernels.inc"
 #undef X
 
