@@ -61,6 +61,16 @@ static void conv_f32(int m, int np, int taps, int kc, const float *const *a, siz
         gemm_f32(m, np, kc, a + t * sa, b + t * ldt, ldp, c, ldc, first && t == 0);
 }
 
+static void dots_f32(int m, int n, const float *x, size_t step, const float *w, float *y)
+{
+    for (int i = 0; i < m; i++, x += step) {
+        float sum = 0.0f;
+        for (int j = 0; j < n; j++)
+            sum += x[j] * w[j];
+        y[i] = sum;
+    }
+}
+
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -102,6 +112,7 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->expand = bt_expand__scalar;
     t->gemm_f32 = gemm_f32;
     t->conv_f32 = conv_f32;
+    t->dots_f32 = dots_f32;
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = bt_expand_bf16__scalar;
     t->to_bf16 = to_bf16;
