@@ -46,6 +46,7 @@ static int read_options(cli *c, bt_engine_options *o)
         return cli_fail(EXIT_USAGE, "memory: \"%s\" is not a size such as 500M or 2G", memory);
     if (cache && !parse_size(cache, &o->cache_size))
         return cli_fail(EXIT_USAGE, "cache-size: \"%s\" is not a size such as 500M or 2G", cache);
+    o->peaks = cli_get(c, "profile") != NULL;
     o->isa = cli_get(c, "isa");
     o->precision = cli_get(c, "precision");
     return EXIT_DONE;

@@ -95,6 +95,7 @@ typedef struct bt_engine_options {
     uint64_t memory;       /* budget in bytes for one job; 0 = none */
     const char *cache_dir; /* where packed weights are kept between runs; NULL = nowhere */
     uint64_t cache_size;   /* most bytes of all of them; 0 = 16 GiB, less on a small disk */
+    int peaks;             /* 1: measure what the machine can do at most, when it is first told */
 } bt_engine_options;
 
 /* `opts` may be NULL: all defaults. BT_EINVAL: no such isa or precision, or
@@ -104,7 +105,8 @@ BT_API void bt_engine_free(bt_engine *e);
 /* Why the calling thread's latest call on this engine or a model failed; "" if
  * it did not. Valid until that thread's next call on the engine, a model or a job. */
 BT_API const char *bt_engine_message(const bt_engine *e);
-/* JSON object: instruction sets, chosen kernels, threads, memory, modules. */
+/* JSON object: instruction sets, chosen kernels, threads, memory, modules; with
+ * the option `peaks` also "peaks", which takes a second and 512 MiB the first time. */
 BT_API bt_status bt_engine_describe(bt_engine *e, char **json);
 /* Loads a plug-in module (a shared object built for this exact version). It
  * takes the place of a module with the same name; open models keep theirs.
@@ -256,8 +258,10 @@ BT_API bt_status bt_job_image(const bt_job *j, size_t i, bt_image *out);
 BT_API bt_status bt_job_audio(const bt_job *j, bt_audio *out);
 /* The text made (i = 0), or the A1111 infotext of picture i; "" if none. */
 BT_API const char *bt_job_text(const bt_job *j, size_t i);
-BT_API bt_status bt_job_report(const bt_job *j, char **json); /* options used, counts, seconds */
-/* Chrome/Perfetto trace of the last run; BT_ENOTFOUND: option "profile" was off. */
+/* Options used, counts, seconds; with option "profile" also where they went. */
+BT_API bt_status bt_job_report(const bt_job *j, char **json);
+/* Chrome/Perfetto trace of the last run; BT_ENOTFOUND: option "profile" was off.
+ * Both tell shares of the machine's peaks if the engine has the option `peaks`. */
 BT_API bt_status bt_job_trace(const bt_job *j, char **json);
 
 #ifdef __cplusplus

@@ -20,6 +20,7 @@ void bt_kernels_init(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_elem__scalar(t);
     bt_kernels_init_rows__scalar(t);
     bt_kernels_init_attention__scalar(t);
+    bt_kernels_init_peak__scalar(t);
 #if defined(__x86_64__)
     bt_kernels_init_x86(t, cpu);
 #elif defined(__aarch64__)

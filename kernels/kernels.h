@@ -93,6 +93,17 @@ typedef struct bt_attn {
     void *scratch;
 } bt_attn;
 
+/* Instructions whose speed `peak` tells: fused multiply-adds of floats, dot
+ * products of pairs of bf16 and of fours of bytes, AMX tiles. */
+typedef enum bt_peak {
+    BT_PEAK_F32,
+    BT_PEAK_BF16,
+    BT_PEAK_INT8,
+    BT_PEAK_AMX_BF16,
+    BT_PEAK_AMX_INT8,
+    BT_PEAK_COUNT
+} bt_peak;
+
 typedef struct bt_kernels {
     const char *isa; /* name of the highest overlay in use */
     uint32_t cpu;    /* flags it was built from */
@@ -203,6 +214,16 @@ typedef struct bt_kernels {
      * sum_t x[t][.] * w[t][.], x[t] a row pointer or NULL (padding), w [taps][c]. */
     void (*depthwise)(int c, int taps, float *y, const float *const *x, const float *w,
                       const float *bias);
+
+    /* ---- what the processor can do at most (graph/peaks.c measures with these) ---- */
+
+    /* Multiply-adds in registers that do not wait for each other; returns how many
+     * operations `rounds` of them were (a multiply-add is two). NULL = not there. */
+    double (*peak[BT_PEAK_COUNT])(long rounds);
+    /* Reads all of it, as fast as loads can; bytes % 1024 == 0, 64-aligned. */
+    void (*read)(const void *p, size_t bytes);
+
+    /* ---- attention ---- */
 
     size_t (*attention_scratch)(int nq, int d);
     void (*attention)(const bt_attn *a);

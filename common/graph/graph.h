@@ -212,13 +212,20 @@ bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err);
 /* What the machine can do at most: operations per second in registers (a
  * multiply-add is two), bytes per second read from memory. 0: it cannot. */
 typedef struct bt_peak_rates {
-    double f32, bf16, int8, read;
+    double flops[BT_PEAK_COUNT], read;
 } bt_peak_rates;
 
 typedef struct bt_peaks {
     bt_peak_rates one, all; /* one thread; `threads` of them together */
     int threads;
 } bt_peaks;
+
+/* Measures for a good half second, with 512 MiB to read. */
+void bt_peaks_measure(const bt_compute *c, bt_peaks *out);
+/* The best rate for a compute type ("f32", "bf16", "int8") among the instructions
+ * there are; that of floats where there are none for it. */
+double bt_peak_of(const bt_peak_rates *r, const char *compute);
+void bt_peaks_json(const bt_peaks *p, bt_buf *json);
 
 /* Times of ops, of any number of plans and runs. Attach it before a run; it must
  * outlive the plan or be detached, and `name` must be a literal. */

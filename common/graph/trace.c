@@ -120,14 +120,9 @@ static double roofline(const bt_detail *d, const bt_peaks *peaks)
 {
     if (!peaks)
         return 0;
-    const bt_peak_rates *all = &peaks->all;
-    double rate = all->f32;
-    if (d->compute && strcmp(d->compute, "bf16") == 0)
-        rate = all->bf16;
-    else if (d->compute && strcmp(d->compute, "int8") == 0)
-        rate = all->int8;
+    const double rate = bt_peak_of(&peaks->all, d->compute ? d->compute : "f32");
     const double compute = rate > 0 ? d->flops / rate : 0;
-    const double memory = all->read > 0 ? d->bytes / all->read : 0;
+    const double memory = peaks->all.read > 0 ? d->bytes / peaks->all.read : 0;
     return compute > memory ? compute : memory;
 }
 

@@ -12,6 +12,7 @@ void bt_kernels_init_q8__scalar(bt_kernels *t);
 void bt_kernels_init_elem__scalar(bt_kernels *t);
 void bt_kernels_init_rows__scalar(bt_kernels *t);
 void bt_kernels_init_attention__scalar(bt_kernels *t);
+void bt_kernels_init_peak__scalar(bt_kernels *t);
 
 /* Row r's block of a packed block of a quantized type, as the file has it. */
 void bt_unpack_block(bt_dtype t, const uint8_t *packed, uint8_t *dst, int r);

@@ -14,6 +14,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_gemm__avx2(t);
     bt_kernels_init_attention__avx2(t);
     bt_kernels_init_q8__avx2(t);
+    bt_kernels_init_peak__avx2(t);
     /* Without its instruction bf16 is slower than f32. */
     t->gemm_bf16 = NULL;
     t->expand_bf16 = NULL;
@@ -30,6 +31,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_panels__avx512(t);
     bt_kernels_init_gemm__avx512(t);
     bt_kernels_init_attention__avx512(t);
+    bt_kernels_init_peak__avx512(t, cpu);
     if (cpu & BT_CPU_AVX512BF16)
         bt_kernels_init_bf16__avx512(t);
     if (!(cpu & BT_CPU_AVX512VNNI))

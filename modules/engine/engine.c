@@ -46,6 +46,7 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
     if (o->cache_dir && *o->cache_dir && !(e->compute.cache_dir = bt_strdup(o->cache_dir)))
         return BT_ENOMEM;
     e->compute.cache_size = o->cache_size;
+    e->wants_peaks = o->peaks != 0;
     e->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return e->locale ? BT_OK : BT_ENOMEM;
 }
@@ -94,6 +95,17 @@ void bt_engine_free(bt_engine *e)
     bt_release((void *)(uintptr_t)e->compute.cache_dir);
     pthread_mutex_destroy(&e->lock);
     bt_release(e);
+}
+
+const bt_peaks *bt_engine_peaks(bt_engine *e)
+{
+    if (!e->wants_peaks)
+        return NULL;
+    pthread_mutex_lock(&e->lock);
+    if (e->peaks.threads == 0)
+        bt_peaks_measure(&e->compute, &e->peaks);
+    pthread_mutex_unlock(&e->lock);
+    return &e->peaks;
 }
 
 /* ---- description --------------------------------------------------------- */
@@ -161,6 +173,11 @@ bt_status bt_engine_describe(bt_engine *e, char **json)
         bt_pack_cache_describe(e->compute.cache_dir, e->compute.cache_size, &b);
     else
         bt_buf_puts(&b, "null");
+    const bt_peaks *peaks = bt_engine_peaks(e);
+    if (peaks) {
+        bt_buf_puts(&b, ",\"peaks\":");
+        bt_peaks_json(peaks, &b);
+    }
     bt_buf_puts(&b, ",\"modules\":");
     bt_loader_describe(e, &b);
     bt_buf_puts(&b, "}");

@@ -38,7 +38,10 @@ struct bt_engine {
     uint64_t memory;
     locale_t locale; /* "C": numbers read and print the same in every host */
 
+    bool wants_peaks;
+
     pthread_mutex_t lock; /* over what follows */
+    bt_peaks peaks;       /* threads 0: not measured yet */
     bt_slot *slots;
     bt_loaded *modules;
     size_t n_modules;
@@ -162,6 +165,8 @@ void bt_host_fill(bt_job *j, bt_run *r);
 /* ---- engine.c ---- */
 
 void bt_engine_retain(bt_engine *e); /* undone by bt_engine_free */
+/* Measured at the first call; NULL: the engine was not asked to. */
+const bt_peaks *bt_engine_peaks(bt_engine *e);
 
 /* ---- system.c ---- */
 

@@ -100,6 +100,8 @@ bt_status bt_job_report(const bt_job *j, char **json)
     const locale_t host = bt_enter(j->model->engine);
     const bt_module *m = j->model->module;
     bt_buf b = { 0 };
+    /* before the peaks are measured, which takes memory of its own */
+    const uint64_t most = bt_proc_bytes("/proc/self/status", "VmHWM:");
     bt_buf_printf(&b, "{\"kind\":\"%s\",\"module\":", bt_kind_name(m->kind));
     bt_buf_json(&b, m->name, strlen(m->name));
     bt_buf_puts(&b, ",\"model\":");
@@ -115,10 +117,10 @@ bt_status bt_job_report(const bt_job *j, char **json)
     report_results(j, &b);
     if (j->trace) {
         bt_buf_puts(&b, ",\"profile\":");
-        b.failed |= bt_trace_summary(j->trace, NULL, &b) != BT_OK;
+        b.failed |= bt_trace_summary(j->trace, bt_engine_peaks(j->model->engine), &b) != BT_OK;
     }
     bt_buf_printf(&b, ",\"seconds\":%.6f,\"peak_memory\":%llu}", j->seconds,
-                  (unsigned long long)bt_proc_bytes("/proc/self/status", "VmHWM:"));
+                  (unsigned long long)most);
     *json = bt_buf_take(&b);
     bt_leave(host);
     return *json ? BT_OK : BT_ENOMEM;
@@ -134,7 +136,7 @@ bt_status bt_job_trace(const bt_job *j, char **json)
         return BT_ENOTFOUND;
     const locale_t host = bt_enter(j->model->engine);
     bt_buf b = { 0 };
-    bt_status st = bt_trace_json(j->trace, NULL, &b);
+    bt_status st = bt_trace_json(j->trace, bt_engine_peaks(j->model->engine), &b);
     if (st == BT_OK && !(*json = bt_buf_take(&b)))
         st = BT_ENOMEM;
     bt_buf_free(&b);
