@@ -18,7 +18,7 @@ const cli_flag cli_common[] = {
     { "threads", "t", NULL, "N", NULL, "threads; 0: as many as this process may use", 0 },
     { "seed", NULL, NULL, "N", NULL, "accepted by every command; matters where noise is made",
       TAKES_SEED },
-    { "isa", NULL, NULL, "NAME", "auto,scalar,avx2,avx512,avx512vnni",
+    { "isa", NULL, NULL, "NAME", "auto,scalar,avx2,avxvnni,avx512,avx512vnni,avx512bf16,amx",
       "highest instruction set to use", 0 },
     { "precision", NULL, NULL, "NAME", "auto,int8,bf16,f32", "numbers to compute with", 0 },
     { "memory", NULL, NULL, "SIZE", NULL, "most memory of a run, e.g. 500M or 2G", 0 },

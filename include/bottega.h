@@ -90,7 +90,7 @@ BT_API void bt_free(void *p);               /* strings, ids, and bt_image_load's
 typedef struct bt_engine_options {
     size_t struct_size;
     int threads;           /* 0 = cores this process may use (cgroup, affinity); at most 1024 */
-    const char *isa;       /* cap: "scalar", "avx2", "avx512", "avx512vnni"; "auto" (NULL) = best */
+    const char *isa;       /* cap, as `--isa` names them: "scalar" .. "amx"; "auto" (NULL) = best */
     const char *precision; /* "auto" (NULL), "int8", "bf16", "f32" */
     uint64_t memory;       /* budget in bytes for one job; 0 = none */
     const char *cache_dir; /* where packed weights are kept between runs; NULL = nowhere */

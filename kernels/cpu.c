@@ -7,6 +7,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 enum {
     XCR0_YMM = 0x6,      /* SSE, AVX state */
@@ -21,6 +25,18 @@ static uint32_t xcr0(void)
     uint32_t lo, hi;
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return lo;
+}
+
+/* Linux gives a process its tiles when it asks (arch_prctl's ARCH_REQ_XCOMP_PERM for
+ * state 18, the tile data); asking again does no harm. */
+static int may_use_tiles(void)
+{
+#if defined(__linux__)
+    enum { REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQ_XCOMP_PERM, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
 }
 
 /* Bits: Intel SDM volume 2, CPUID, leaves 1 and 7. */
@@ -45,7 +61,7 @@ uint32_t bt_cpu_flags(void)
         flags |= has(c, 11) ? BT_CPU_AVX512VNNI : 0;
         flags |= has(a1, 5) ? BT_CPU_AVX512BF16 : 0;
     }
-    if ((os & XCR0_TILE) == XCR0_TILE && has(d, 22) && has(d, 24) && has(d, 25))
+    if ((os & XCR0_TILE) == XCR0_TILE && has(d, 22) && has(d, 24) && has(d, 25) && may_use_tiles())
         flags |= BT_CPU_AMX;
     return flags;
 }
@@ -76,7 +92,9 @@ int64_t bt_cpu_cap(const char *isa)
         { "avx2", BT_CPU_AVX2 },
         { "avxvnni", BT_CPU_AVX2 | BT_CPU_AVXVNNI },
         { "avx512", BT_CPU_AVX2 | BT_CPU_AVX512 },
-        { "avx512vnni", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 },
+        { "avx512vnni", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI },
+        { "avx512bf16", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 },
+        { "amx", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 | BT_CPU_AMX },
         { "neon", BT_CPU_NEON },
         { "dotprod", BT_CPU_NEON | BT_CPU_DOTPROD },
         { "auto", UINT32_MAX },

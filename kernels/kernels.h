@@ -23,15 +23,15 @@ enum {
     BT_CPU_AVX512VNNI = 1 << 2, /* VNNI */
     BT_CPU_AVX512BF16 = 1 << 3,
     BT_CPU_AVXVNNI = 1 << 4,
-    BT_CPU_AMX = 1 << 5, /* tile, int8, bf16: reported, not used yet */
+    BT_CPU_AMX = 1 << 5,     /* tile, int8, bf16, and the system lets us use them */
     BT_CPU_NEON = 1 << 6,    /* every AArch64 */
     BT_CPU_DOTPROD = 1 << 7, /* int8 dot products of ARMv8.2 */
 };
 
-/* What CPUID and XGETBV allow on this machine. */
+/* What CPUID, XGETBV and, for tiles, the system allow on this machine. */
 uint32_t bt_cpu_flags(void);
 /* Flags up to an instruction set: "scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
- * "auto". Returns -1 for an unknown name. */
+ * "avx512bf16", "amx", "auto" (all). Returns -1 for an unknown name. */
 int64_t bt_cpu_cap(const char *isa);
 
 enum {
@@ -64,13 +64,13 @@ void bt_pack_panel(bt_dtype t, void *dst, const void *const rows[BT_NR], int k);
 
 /* The types with an int8 kernel. */
 #define BT_Q8_TYPES(X)                                                                             \
-    X(Q8_0) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(IQ4_NL) X(IQ4_XS)                                    \
-    X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
+    X(Q8_0)                                                                                        \
+    X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(IQ4_NL) X(IQ4_XS) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
 
 /* One block of an activation row in the int8 compute type: x ~ d * q. */
 typedef struct bt_qa {
-    float d;      /* max|x| / 127 */
-    float ds;     /* d * sum(q) */
+    float d;       /* max|x| / 127 */
+    float ds;      /* d * sum(q) */
     int32_t corr;  /* -128 * sum(q): undoes weights stored as unsigned */
     int32_t corr0; /* the same of the first 16 */
     int8_t q[BT_QA];

@@ -32,10 +32,16 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_gemm__avx512(t);
     bt_kernels_init_attention__avx512(t);
     bt_kernels_init_peak__avx512(t, cpu);
-    if (cpu & BT_CPU_AVX512BF16)
-        bt_kernels_init_bf16__avx512(t);
     if (!(cpu & BT_CPU_AVX512VNNI))
         return;
     t->isa = "avx512vnni";
     bt_kernels_init_q8__avx512vnni(t);
+    if (!(cpu & BT_CPU_AVX512BF16))
+        return;
+    t->isa = "avx512bf16";
+    bt_kernels_init_bf16__avx512(t);
+    if (!(cpu & BT_CPU_AMX))
+        return;
+    t->isa = "amx";
+    bt_kernels_init_bf16__amx(t);
 }

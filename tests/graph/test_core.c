@@ -12,7 +12,7 @@
 
 #include "graph/naive.h"
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni" };
+static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx" };
 enum { N_ISA = 4 };
 
 static bool have(const char *isa)

@@ -12,7 +12,8 @@
 
 #include "graph/naive.h"
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni", "auto" };
+static const char *const isas[] = { "scalar",     "avx2", "avx512", "avx512vnni",
+                                    "avx512bf16", "amx",  "auto" };
 enum { N_ISA = 5 };
 
 static bool have(const char *isa)

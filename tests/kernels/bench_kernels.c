@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 {
     const int64_t cap = bt_cpu_cap(argc > 1 ? argv[1] : "auto");
     if (cap < 0) {
-        fprintf(stderr, "usage: bench_kernels [scalar|avx2|avx512|avx512vnni|auto [NAME]]\n");
+        fprintf(stderr, "usage: bench_kernels [ISA of bt_cpu_cap [NAME]]\n");
         return 2;
     }
     static bt_kernels t;

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-static const char *const isas[] = { "scalar",     "avx2", "avxvnni", "avx512",
-                                    "avx512vnni", "neon", "dotprod" };
+static const char *const isas[] = { "scalar",     "avx2", "avxvnni", "avx512", "avx512vnni",
+                                    "avx512bf16", "amx",  "neon",    "dotprod" };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
 #define X(name)                                                                                    \
@@ -18,6 +18,8 @@ static void test_caps(void **state)
     (void)state;
     assert_int_equal(bt_cpu_cap("scalar"), 0);
     assert_true((bt_cpu_cap("AVX512VNNI") & BT_CPU_AVX512VNNI) != 0);
+    assert_int_equal(bt_cpu_cap("avx512bf16") & BT_CPU_AMX, 0);
+    assert_true((bt_cpu_cap("amx") & BT_CPU_AMX) != 0);
     assert_int_equal(bt_cpu_cap("auto"), UINT32_MAX);
     assert_int_equal(bt_cpu_cap("sse9"), -1);
     bt_kernels t;
