@@ -93,6 +93,21 @@ typedef struct bt_attn {
     void *scratch;
 } bt_attn;
 
+/* The same in bf16: keys, values, queries and weights are rounded to bf16, sums
+ * are f32. kv: made by attention_bf16_store. The same promise: row i's bytes
+ * depend on its own query and the keys it sees alone. scale > 0. scratch:
+ * attention_bf16_scratch(d) bytes, 64-aligned. */
+typedef struct bt_attn_bf16 {
+    float *out;
+    const float *q;
+    const void *kv;
+    size_t ldo, ldq;
+    int nq, nk, d;
+    int causal;
+    float scale;
+    void *scratch;
+} bt_attn_bf16;
+
 /* Instructions whose speed `peak` tells: fused multiply-adds of floats, dot
  * products of pairs of bf16 and of fours of bytes, AMX tiles. */
 typedef enum bt_peak {
@@ -227,6 +242,16 @@ typedef struct bt_kernels {
 
     size_t (*attention_scratch)(int nq, int d);
     void (*attention)(const bt_attn *a);
+
+    /* Attention in bf16; NULL = not there. Keys and values of a head are stored in
+     * the kernel's own order, attention_bf16_bytes(nk, d) for nk of them, 64-aligned,
+     * linear in nk for multiples of BT_KEYS; a later key can be stored without touching
+     * the others. All bytes must be finite numbers before the first use: zeros will do. */
+    size_t (*attention_bf16_bytes)(int nk, int d);
+    void (*attention_bf16_store)(void *kv, int j0, int n, int d, const float *k, size_t ldk,
+                                 const float *v, size_t ldv);
+    size_t (*attention_bf16_scratch)(int d);
+    void (*attention_bf16)(const bt_attn_bf16 *a);
 } bt_kernels;
 
 /* Fills the table for these flags (of bt_cpu_flags, possibly capped). */

@@ -159,7 +159,8 @@ bt_node *bt_rope(bt_graph *g, bt_node *x, int d, float freq_base, float freq_sca
 
 /* Multi-head attention, softmax(scale q k^T) v. q [n,h,w,n_head*d]; k, v
  * [n,h2,w2,n_kv*d]; n_head a multiple of n_kv (grouped queries). Batch members
- * attend only to themselves. scale 0 = 1/sqrt(d). causal: row i sees j <= i. */
+ * attend only to themselves. scale 0 = 1/sqrt(d). causal: row i sees j <= i. Where
+ * the processor has kernels for it, in bf16 unless the precision is F32. */
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
                       float scale, int causal);
 

@@ -44,4 +44,5 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "amx";
     bt_kernels_init_bf16__amx(t);
+    bt_kernels_init_attention__amx(t);
 }

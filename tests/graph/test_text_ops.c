@@ -191,37 +191,54 @@ static const sizes cases[] = {
     { 3, 5, 200, 1, 1, 3, -1, 1 },
 };
 
+/* y of one case; k and v are slices of one node, as after a fused projection. */
+static void attend(const sizes *s, const char *isa, int threads, bt_precision precision,
+                   const float *q, const float *kv, float *y)
+{
+    int cq = s->heads * s->d, ck = s->kv * s->d;
+    fixture f;
+    fixture_open(&f, isa, threads, precision);
+    bt_node *xq = bt_input(f.g, (bt_shape){ s->n, 1, s->nq, cq });
+    bt_node *xkv = bt_input(f.g, (bt_shape){ s->n, 1, s->nk, 2 * ck });
+    bt_node *out = bt_attention(f.g, xq, bt_slice(f.g, xkv, 0, ck), bt_slice(f.g, xkv, ck, 2 * ck),
+                                s->heads, s->kv, s->scale, s->causal >= 0);
+    bt_output(f.g, out);
+    plan(&f);
+    put(&f, xq, q);
+    put(&f, xkv, kv);
+    run(f.p);
+    memcpy(y, bt_plan_data(f.p, out), (size_t)s->n * s->nq * cq * sizeof *y);
+    fixture_close(&f);
+}
+
+static void check_attention(const sizes *s)
+{
+    int cq = s->heads * s->d, ck = s->kv * s->d;
+    size_t nq = (size_t)s->n * s->nq * cq, nk = (size_t)s->n * s->nk * ck;
+    float *q = noise(nq, 1), *kv = noise(2 * nk, 2), *y = noise(nq, 0), *other = noise(nq, 0);
+    float *k = malloc(nk * sizeof *k), *v = malloc(nk * sizeof *v);
+    double *want = malloc(nq * sizeof *want);
+    for (size_t j = 0; j < nk; j++) {
+        k[j] = kv[j / ck * 2 * ck + j % ck];
+        v[j] = kv[j / ck * 2 * ck + ck + j % ck];
+    }
+    naive_attention(s, q, k, v, want);
+    for (int isa = 0; isa < N_ISA; isa++) {
+        attend(s, isas[isa], 2, BT_PREC_F32, q, kv, y);
+        assert_true(relative_error(y, want, nq) < 2e-6);
+    }
+    attend(s, "auto", 1, BT_PREC_AUTO, q, kv, y); /* where there is AMX, in bf16 */
+    assert_true(relative_error(y, want, nq) < 1e-2);
+    attend(s, "auto", 3, BT_PREC_AUTO, q, kv, other);
+    assert_memory_equal(other, y, nq * sizeof *y);
+    free(q), free(kv), free(k), free(v), free(want), free(y), free(other);
+}
+
 static void test_attention(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < N_ISA * sizeof cases / sizeof *cases; i++) {
-        sizes s = cases[i / N_ISA];
-        int cq = s.heads * s.d, ck = s.kv * s.d;
-        size_t nq = (size_t)s.n * s.nq * cq, nk = (size_t)s.n * s.nk * ck;
-        float *q = noise(nq, 1), *kv = noise(2 * nk, 2);
-        float *k = malloc(nk * sizeof *k), *v = malloc(nk * sizeof *v);
-        double *want = malloc(nq * sizeof *want);
-        for (size_t j = 0; j < nk; j++) { /* k and v are slices of one node below */
-            k[j] = kv[j / ck * 2 * ck + j % ck];
-            v[j] = kv[j / ck * 2 * ck + ck + j % ck];
-        }
-        fixture f;
-        fixture_open(&f, isas[i % N_ISA], 2, BT_PREC_F32);
-        bt_node *xq = bt_input(f.g, (bt_shape){ s.n, 1, s.nq, cq });
-        bt_node *xkv = bt_input(f.g, (bt_shape){ s.n, 1, s.nk, 2 * ck });
-        bt_node *y =
-            bt_attention(f.g, xq, bt_slice(f.g, xkv, 0, ck), bt_slice(f.g, xkv, ck, 2 * ck),
-                         s.heads, s.kv, s.scale, s.causal >= 0);
-        bt_output(f.g, y);
-        plan(&f);
-        put(&f, xq, q);
-        put(&f, xkv, kv);
-        run(f.p);
-        naive_attention(&s, q, k, v, want);
-        assert_true(relative_error(bt_plan_data(f.p, y), want, nq) < 2e-6);
-        free(q), free(kv), free(k), free(v), free(want);
-        fixture_close(&f);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_attention(&cases[i]);
 }
 
 enum { HEADS = 6, KV = 2, D = 20, LEN = 600, LAYERS = 2 };

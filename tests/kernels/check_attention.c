@@ -7,8 +7,15 @@
 static bt_attn make(const bt_kernels *t, int nq, int nk, int d, int causal)
 {
     const size_t ld = (size_t)d + 3;
-    bt_attn a = { .ldo = ld, .ldq = ld, .ldk = ld, .ldv = ld, .nq = nq, .nk = nk, .d = d,
-                  .causal = causal, .scale = 1.0f / sqrtf((float)d) };
+    bt_attn a = { .ldo = ld,
+                  .ldq = ld,
+                  .ldk = ld,
+                  .ldv = ld,
+                  .nq = nq,
+                  .nk = nk,
+                  .d = d,
+                  .causal = causal,
+                  .scale = 1.0f / sqrtf((float)d) };
     float *q = kc_floats(ld * (size_t)(nq - 1) + (size_t)d);
     float *k = kc_floats(ld * (size_t)(nk - 1) + (size_t)d);
     float *v = kc_floats(ld * (size_t)(nk - 1) + (size_t)d);
@@ -109,8 +116,7 @@ static void check_mean(const bt_kernels *t, int nk, int d)
             double sum = 0.0;
             for (int j = 0; j < nk; j++)
                 sum += (double)v[(size_t)j * a.ldv + (size_t)x];
-            kc_close((double)a.out[(size_t)i * a.ldo + (size_t)x], sum / nk, 0.0,
-                     "attention mean");
+            kc_close((double)a.out[(size_t)i * a.ldo + (size_t)x], sum / nk, 0.0, "attention mean");
         }
     kc_release();
 }
@@ -133,6 +139,117 @@ void check_attention(const bt_kernels *t)
         check_mean(t, nk, 40);
 }
 
+/* ---- in bf16 ---- */
+
+/* The same problem with keys and values stored in pieces, some of them in the
+ * middle of a group; the rest of the last group is zeros. */
+static bt_attn_bf16 make_bf16(const bt_kernels *t, const bt_attn *a, const int *pieces)
+{
+    const size_t bytes = t->attention_bf16_bytes(a->nk, a->d);
+    uint8_t *kv = kc_bytes((bytes + 63) & ~(size_t)63);
+    memset(kv, 0, bytes);
+    for (int j = 0, i = 0; j < a->nk; i = (i + 1) % 4) {
+        const int n = pieces[i] < a->nk - j ? pieces[i] : a->nk - j;
+        t->attention_bf16_store(kv, j, n, a->d, a->k + (size_t)j * a->ldk, a->ldk,
+                                a->v + (size_t)j * a->ldv, a->ldv);
+        j += n;
+    }
+    return (bt_attn_bf16){ .out = a->out,
+                           .q = a->q,
+                           .kv = kv,
+                           .ldo = a->ldo,
+                           .ldq = a->ldq,
+                           .nq = a->nq,
+                           .nk = a->nk,
+                           .d = a->d,
+                           .causal = a->causal,
+                           .scale = a->scale,
+                           .scratch =
+                               kc_bytes((t->attention_bf16_scratch(a->d) + 63) & ~(size_t)63) };
+}
+
+/* sqrt(sum (out - want)^2 / sum want^2) over all rows */
+static double l2_error(const bt_attn *a)
+{
+    double err = 0.0, norm = 0.0, *p = malloc(sizeof *p * (size_t)a->nk);
+    assert_non_null(p);
+    for (int i = 0; i < a->nq; i++) {
+        const int nk = seen(a, i);
+        double max = -1e300, sum = 0.0;
+        for (int j = 0; j < nk; j++) {
+            p[j] = 0.0;
+            for (int x = 0; x < a->d; x++)
+                p[j] += (double)a->scale * (double)a->q[(size_t)i * a->ldq + (size_t)x] *
+                        (double)a->k[(size_t)j * a->ldk + (size_t)x];
+            max = fmax(max, p[j]);
+        }
+        for (int j = 0; j < nk; j++)
+            sum += p[j] = exp(p[j] - max);
+        for (int x = 0; x < a->d; x++) {
+            double want = 0.0;
+            for (int j = 0; j < nk; j++)
+                want += p[j] / sum * (double)a->v[(size_t)j * a->ldv + (size_t)x];
+            const double got = (double)a->out[(size_t)i * a->ldo + (size_t)x];
+            err += (got - want) * (got - want);
+            norm += want * want;
+        }
+    }
+    free(p);
+    return sqrt(err / norm);
+}
+
+/* Rounding q and k to bf16 moves a score of size 3 by 1 %, and by less on
+ * average: 1e-2 is asked of data like a model's. Rows give the same bytes alone. */
+static void bf16_case(const bt_kernels *t, int nq, int nk, int d, int causal, float amp)
+{
+    static const int whole[] = { 1 << 20, 1, 1, 1 }, cut[] = { 33, 1, 64, 7 };
+    bt_attn a = make(t, nq, nk, d, causal);
+    kc_noise((float *)(uintptr_t)a.q, a.ldq * (size_t)(nq - 1) + (size_t)d, amp);
+    kc_noise((float *)(uintptr_t)a.k, a.ldk * (size_t)(nk - 1) + (size_t)d, amp);
+    bt_attn_bf16 b = make_bf16(t, &a, cut), c = make_bf16(t, &a, whole);
+    kc_same(b.kv, c.kv, t->attention_bf16_bytes(nk, d), "stored in pieces");
+    t->attention_bf16(&b);
+    kc_close(l2_error(&a), 0.0, 1e-2, "attention in bf16");
+    float out[1024];
+    for (int i = 0; i < nq; i += 1 + i) {
+        bt_attn_bf16 one = b;
+        one.out = out;
+        one.q = b.q + (size_t)i * b.ldq;
+        one.nq = 1;
+        one.nk = seen(&a, i);
+        one.causal = -1;
+        t->attention_bf16(&one);
+        kc_same(out, b.out + (size_t)i * b.ldo, (size_t)d * sizeof *out, "bf16 row alone");
+    }
+    kc_release();
+}
+
+void check_attention_bf16(const bt_kernels *t)
+{
+    static const int shapes[][4] = {
+        { 1, 1, 1, -1 },      { 5, 77, 40, -1 },     { 33, 128, 40, -1 },    { 64, 1000, 80, -1 },
+        { 40, 129, 160, -1 }, { 17, 300, 512, -1 },  { 70, 70, 64, 0 },      { 70, 300, 64, 230 },
+        { 33, 129, 3, 96 },   { 9, 500, 1024, 491 }, { 15, 2000, 64, 1700 }, { 31, 65, 24, -1 },
+    };
+    if (!t->attention_bf16)
+        return;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int amp = 1; amp <= 3; amp++)
+            bf16_case(t, shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], (float)amp);
+    /* The maximum rises from block to block by more than the kernel's slack. */
+    bt_attn a = make(t, 20, 640, 16, -1);
+    float *k = (float *)(uintptr_t)a.k, *q = (float *)(uintptr_t)a.q;
+    for (int i = 0; i < 20; i++)
+        q[(size_t)i * a.ldq] = (float)(4 + i);
+    for (int j = 0; j < 640; j++)
+        k[(size_t)j * a.ldk] = (float)(j / 64 * 4);
+    static const int whole[] = { 640, 1, 1, 1 };
+    bt_attn_bf16 b = make_bf16(t, &a, whole);
+    t->attention_bf16(&b);
+    kc_close(l2_error(&a), 0.0, 1e-2, "attention in bf16, rising");
+    kc_release();
+}
+
 /* ---- speed ---- */
 
 typedef struct job {
@@ -146,19 +263,59 @@ static void run(void *arg)
     j->t->attention(&j->a);
 }
 
+/* SD 1.5's self-attention, its cross-attention, the autoencoder's; a language
+ * model's prompt and one token. */
+static const int shapes[][3] = { { 64, 4096, 40 }, { 64, 1024, 80 },  { 64, 256, 160 },
+                                 { 64, 77, 40 },   { 64, 4096, 512 }, { 64, 1024, 64 },
+                                 { 3, 1024, 64 } };
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
 void bench_attention(const bt_kernels *t)
 {
-    static const int shapes[][3] = { { 64, 1024, 64 }, { 64, 1024, 40 }, { 256, 256, 64 },
-                                     { 64, 77, 64 },   { 1, 1024, 64 } };
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    for (size_t i = 0; i < SHAPES; i++) {
         const int nq = shapes[i][0], nk = shapes[i][1], d = shapes[i][2];
         char name[64];
         job j = { t, make(t, nq, nk, d, -1) };
         snprintf(name, sizeof name, "attention %d x %d, d %d", nq, nk, d);
         const double s = kc_time(run, &j);
         kc_print_flops(name, 4.0 * nq * nk * d / s);
-        if (nq == 1)
+        if (nq == 3)
             kc_print("  of keys and values", 8.0 * nk * d * 1e-9 / s, "GB/s");
+        kc_release();
+    }
+}
+
+typedef struct bf16_job {
+    const bt_kernels *t;
+    bt_attn a;
+    bt_attn_bf16 b;
+} bf16_job;
+
+static void run_bf16(void *arg)
+{
+    const bf16_job *j = arg;
+    j->t->attention_bf16(&j->b);
+}
+
+static void run_store(void *arg)
+{
+    const bf16_job *j = arg;
+    j->t->attention_bf16_store((void *)(uintptr_t)j->b.kv, 0, j->a.nk, j->a.d, j->a.k, j->a.ldk,
+                               j->a.v, j->a.ldv);
+}
+
+void bench_attention_bf16(const bt_kernels *t)
+{
+    static const int whole[] = { 1 << 20, 1, 1, 1 };
+    for (size_t i = 0; t->attention_bf16 && i < SHAPES; i++) {
+        const int nq = shapes[i][0], nk = shapes[i][1], d = shapes[i][2];
+        char name[64];
+        bf16_job j = { .t = t, .a = make(t, nq, nk, d, -1) };
+        j.b = make_bf16(t, &j.a, whole);
+        snprintf(name, sizeof name, "attention bf16 %d x %d, d %d", nq, nk, d);
+        kc_print_flops(name, 4.0 * nq * nk * d / kc_time(run_bf16, &j));
+        kc_print("  storing keys and values", 12.0 * nk * d * 1e-9 / kc_time(run_store, &j),
+                 "GB/s");
         kc_release();
     }
 }

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * Multi-head attention between rows that lie in memory as they come out of the
  * projections: a head is a range of channels, nothing is transposed.
+ *
+ * In bf16 a first phase stores every head's keys and values once in the order
+ * that the kernel reads, instead of once for each block of query rows.
  */
 #include <math.h>
+#include <string.h>
 
 #include "graph/op.h"
 
-enum { TILE = 64 }; /* query rows of one head */
+enum {
+    TILE = 64,           /* query rows of one head */
+    STORE = 2 * BT_KEYS, /* keys stored in a tile of the bf16 form's first phase */
+};
 
 typedef struct attr {
     int n_head, n_kv, d, causal;
@@ -76,6 +83,91 @@ static const bt_op op_attention = {
     .cost = attention_cost,
 };
 
+/* ---- in bf16 ------------------------------------------------------------ */
+
+static int64_t keys(const bt_node *n) { return n->src[1]->shape.h * n->src[1]->shape.w; }
+static int64_t stores(const bt_node *n) { return (keys(n) + STORE - 1) / STORE; }
+
+static size_t head_bytes(const bt_node *n, const bt_kernels *k)
+{
+    return k->attention_bf16_bytes((int)keys(n), ((const attr *)n->attr)->d);
+}
+
+static int64_t bf16_tiles(const bt_node *n, const bt_exec *x, int phase)
+{
+    return phase == 0 ? n->shape.n * ((const attr *)n->attr)->n_kv * stores(n)
+                      : attention_tiles(n, x, 0);
+}
+
+/* Some keys and values of one head; what is left of the last block is zeros. */
+static void bf16_store(const bt_node *n, const bt_exec *x, int64_t tile)
+{
+    const attr *a = n->attr;
+    const bt_kernels *k = x->kernels;
+    const bt_node *sk = n->src[1], *sv = n->src[2];
+    const int64_t j = tile % stores(n) * STORE, head = tile / stores(n), kv = head % a->n_kv;
+    const int64_t row = head / a->n_kv * keys(n) + j;
+    const int some = (int)(keys(n) - j < STORE ? keys(n) - j : STORE);
+    uint8_t *dst = (uint8_t *)x->shared + (size_t)head * head_bytes(n, k);
+    memset(dst + k->attention_bf16_bytes((int)j, a->d), 0, k->attention_bf16_bytes(some, a->d));
+    k->attention_bf16_store(dst, (int)j, some, a->d, bt_row(sk, row) + kv * a->d,
+                            (size_t)sk->mem.ld, bt_row(sv, row) + kv * a->d, (size_t)sv->mem.ld);
+}
+
+static void bf16_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
+{
+    if (phase == 0) {
+        bf16_store(n, x, tile);
+        return;
+    }
+    const attr *a = n->attr;
+    const int64_t nq = n->shape.h * n->shape.w, row = tile % blocks(n) * TILE;
+    const int64_t head = tile / blocks(n) % a->n_head, batch = tile / blocks(n) / a->n_head;
+    const int64_t kv = batch * a->n_kv + head / (a->n_head / a->n_kv);
+    x->kernels->attention_bf16(&(bt_attn_bf16){
+        .out = bt_row(n, batch * nq + row) + head * a->d,
+        .q = bt_row(n->src[0], batch * nq + row) + head * a->d,
+        .kv = (const uint8_t *)x->shared + (size_t)kv * head_bytes(n, x->kernels),
+        .ldo = (size_t)n->mem.ld,
+        .ldq = (size_t)n->src[0]->mem.ld,
+        .nq = (int)(nq - row < TILE ? nq - row : TILE),
+        .nk = (int)keys(n),
+        .d = a->d,
+        .causal = a->causal ? (int)row : -1,
+        .scale = a->scale,
+        .scratch = x->scratch,
+    });
+}
+
+static size_t bf16_scratch(const bt_node *n, const bt_kernels *k)
+{
+    return k->attention_bf16_scratch(((const attr *)n->attr)->d);
+}
+
+static size_t bf16_shared(const bt_node *n, const bt_kernels *k)
+{
+    return (size_t)(n->shape.n * ((const attr *)n->attr)->n_kv) * head_bytes(n, k);
+}
+
+static void bf16_detail(const bt_node *n, const int64_t *params, bt_detail *d)
+{
+    (void)n, (void)params;
+    d->compute = "bf16";
+}
+
+static const bt_op op_attention_bf16 = {
+    .name = "attention",
+    .phases = 2,
+    .tiles = bf16_tiles,
+    .run = bf16_run,
+    .scratch = bf16_scratch,
+    .shared = bf16_shared,
+    .cost = attention_cost,
+    .detail = bf16_detail,
+};
+
+/* ---- making the node ---------------------------------------------------- */
+
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
                       float scale, int causal)
 {
@@ -93,5 +185,9 @@ bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_hea
         return bt_graph_fail(g, "attention: too many rows");
 
     attr a = { n_head, n_kv, (int)d, causal, scale != 0 ? scale : 1 / sqrtf((float)d) };
-    return bt_node_new(g, &op_attention, sq, (bt_node *[]){ q, k, v }, 3, &a, sizeof a);
+    const bt_kernels *table = bt_weights_compute(bt_graph_weights(g))->kernels;
+    const bool bf16 =
+        table->attention_bf16 && bt_graph_precision_of(g) != BT_PREC_F32 && scale >= 0;
+    return bt_node_new(g, bf16 ? &op_attention_bf16 : &op_attention, sq, (bt_node *[]){ q, k, v },
+                       3, &a, sizeof a);
 }
