@@ -476,10 +476,43 @@ void bench_dots_f32(const bt_kernels *t)
     kc_release();
 }
 
+/* A tile of a multiply: panels in L2, or (the last) from memory. */
+typedef struct tile_job {
+    const bt_kernels *t;
+    int m, np, taps, k;
+    const uint16_t **a, *b;
+    float *c;
+} tile_job;
+
+static void run_tile(void *arg)
+{
+    const tile_job *j = arg;
+    j->t->gemm_bf16(j->m, j->np, j->taps, j->k, j->a, (size_t)j->m, j->b, (size_t)j->k * BT_NR,
+                    (size_t)j->taps * j->k * BT_NR, j->c, (size_t)j->np * BT_NR, 1);
+}
+
+static void bench_tile(const bt_kernels *t, int m, int np, int taps, int k)
+{
+    const uint16_t **a = kc_bytes((size_t)taps * m * sizeof *a);
+    uint16_t *x = kc_bytes((size_t)(m + taps) * k * 2 / 64 * 64);
+    uint16_t *b = kc_bytes((size_t)np * taps * k * BT_NR * 2);
+    for (int i = 0; i < taps * m; i++)
+        a[i] = x + (size_t)(i / m + i % m) * k;
+    tile_job j = { t, m, np, taps, k, a, b, kc_floats((size_t)m * np * BT_NR) };
+    char name[64];
+    snprintf(name, sizeof name, "gemm_bf16 %dx%d, %d taps of %d", m, np * BT_NR, taps, k);
+    kc_print_flops(name, 2.0 * m * np * BT_NR * taps * k / kc_time(run_tile, &j));
+    kc_release();
+}
+
 void bench_gemm_bf16(const bt_kernels *t)
 {
     if (!t->gemm_bf16)
         return;
+    bench_tile(t, 128, 20, 1, 320);
+    bench_tile(t, 128, 20, 1, 1280);
+    bench_tile(t, 256, 6, 9, 320);
+    bench_tile(t, 64, 40, 9, 1280);
     job j = make_job(t, BT_Q8_0, DIM, DIM);
     kc_print_flops("gemm_bf16 1024^3 q8_0", 2.0 * DIM * DIM * DIM / kc_time(run_bf16, &j));
     kc_release();
@@ -502,6 +535,12 @@ void bench_gemv_f32(const bt_kernels *t)
     }
 }
 
+static void run_expand_bf16(void *arg)
+{
+    const job *j = arg;
+    j->t->expand_bf16(j->type, j->bh, j->panels, 0, DIM);
+}
+
 void bench_expand(const bt_kernels *t)
 {
     for (int i = 0; i < N_TYPES; i++) {
@@ -509,6 +548,9 @@ void bench_expand(const bt_kernels *t)
         job j = make_job(t, types[i], BT_NR, DIM);
         snprintf(name, sizeof name, "expand %s", bt_dtypes[types[i]].name);
         kc_print(name, DIM * BT_NR * 1e-9 / kc_time(run_expand, &j), "Gvalues/s");
+        snprintf(name, sizeof name, "expand_bf16 %s", bt_dtypes[types[i]].name);
+        if (t->expand_bf16)
+            kc_print(name, DIM * BT_NR * 1e-9 / kc_time(run_expand_bf16, &j), "Gvalues/s");
         kc_release();
     }
 }
