@@ -149,6 +149,14 @@ typedef struct bt_kernels {
      * from n alone. */
     void (*dots_f32)(int m, int n, const float *x, size_t step, const float *w, float *y);
 
+    /* From one convolution to the next: y = c + bias + a + b, and z = leaky ReLU of y with
+     * slope alpha in 0..1, n values each. a, b, z may be NULL; y may be c, a or b.
+     * join_bf16 is there where gemm_bf16 is. */
+    void (*join_f32)(int n, float *y, float *z, const float *c, const float *bias, const float *a,
+                     const float *b, float alpha);
+    void (*join_bf16)(int n, float *y, uint16_t *z, const float *c, const float *bias,
+                      const float *a, const float *b, float alpha);
+
     /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
      * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =
      * use expand and gemm_f32. panel_bytes: distance between panels. */

@@ -47,8 +47,16 @@ typedef struct bt_shape {
 
 /* What matrix multiplies compute in. AUTO: int8 where the file's weights are
  * of a type with int8 kernels (Q8_0, Q4_0, Q4_1), else f32; INT8 also quantizes
- * float weights, to Q8_0; F32 is the reference. */
-typedef enum bt_precision { BT_PREC_AUTO, BT_PREC_INT8, BT_PREC_BF16, BT_PREC_F32 } bt_precision;
+ * float weights, to Q8_0; F32 is the reference. SPLIT is for modules to choose: float
+ * weights as sums of two bf16 numbers, 16 bits of precision, where AMX makes that faster than
+ * f32; else f32. */
+typedef enum bt_precision {
+    BT_PREC_AUTO,
+    BT_PREC_INT8,
+    BT_PREC_BF16,
+    BT_PREC_F32,
+    BT_PREC_SPLIT
+} bt_precision;
 
 /* What a computation runs on; made by the engine, shared by all. */
 typedef struct bt_compute {

@@ -26,7 +26,7 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
     int64_t d0 = bt_weight_dim(w, 0), d1 = bt_weight_dim(w, 1);
     int64_t taps = d0 && d1 ? bt_tensor_count(t) / (d0 * d1) : 0;
     *s = (source){ .t = t, .taps = taps };
-    if (form == BT_FORM_TRANSPOSED) {
+    if (form % BT_FORM_SPLIT == BT_FORM_TRANSPOSED) {
         s->n = d1, s->k = d0;
         s->sn = taps, s->st = 1, s->sc = d1 * taps;
     } else {
@@ -63,7 +63,7 @@ static const void *source_row(const source *s, int64_t n, int64_t tap, uint8_t *
 /* Buffers of one packing: 16 rows in the source's type, as floats, as packed. */
 typedef struct rows {
     uint8_t *gather, *made;
-    float *values;
+    float *values, *rest;
     size_t src_bytes, dst_bytes;
 } rows;
 
@@ -72,9 +72,10 @@ static bool rows_alloc(rows *r, const source *s, bt_dtype type)
     r->src_bytes = bt_row_bytes(s->t->dtype, s->k);
     r->dst_bytes = bt_row_bytes(type, s->k);
     r->gather = bt_alloc(BT_NR * r->src_bytes);
-    r->made = bt_alloc(BT_NR * r->dst_bytes);
+    r->made = bt_alloc(2 * BT_NR * r->dst_bytes);
     r->values = bt_alloc(s->k * sizeof(float));
-    return r->gather && r->made && r->values;
+    r->rest = bt_alloc(s->k * sizeof(float));
+    return r->gather && r->made && r->values && r->rest;
 }
 
 static void rows_free(rows *r)
@@ -82,6 +83,32 @@ static void rows_free(rows *r)
     bt_release(r->gather);
     bt_release(r->made);
     bt_release(r->values);
+    bt_release(r->rest);
+}
+
+/* Both panels of BT_FORM_SPLIT: values as bf16, then what that left over. */
+static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap)
+{
+    const size_t step = r->dst_bytes;
+    const void *row[2][BT_NR] = { 0 };
+    for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
+        const void *src = source_row(s, panel * BT_NR + i, tap, r->gather);
+        uint8_t *high = r->made + i * step, *low = r->made + (BT_NR + i) * step;
+        if (bt_dequantize_row(s->t->dtype, src, r->values, s->k) ||
+            bt_quantize_row(BT_BF16, r->values, high, s->k) ||
+            bt_dequantize_row(BT_BF16, high, r->rest, s->k))
+            return -1;
+        for (int64_t c = 0; c < s->k; c++)
+            r->rest[c] = r->values[c] - r->rest[c];
+        if (bt_quantize_row(BT_BF16, r->rest, low, s->k))
+            return -1;
+        row[0][i] = high;
+        row[1][i] = low;
+    }
+    uint8_t *dst = (uint8_t *)(uintptr_t)bt_panel(p, panel, tap);
+    bt_pack_panel(BT_BF16, dst, row[0], p->k);
+    bt_pack_panel(BT_BF16, dst + p->panel_bytes / 2, row[1], p->k);
+    return 0;
 }
 
 /* 16 outputs (fewer in the last panel: the rest is zeros) of one tap. Not 0: a type
@@ -89,6 +116,8 @@ static void rows_free(rows *r)
 static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap)
 {
     const void *row[BT_NR] = { 0 };
+    if (p->form >= BT_FORM_SPLIT)
+        return pack_split(p, s, r, panel, tap);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         row[i] = source_row(s, panel * BT_NR + i, tap, r->gather + i * r->src_bytes);
         if (p->type == s->t->dtype)
@@ -162,7 +191,7 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
         .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps
     };
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
-    p->panel_bytes = bt_panel_bytes(type, p->k);
+    p->panel_bytes = bt_panel_bytes(type, p->k) * (form >= BT_FORM_SPLIT ? 2 : 1);
     size_t bytes;
     if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes))
         st = bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);

@@ -17,6 +17,8 @@
 typedef enum bt_form {
     BT_FORM_CONV,       /* [out][in][taps], or [out][taps][in] channels last; linear: taps = 1 */
     BT_FORM_TRANSPOSED, /* [in][out][taps] */
+    BT_FORM_SPLIT,      /* added to one of these, type BT_BF16: each panel is followed by that of
+                           what bf16 leaves over; panel_bytes are those of both */
 } bt_form;
 
 /* Panels of BT_NR outputs: panel p of tap t starts at data + (p * taps + t) *

@@ -71,6 +71,33 @@ static void dots_f32(int m, int n, const float *x, size_t step, const float *w, 
     }
 }
 
+static float joined(int i, const float *c, const float *bias, const float *a, const float *b)
+{
+    float v = c[i] + bias[i];
+    v = a ? v + a[i] : v;
+    return b ? v + b[i] : v;
+}
+
+static void join_f32(int n, float *y, float *z, const float *c, const float *bias, const float *a,
+                     const float *b, float alpha)
+{
+    for (int i = 0; i < n; i++) {
+        y[i] = joined(i, c, bias, a, b);
+        if (z)
+            z[i] = y[i] < 0.0f ? alpha * y[i] : y[i];
+    }
+}
+
+static void join_bf16(int n, float *y, uint16_t *z, const float *c, const float *bias,
+                      const float *a, const float *b, float alpha)
+{
+    for (int i = 0; i < n; i++) {
+        y[i] = joined(i, c, bias, a, b);
+        if (z)
+            z[i] = bt_f32_to_bf16(y[i] < 0.0f ? alpha * y[i] : y[i]);
+    }
+}
+
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -113,6 +140,8 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->gemm_f32 = gemm_f32;
     t->conv_f32 = conv_f32;
     t->dots_f32 = dots_f32;
+    t->join_f32 = join_f32;
+    t->join_bf16 = join_bf16;
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = bt_expand_bf16__scalar;
     t->to_bf16 = to_bf16;

@@ -31,6 +31,18 @@ static void to_bf16(int n, const float *x, uint16_t *y)
     }
 }
 
+static inline void store_half(uint16_t *z, vf v, int n)
+{
+    if (n >= VL)
+        _mm256_storeu_si256((__m256i *)(void *)z, to_half(v));
+    else
+        _mm256_mask_storeu_epi16(z, v_mask(n), to_half(v));
+}
+
+#define JOIN_TYPE uint16_t
+#define JOIN_STORE(z, v, n) store_half(z, v, n)
+#include "../tmpl/join.inc"
+
 /* ---- weights to panels of pairs ---- */
 
 /* Values k and k + 1 of 16 rows, woven together. */
@@ -214,4 +226,5 @@ void bt_kernels_init_bf16__avx512(bt_kernels *t)
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = expand_bf16;
     t->to_bf16 = to_bf16;
+    t->join_bf16 = join;
 }

@@ -19,6 +19,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     t->gemm_bf16 = NULL;
     t->expand_bf16 = NULL;
     t->to_bf16 = NULL;
+    t->join_bf16 = NULL;
     if (cpu & BT_CPU_AVXVNNI) {
         t->isa = "avxvnni";
         bt_kernels_init_q8__avxvnni(t);

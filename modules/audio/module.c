@@ -130,7 +130,7 @@ static bt_status speak_estimate(bt_module_job *job, const void *opts, bt_estimat
     double sentence = letters < 100 ? letters : 100;
     double speed = isnan(o->length_scale) ? v->length_scale : o->length_scale;
     int64_t t = (int64_t)(2 * sentence) + 3, f = (int64_t)(2 * sentence * speed * 2) + 1;
-    const int64_t size[] = { t, f, f < 256 ? f : 256 + 2 * v->margin };
+    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->margin };
     bt_status st;
     for (int part = 0; part < 3; part++) {
         bt_vits_plan *p;

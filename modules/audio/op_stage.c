@@ -13,7 +13,7 @@
  *
  * Rows in a tile are numbered from its halo's first row on ("base"). `operand` rows
  * are leaky(x) in the compute type, zeros beyond the sequence: a filter's padding.
- * Sums begin with bias and residual, then taps in order, channels in order.
+ * Sums: taps in order, channels in order, then bias and residual.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 
 enum {
     TILE_VALUES = 32768, /* of an output tile: about 0.6 MiB of scratch */
-    STEP_VALUES = 4096,  /* of the rows between one convolution and the next: in L1 */
+    STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
     MAX_CONVS = 2 * BT_VOICE_CONVS,
     B_BYTES = 24576, /* of float panels used at a time: in L1 */
 };
@@ -86,7 +86,7 @@ typedef struct scratch {
     uint8_t *in;             /* up's operand */
     const void **in_rows;    /* [tap][row] */
     float *u, *x, *y, *sum;  /* up's output; a block's x and inner sum; the blocks' sum */
-    float *bias, *part;      /* a bias over and over; a piece of an operand */
+    float *bias, *part;      /* a bias over and over; a convolution's sums */
 } scratch;
 
 static int64_t most_rows(const bt_node *n)
@@ -100,10 +100,18 @@ static int64_t up_rows(const bt_node *n) /* input rows that a tile's up reads */
     return (most_rows(n) + s->up.taps) / s->stride + 4;
 }
 
-static int64_t span(const stage *s)
+/* Rows between a convolution and the next one's operand: as many as the kernels like
+ * to take together. */
+static int64_t step_rows(const stage *s)
 {
-    const int64_t w = width(s) > round_up(s->in, BT_NR) ? width(s) : round_up(s->in, BT_NR);
-    return w > STEP_VALUES ? w : STEP_VALUES;
+    const int64_t rows = STEP_VALUES / width(s);
+    return round_up(rows ? rows : 1, s->half ? 32 : 12);
+}
+
+static int64_t span(const stage *s) /* values of such rows, and of an input row */
+{
+    const int64_t in = round_up(s->in, BT_NR), step = step_rows(s) * width(s);
+    return in > step ? in : step;
 }
 
 static void *part_of(uint8_t *base, size_t *at, int64_t bytes)
@@ -195,21 +203,7 @@ static void repeat_bias(const work *w, const float *bias)
         memcpy(w->m.bias + i, bias, (size_t)w->s->c * sizeof(float));
 }
 
-/* y = bias (+ x) (+ residual), rows of the stage's width. */
-static void begin_sums(const work *w, int64_t rows, float *y, const float *x, const float *residual)
-{
-    const int64_t wide = width(w->s), per = span(w->s) / wide * wide, all = rows * wide;
-    for (int64_t i = 0; i < all; i += per) {
-        const int n = (int)(all - i < per ? all - i : per);
-        if (x)
-            w->k->epilogue(n, y + i, x + i, w->m.bias, residual ? residual + i : NULL, BT_ACT_NONE,
-                           0, 1);
-        else
-            memcpy(y + i, w->m.bias, (size_t)n * sizeof *y);
-    }
-}
-
-/* c[m][ldc] += sum over q of rows[q * sa + i] times tap first + q * step of f. */
+/* c[m][ldc] = sum over q of rows[q * sa + i] times tap first + q * step of f. */
 static void multiply(const work *w, const filter *f, int m, const void *const *rows, size_t sa,
                      int first, int step, float *c, size_t ldc)
 {
@@ -220,7 +214,7 @@ static void multiply(const work *w, const filter *f, int m, const void *const *r
     const void *b = bt_panel(p, 0, first);
     if (w->s->half) {
         w->k->gemm_bf16(m, p->panels, taps, (int)round_up(p->k, BT_KB),
-                        (const uint16_t *const *)rows, sa, b, ldt, ldp, c, ldc, 0);
+                        (const uint16_t *const *)rows, sa, b, ldt, ldp, c, ldc, 1);
         return;
     }
     const int np = w->k->gemm_np, fit = (int)(B_BYTES / (np * p->panel_bytes));
@@ -231,7 +225,7 @@ static void multiply(const work *w, const filter *f, int m, const void *const *r
                            taps - q < most ? taps - q : most, p->k,
                            (const float *const *)rows + (size_t)q * sa, sa,
                            (const float *)b + (size_t)i * ldp + (size_t)q * ldt, ldt, ldp,
-                           c + i * BT_NR, ldc, 0);
+                           c + i * BT_NR, ldc, q == 0);
 }
 
 /* leaky(x) for the input rows lo..hi-1; zeros where there are none. */
@@ -265,8 +259,8 @@ static void upsample(const work *w, int64_t lo, int64_t hi)
     const size_t row = (size_t)operand_width(s, s->in) * value_bytes(s);
     float *u = w->m.u + (lo - w->base) * wide;
     fill_in(w, in_lo, (hi - 1 + s->pad) / s->stride + 1);
-    repeat_bias(w, s->up.bias);
-    begin_sums(w, hi - lo, u, NULL, NULL);
+    if (s->up.taps < s->stride) /* rows that take nothing */
+        memset(u, 0, (size_t)((hi - lo) * wide) * sizeof *u);
     for (int64_t r = lo; r < lo + s->stride && r < hi; r++) {
         const int first = (int)((r + s->pad) % s->stride), m = (int)((hi - r - 1) / s->stride + 1);
         const int64_t x = (r + s->pad - first) / s->stride - in_lo;
@@ -289,30 +283,45 @@ static void pad_operand(const work *w, operand *o, int64_t from, int64_t lo, int
 
 static int64_t clamp(int64_t r, int64_t n) { return r < 0 ? 0 : r < n ? r : n; }
 
-/* One convolution's sums: y = bias (+ x) (+ residual) + products; then, if asked for,
- * leaky(y) as an operand. x begins with row base, y and residual with row `origin`. */
-typedef struct sums {
+/* What becomes of a convolution's sums: y = sums + bias (+ x) (+ residual); then, if
+ * asked for, leaky(y) as an operand. x begins with row base, y and residual with row
+ * `origin`. */
+typedef struct result {
     float *y;
     const float *x, *residual;
     int64_t origin;
     operand *next;
-} sums;
+} result;
 
-/* Only on the rows that the filters after it need. */
-static void convolve(const work *w, const filter *f, const operand *a, sums d)
+static void finish(const work *w, const result *d, int64_t r, int64_t m, const float *sums)
 {
-    const int64_t wide = width(w->s), to = operand_width(w->s, wide), len = w->n->shape.w;
+    const int64_t wide = width(w->s), to = operand_width(w->s, wide), at = r - w->base;
+    const float *x = d->x ? d->x + at * wide : NULL;
+    float *y = d->y + (r - d->origin) * wide;
+    const float *residual = d->residual ? d->residual + (r - d->origin) * wide : NULL;
+    uint8_t *z = d->next ? d->next->data + (size_t)(at * to) * value_bytes(w->s) : NULL;
+    uint8_t *direct = to == wide ? z : NULL;
+    const int n = (int)(m * wide);
+    if (w->s->half)
+        w->k->join_bf16(n, y, (uint16_t *)(void *)direct, sums, w->m.bias, x, residual,
+                        BT_VITS_SLOPE);
+    else
+        w->k->join_f32(n, y, (float *)(void *)direct, sums, w->m.bias, x, residual, BT_VITS_SLOPE);
+    if (z && !direct)
+        make_operand(w, m, y, wide, z, to);
+}
+
+/* One convolution, on the rows that the filters after it need. */
+static void convolve(const work *w, const filter *f, const operand *a, result d)
+{
+    const int64_t len = w->n->shape.w, step = step_rows(w->s);
     const int64_t lo = clamp(w->t0 - f->after, len), hi = clamp(w->t1 + f->after, len);
-    const int64_t step = wide < STEP_VALUES ? STEP_VALUES / wide : 1;
     repeat_bias(w, f->bias);
     for (int64_t r = lo; r < hi; r += step) {
-        const int64_t m = hi - r < step ? hi - r : step, at = r - w->base;
-        float *y = d.y + (r - d.origin) * wide;
-        begin_sums(w, m, y, d.x ? d.x + at * wide : NULL,
-                   d.residual ? d.residual + (r - d.origin) * wide : NULL);
-        multiply(w, f, (int)m, a->row + at - f->halo, (size_t)f->dilation, 0, 1, y, (size_t)wide);
-        if (d.next)
-            make_operand(w, m, y, wide, d.next->data + (size_t)(at * to) * value_bytes(w->s), to);
+        const int64_t m = hi - r < step ? hi - r : step;
+        multiply(w, f, (int)m, a->row + (r - w->base - f->halo), (size_t)f->dilation, 0, 1,
+                 w->m.part, (size_t)width(w->s));
+        finish(w, &d, r, m, w->m.part);
     }
     if (d.next)
         pad_operand(w, d.next, w->t0 - f->after, lo, hi, w->t1 + f->after);
@@ -327,11 +336,11 @@ static void run_block(work *w, int b)
     const float *x = m->u;
     for (int i = 0, turn = 0; i < s->n_convs; i++) {
         operand *next = &m->inner[turn];
-        sums d = { .y = m->x, .x = x, .origin = w->base, .next = next };
+        result d = { .y = m->x, .x = x, .origin = w->base, .next = next };
         if (i == s->n_convs - 1)
-            d = (sums){ .y = m->sum, .x = x, .residual = b ? m->sum : NULL, .origin = w->t0 };
+            d = (result){ .y = m->sum, .x = x, .residual = b ? m->sum : NULL, .origin = w->t0 };
         if (s->pairs && i % 2 == 0)
-            d = (sums){ .y = m->y, .origin = w->base, .next = next };
+            d = (result){ .y = m->y, .origin = w->base, .next = next };
         else
             x = m->x;
         convolve(w, &s->conv[b][i], a, d);
@@ -369,8 +378,11 @@ static void stage_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
         for (int64_t i = 0; i < end - w.base; i++)
             all[o]->row[i] = all[o]->data + i * row;
     upsample(&w, lo, hi);
-    make_operand(&w, hi - lo, w.m.u + (lo - w.base) * wide, wide,
-                 w.m.first.data + (lo - w.base) * row, to);
+    repeat_bias(&w, s->up.bias);
+    const result u = { .y = w.m.u, .origin = w.base, .next = &w.m.first };
+    for (int64_t r = lo; r < hi; r += step_rows(s))
+        finish(&w, &u, r, hi - r < step_rows(s) ? hi - r : step_rows(s),
+               w.m.u + (r - w.base) * wide);
     pad_operand(&w, &w.m.first, w.base, lo, hi, end);
     for (int b = 0; b < s->n_blocks; b++)
         run_block(&w, b);

@@ -10,7 +10,7 @@
 #include "graph/ops.h"
 #include "vits.h"
 
-enum { TILE = 512 };
+enum { TILE = 128 }; /* samples: what they are made of stays in L1 */
 
 typedef struct attr {
     const float *w, *bias; /* [taps][c]; [1] or NULL */
@@ -34,12 +34,14 @@ static size_t wave_scratch(const bt_node *n, const bt_kernels *k)
 static void fill(const bt_node *n, const bt_kernels *k, int64_t lo, int64_t rows, float *dst)
 {
     const bt_node *in = n->src[0];
-    const int64_t c = in->shape.c;
-    for (int64_t r = lo; r < lo + rows; r++, dst += c)
-        if (r < 0 || r >= in->shape.w)
-            memset(dst, 0, (size_t)c * sizeof *dst);
-        else
-            k->act((int)c, dst, bt_row(in, r), BT_ACT_LEAKY_RELU, BT_VITS_LAST_SLOPE);
+    const int64_t c = in->shape.c, begin = lo < 0 ? 0 : lo;
+    const int64_t end = lo + rows < in->shape.w ? lo + rows : in->shape.w;
+    const int64_t per = in->mem.ld == c ? end - begin : 1;
+    memset(dst, 0, (size_t)((begin - lo) * c) * sizeof *dst);
+    for (int64_t r = begin; r < end; r += per)
+        k->act((int)(per * c), dst + (r - lo) * c, bt_row(in, r), BT_ACT_LEAKY_RELU,
+               BT_VITS_LAST_SLOPE);
+    memset(dst + (end - lo) * c, 0, (size_t)((lo + rows - end) * c) * sizeof *dst);
 }
 
 static void wave_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)

@@ -248,6 +248,7 @@ static bt_status speak_piece(bt_module_job *job, const bt_run *r, bt_vits_settin
         if (t->sentences && o->sentence_silence > 0)
             BT_TRY(silence(k, o->sentence_silence));
         s->seed = t->seed + (uint64_t)t->sentences;
+        s->first = t->sentences == 0;
         BT_TRY(bt_vits_speak(&job->plans, x->ids, (size_t)x->n, s, NULL, r->error));
         BT_TRY(end_sentence(k));
         t->sentences++;

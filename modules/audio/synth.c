@@ -16,7 +16,8 @@
 #include "vits.h"
 
 enum {
-    CHUNK = 256,         /* frames of new samples per run of the decoder */
+    CHUNK = BT_VITS_CHUNK,
+    FIRST = 32,          /* frames of the first run where somebody waits for a sound */
     MAX_FRAMES = 1 << 20 /* of a sentence: more than an hour */
 };
 
@@ -191,7 +192,8 @@ static bt_status decode_all(work *w, bt_error *err)
     const int64_t margin = w->plans->voice->margin, f = w->f;
     bt_status st = BT_OK;
     for (int64_t a = 0; st == BT_OK && a < f;) {
-        int64_t b = f - a <= CHUNK + margin ? f : a + CHUNK;
+        const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
+        const int64_t b = f - a <= chunk + margin ? f : a + chunk;
         st = decode(w, a > margin ? a - margin : 0, a, b, b + margin < f ? b + margin : f, err);
         a = b;
     }

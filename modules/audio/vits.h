@@ -52,7 +52,10 @@ typedef struct bt_vits_plan {
 } bt_vits_plan;
 
 /* The last few plans of a job; least used out. */
-enum { BT_VITS_PLANS = 6 };
+enum {
+    BT_VITS_PLANS = 4,
+    BT_VITS_CHUNK = 448 /* frames of new samples per run of the decoder */
+};
 typedef struct bt_vits_plans {
     const bt_voice *voice;
     bt_vits_plan list[BT_VITS_PLANS];
@@ -68,6 +71,7 @@ typedef struct bt_vits_settings {
     int speaker;
     float noise_scale, length_scale, noise_w;
     uint64_t seed;
+    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
     const atomic_bool *cancel;
     bt_trace *trace;
     /* Samples in order, some at a time; not BT_OK ends the run with that. */

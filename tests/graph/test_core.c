@@ -93,17 +93,24 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
 {
     fixture f;
     fixture_open(&f, isa, 2, precision);
+    const int ints = precision != BT_PREC_SPLIT; /* whose low parts are to count */
+    if (!ints && f.kernels.gemm_bf16)
+        f.kernels.cpu |= BT_CPU_AMX; /* where the processor has none too */
     int64_t dims[] = { c->transposed ? c->in : c->out, c->transposed ? c->out : c->in, c->kh,
                        c->kw };
     int64_t dims1[] = { dims[0], dims[1], c->kw }, n_out = c->out;
     float *wv, *bv;
     const bt_weight *w =
-        random_weight(&f, "w", c->kh > 1 ? 4 : 3, c->kh > 1 ? dims : dims1, 1, 1, &wv);
+        random_weight(&f, "w", c->kh > 1 ? 4 : 3, c->kh > 1 ? dims : dims1, ints, 1, &wv);
     const bt_weight *b = random_weight(&f, "b", 1, &n_out, 1, 2, &bv);
     bt_node *x = bt_input(f.g, (bt_shape){ c->n, c->h, c->w, c->in });
     bt_node *y = bt_output(f.g, build(&f, c, x, w, b));
     bt_shape s = bt_shape_of(y);
     fixture_run(&f, x, 3);
+    if (!ints) {
+        fill_noise(bt_plan_data(f.p, x), (size_t)c->n * c->h * c->w * c->in, 3);
+        assert_int_equal(bt_plan_run(f.p, NULL, NULL), BT_OK);
+    }
     size_t count = (size_t)(s.n * s.h * s.w * s.c);
     double *want = malloc(count * sizeof *want);
     naive_conv(c, bt_plan_data(f.p, x), wv, bv, want, (int)s.h, (int)s.w);
@@ -113,6 +120,10 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
         double e = relative_error(got, want, count);
         if (!(e < 0.02))
             fail_msg("%s int8 %dx%d in %d: relative error %g", isa, c->kh, c->kw, c->in, e);
+    } else if (!ints) { /* what two bf16 numbers leave over: 2^-18 at most */
+        double e = relative_error(got, want, count);
+        if (!(e < 1e-5))
+            fail_msg("%s split %dx%d in %d: relative error %g", isa, c->kh, c->kw, c->in, e);
     } else { /* small integers: f32 and bf16 are exact */
         for (size_t i = 0; i < count; i++)
             if (got[i] != want[i])
@@ -128,10 +139,10 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
 static void test_against_loops(void **state)
 {
     (void)state;
-    const bt_precision all[] = { BT_PREC_F32, BT_PREC_BF16, BT_PREC_INT8 };
+    const bt_precision all[] = { BT_PREC_F32, BT_PREC_BF16, BT_PREC_INT8, BT_PREC_SPLIT };
     for (int i = 0; i < N_ISA; i++)
         for (size_t c = 0; have(isas[i]) && c < sizeof cases / sizeof *cases; c++)
-            for (int p = 0; p < 3; p++)
+            for (int p = 0; p < 4; p++)
                 check_case(&cases[c], isas[i], all[p]);
 }
 

@@ -194,6 +194,40 @@ void check_gemm_f32(const bt_kernels *t)
             }
 }
 
+/* Sums that floats hold exactly; in place, as the vocoder has it. */
+static void join_case(const bt_kernels *t, int n, int with)
+{
+    float *v[5], *y = kc_floats((size_t)n), *z = kc_floats((size_t)n);
+    uint16_t *half = kc_bytes((size_t)n * 2);
+    for (int i = 0; i < 5; i++) { /* c, bias, a, b, what y is to be */
+        v[i] = kc_floats((size_t)n);
+        kc_ints(v[i], (size_t)n, 50);
+    }
+    const float *a = with & 1 ? v[2] : NULL, *b = with & 2 ? y : NULL;
+    memcpy(y, v[3], (size_t)n * sizeof *y);
+    for (int i = 0; i < n; i++)
+        v[4][i] = v[0][i] + v[1][i] + (a ? a[i] : 0.0f) + (b ? b[i] : 0.0f);
+    t->join_f32(n, y, with & 4 ? z : NULL, v[0], v[1], a, b, 0.25f);
+    kc_same(y, v[4], (size_t)n * sizeof *y, "join_f32");
+    for (int i = 0; i < n && with & 4; i++)
+        assert_float_equal(z[i], y[i] < 0.0f ? 0.25f * y[i] : y[i], 0.0f);
+    if (t->join_bf16) {
+        memcpy(y, v[3], (size_t)n * sizeof *y);
+        t->join_bf16(n, y, with & 4 ? half : NULL, v[0], v[1], a, b, 0.25f);
+        kc_same(y, v[4], (size_t)n * sizeof *y, "join_bf16");
+        for (int i = 0; i < n && with & 4; i++)
+            assert_int_equal(half[i], bt_f32_to_bf16(z[i]));
+    }
+    kc_release();
+}
+
+void check_join(const bt_kernels *t)
+{
+    for (int n = 1; n <= 50; n += 7)
+        for (int with = 0; with < 8; with++)
+            join_case(t, n, with);
+}
+
 static void gemv_case(const bt_kernels *t, bt_dtype type, int np, int k)
 {
     const weights w = make_weights(type, np, k, 0);
@@ -455,6 +489,22 @@ void bench_conv_f32(const bt_kernels *t)
     conv_job j = { t, x, b, c };
     kc_print_flops("conv_f32 32 channels, 7 taps",
                    2.0 * CONV_ROWS * CONV_C * CONV_C * CONV_TAPS / kc_time(run_conv, &j));
+    kc_release();
+}
+
+static void run_join(void *p)
+{
+    const conv_job *j = p;
+    j->t->join_f32(CONV_ROWS * CONV_C, j->c, j->c, j->x, j->b, j->x, NULL, 0.1f);
+}
+
+void bench_join(const bt_kernels *t)
+{
+    const size_t n = CONV_ROWS * CONV_C;
+    conv_job j = { t, kc_floats(n), kc_floats(n), kc_floats(n) };
+    kc_noise((float *)(uintptr_t)j.x, n, 1.0f);
+    kc_noise((float *)(uintptr_t)j.b, n, 1.0f);
+    kc_print("join_f32", (double)n / kc_time(run_join, &j) * 1e-9, "G values/s");
     kc_release();
 }
 

@@ -38,7 +38,9 @@ static size_t row_bytes(const bt_node *n)
     int k = in_channels(n);
     if (mm->compute == BT_MM_F32)
         return k * sizeof(float);
-    return mm->compute == BT_MM_BF16 ? pad64(k * sizeof(uint16_t)) : k / BT_QA * sizeof(bt_qa);
+    if (mm->compute == BT_MM_Q8)
+        return k / BT_QA * sizeof(bt_qa);
+    return pad64(k * sizeof(uint16_t)) * (mm->compute == BT_MM_SPLIT ? 3 : 1);
 }
 
 static bool converts(const bt_node *n)
@@ -80,7 +82,7 @@ static int64_t panel_tiles(const bt_mm *mm, int panels)
 
 static bool direct_bf16(const bt_mm *mm)
 {
-    return mm->compute == BT_MM_BF16 && mm->part[0].type == BT_BF16;
+    return mm->compute == BT_MM_SPLIT || (mm->compute == BT_MM_BF16 && mm->part[0].type == BT_BF16);
 }
 
 /* Panels of a tile: bf16 panels that fit in L2, few enough for all threads to
@@ -138,7 +140,7 @@ static int64_t mm_tiles(const bt_node *n, const bt_exec *x, int phase)
 
 /* A thread's scratch: row pointers, a block's sums, an output row, panels. */
 typedef struct scratch {
-    const uint8_t **rows; /* [taps][tile_rows] */
+    const uint8_t **rows; /* [taps][tile_rows]; of BT_MM_SPLIT twice: high, low */
     float *c;             /* [block][ldc] */
     float *y;             /* [ldc], for rows that are stored as bf16 */
     void *b;              /* BT_MM_EXPANDED */
@@ -148,7 +150,8 @@ static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *bas
 {
     const bt_mm *mm = n->attr;
     const grid g = grid_of(n, k);
-    size_t rows = pad64((size_t)mm->kh * mm->kw * g.tile_rows * sizeof(void *));
+    const int tables = mm->compute == BT_MM_SPLIT ? 2 : 1;
+    size_t rows = pad64((size_t)mm->kh * mm->kw * g.tile_rows * tables * sizeof(void *));
     size_t c = pad64((size_t)g.block * g.ldc * sizeof(float)), y = pad64(g.ldc * sizeof(float));
     if (s)
         *s = (scratch){ (const uint8_t **)base, (float *)(base + rows), (float *)(base + rows + c),
@@ -178,12 +181,34 @@ static void mm_cost(const bt_node *n, double *flops, double *bytes)
 
 /* ---- phase 0 ----------------------------------------------------------- */
 
+/* high | low | high, high + low being x but for the last bits. */
+static void split_row(const bt_kernels *k, int n, const float *x, uint8_t *dst, size_t third)
+{
+    float rest[256], high[256];
+    uint16_t *first = (uint16_t *)dst, *low = (uint16_t *)(dst + third);
+    memset(dst + n * sizeof *low, 0, third - n * sizeof *low);
+    memset(dst + third + n * sizeof *low, 0, third - n * sizeof *low);
+    for (int i = 0; i < n; i += 256) {
+        const int m = n - i < 256 ? n - i : 256;
+        k->to_bf16(m, x + i, first + i);
+        k->from_bf16(m, first + i, high);
+        k->scale(m, high, high, -1.0f);
+        k->add(m, rest, x + i, high);
+        k->to_bf16(m, rest, low + i);
+    }
+    memcpy(dst + 2 * third, dst, third);
+}
+
 static void convert_row(const bt_node *n, const bt_exec *x, uint8_t *dst, int64_t r)
 {
     const int k = in_channels(n);
     const float *src = bt_row(n->src[0], r);
     if (((const bt_mm *)n->attr)->compute == BT_MM_Q8) {
         x->kernels->quantize_a(k, src, (bt_qa *)dst);
+        return;
+    }
+    if (((const bt_mm *)n->attr)->compute == BT_MM_SPLIT) {
+        split_row(x->kernels, k, src, dst, row_bytes(n) / 3);
         return;
     }
     x->kernels->to_bf16(k, src, (uint16_t *)dst);
@@ -307,6 +332,15 @@ static void find_panels(work *w, int64_t p)
     }
 }
 
+/* A second table of rows: where their low | high parts begin. */
+static void low_rows(const bt_mm_tile *t, size_t third)
+{
+    const uint8_t **low = t->rows + t->taps * t->stride;
+    for (int64_t k = 0; k < t->taps; k++)
+        for (int i = 0; i < t->m; i++)
+            low[k * t->stride + i] = t->rows[k * t->stride + i] + third;
+}
+
 static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     if (phase == 0) {
@@ -328,6 +362,8 @@ static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
     w.t.m = (int)(g.rows - w.t.m0 < g.tile_rows ? g.rows - w.t.m0 : g.tile_rows);
     w.t.taps = bt_mm_taps(n->attr, w.t.group, tap);
     bt_mm_rows(n, &in, &w.t);
+    if (((const bt_mm *)n->attr)->compute == BT_MM_SPLIT)
+        low_rows(&w.t, row_bytes(n) / 3);
     for (int i = 0; i < w.t.m; i += g.block) {
         const int m = w.t.m - i < g.block ? w.t.m - i : g.block;
         block_sums(&w, i, m);
@@ -346,6 +382,8 @@ static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)
     (void)k;
     const bt_mm *mm = n->attr;
     bt_form form = mm->kind == BT_MM_TRANSPOSED ? BT_FORM_TRANSPOSED : BT_FORM_CONV;
+    if (mm->compute == BT_MM_SPLIT)
+        form += BT_FORM_SPLIT;
     for (int i = 0; i < mm->n_parts; i++) {
         const bt_mm_part *part = &mm->part[i];
         const bt_packed *p;

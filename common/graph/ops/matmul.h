@@ -17,7 +17,8 @@
 enum { BT_MM_MAX_TAPS = 1024, BT_MM_MAX_PARTS = 3, BT_MM_CHUNK = 256 };
 
 typedef enum bt_mm_kind { BT_MM_LINEAR, BT_MM_CONV, BT_MM_TRANSPOSED } bt_mm_kind;
-typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_Q8 } bt_mm_compute;
+/* BT_MM_SPLIT: x y as x_high y_high + (x_low y_high + x_high y_low), all bf16. */
+typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_SPLIT, BT_MM_Q8 } bt_mm_compute;
 
 /* Output channels [to, to + n): those of weight w[weight] from panel `panel` on. */
 typedef struct bt_mm_part {

@@ -113,11 +113,16 @@ static void sums_q8(const bt_mm_block *s)
 static void direct_bf16(const bt_mm_block *s)
 {
     const bt_packed *pk = s->packed;
-    const int kc = (pk->k + BT_QA - 1) / BT_QA * BT_QA;
-    s->k->gemm_bf16(s->m, s->np, s->t->taps, kc, (const uint16_t *const *)rows_of(s, 0),
-                    s->t->stride, (const uint16_t *)bt_panel(pk, s->p0, s->t->tap[0]),
-                    tap_step(s) / sizeof(uint16_t), panel_step(pk) / sizeof(uint16_t), s->c, s->ldc,
-                    1);
+    const int kc = (pk->k + BT_KB - 1) / BT_KB * BT_KB;
+    const uint16_t *b = (const uint16_t *)bt_panel(pk, s->p0, s->t->tap[0]);
+    const size_t ldt = tap_step(s) / sizeof *b, ldp = panel_step(pk) / sizeof *b;
+    const uint16_t *const *a = (const uint16_t *const *)rows_of(s, 0);
+    s->k->gemm_bf16(s->m, s->np, s->t->taps, kc, a, s->t->stride, b, ldt, ldp, s->c, s->ldc, 1);
+    if (s->compute != BT_MM_SPLIT)
+        return;
+    /* high * high was the first; rows low | high meet panels high | low. */
+    a += (size_t)s->t->taps * s->t->stride;
+    s->k->gemm_bf16(s->m, s->np, s->t->taps, 2 * kc, a, s->t->stride, b, ldt, ldp, s->c, s->ldc, 0);
 }
 
 /* Panels p..p+np of a quantized weight over one tap and one chunk of channels. */
@@ -161,6 +166,7 @@ void bt_mm_sums(const bt_mm_block *s)
     switch (s->compute) {
     case BT_MM_F32: sums_f32(s); break;
     case BT_MM_BF16: sums_bf16(s); break;
+    case BT_MM_SPLIT: direct_bf16(s); break;
     case BT_MM_Q8: sums_q8(s); break;
     }
 }

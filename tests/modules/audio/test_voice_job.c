@@ -143,7 +143,8 @@ static void books_are_streamed(void **state)
     host_open(&h, JOE, NULL, 2, BT_PREC_F32);
     host_set(&h, "text", "One, two. Three!\nFour");
     float *a = run(&h, &n);
-    assert_true(host_fact(&h, "sentences") == 3 && h.calls == 3);
+    assert_true(host_fact(&h, "sentences") == 3 && h.calls >= 3);
+    assert_true(h.first_call < n / 3); /* somebody waits for it */
     host_set(&h, "text", "One, two. Three!\n[[fˈɔːɹ]]"); /* taken as a whole */
     host_run(&h);
     assert_true(host_fact(&h, "sentences") == 2);
@@ -228,6 +229,7 @@ static void chunks_do_not_change_bytes(void **state)
 {
     (void)state;
     windows_equal_the_whole(JOE, BT_PREC_F32);
+    windows_equal_the_whole(JOE, BT_PREC_BF16);
     windows_equal_the_whole(JOE, BT_PREC_INT8);
     windows_equal_the_whole(TINY, BT_PREC_F32);
 }

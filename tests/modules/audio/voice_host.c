@@ -23,7 +23,8 @@ static bt_status on_samples(void *user, int rate, const float *x, size_t n)
     }
     memcpy(h->samples + h->n, x, n * sizeof *x);
     h->n += n;
-    h->calls++;
+    if (h->calls++ == 0)
+        h->first_call = n;
     h->rate = rate;
     return h->cancel_at && h->n >= h->cancel_at ? BT_ECANCELLED : BT_OK;
 }

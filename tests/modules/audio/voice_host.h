@@ -31,7 +31,7 @@ typedef struct host {
     atomic_bool cancel;
     size_t cancel_at; /* samples after which the callback says stop; 0: never */
     float *samples;
-    size_t n, cap, calls;
+    size_t n, cap, calls, first_call; /* first_call: samples of the first one */
     int rate;
     bt_buf report; /* name=json, a line each */
 } host;
