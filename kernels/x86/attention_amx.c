@@ -157,7 +157,7 @@ static void configure(void)
         c.row_bytes[i] = 64;
         c.rows[i] = 16;
     }
-    _tile_loadconfig(&c);
+    __asm__ volatile("ldtilecfg %0" : : "m"(c)); /* amx.h says why */
 }
 
 /* s of one group of 32 keys. */

@@ -38,7 +38,7 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
     const int precision = precision_of(o->precision ? o->precision : "auto");
     if (cpu < 0 || precision < 0 || o->threads < 0 || o->threads > MAX_THREADS)
         return BT_EINVAL;
-    bt_kernels_init(&e->kernels, (uint32_t)cpu);
+    bt_kernels_init(&e->kernels, bt_cpu_flags() & (uint32_t)cpu);
     e->compute.kernels = &e->kernels;
     e->compute.threads = o->threads ? o->threads : bt_cpu_count();
     e->compute.precision = (bt_precision)precision;
