@@ -82,10 +82,16 @@ typedef struct bt_qa {
  * at absolute multiples, in order, with a running maximum (online softmax), so
  * that row i's bytes depend on its own query and the keys it sees alone.
  * Every row sees at least one key. 1 <= d <= BT_MAX_HEAD, any d.
+ * With k16 and v16 keys and values are halves (f16), in place of k and v.
+ * With state, out is what the weights relative to the row's maximum add up,
+ * and state[i] is that maximum and their sum: attention over parts of the keys
+ * that begin at multiples of BT_KEYS can then be put together.
  * scratch: bt_kernels.attention_scratch(nq, d) bytes, 64-aligned. */
 typedef struct bt_attn {
     float *out;
     const float *q, *k, *v;
+    const uint16_t *k16, *v16;
+    float (*state)[2]; /* NULL: out is the mean, and done */
     size_t ldo, ldq, ldk, ldv;
     int nq, nk, d;
     int causal; /* position of query row 0 among the keys, or -1 */
@@ -101,6 +107,7 @@ typedef struct bt_attn_bf16 {
     float *out;
     const float *q;
     const void *kv;
+    float (*state)[2]; /* as in bt_attn, but the maximum is a power of two */
     size_t ldo, ldq;
     int nq, nk, d;
     int causal;
@@ -250,6 +257,7 @@ typedef struct bt_kernels {
 
     size_t (*attention_scratch)(int nq, int d);
     void (*attention)(const bt_attn *a);
+    void (*to_f16)(int n, const float *x, uint16_t *y); /* to nearest even */
 
     /* Attention in bf16; NULL = not there. Keys and values of a head are stored in
      * the kernel's own order, attention_bf16_bytes(nk, d) for nk of them, 64-aligned,

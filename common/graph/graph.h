@@ -172,10 +172,13 @@ bt_node *bt_rope(bt_graph *g, bt_node *x, int d, float freq_base, float freq_sca
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
                       float scale, int causal);
 
-/* Keys and values of one sequence, all layers, n_kv_dim floats a position; grows
- * on demand up to n_ctx positions. Plans that use it keep a pointer to it. */
+/* Keys and values of one sequence, all layers, n_kv heads of d; grows on demand up
+ * to n_ctx positions. Floats at precision F32, else 16 bits a value (bf16 where
+ * the processor computes attention in it, f16 elsewhere). Plans that use it keep
+ * a pointer to it. `c` must outlive it. */
 typedef struct bt_kv_cache bt_kv_cache;
-bt_status bt_kv_create(int n_layer, int n_ctx, int n_kv_dim, bt_kv_cache **out);
+bt_status bt_kv_create(const bt_compute *c, int n_layer, int n_ctx, int n_kv, int d,
+                       bt_kv_cache **out);
 void bt_kv_free(bt_kv_cache *kv);
 /* Makes room for n positions; call before a run that reaches position n-1.
  * BT_EINVAL: n > n_ctx; BT_ENOMEM: what is in the cache stays. */

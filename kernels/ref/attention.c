@@ -7,17 +7,29 @@
  * sum and out by e^(old - new). At the end out / sum is the softmax's mean. */
 #include "ref.h"
 
+#include "../half.h"
+
 #include <math.h>
 #include <string.h>
+
+/* Row j of keys or values as floats: itself, or a copy in `row`. */
+static const float *floats(const float *x, const uint16_t *x16, size_t ld, int j, int d, float *row)
+{
+    if (!x16)
+        return x + (size_t)j * ld;
+    for (int i = 0; i < d; i++)
+        row[i] = bt_f16_to_f32(x16[(size_t)j * ld + (size_t)i]);
+    return row;
+}
 
 /* Adds keys j0..j0+n to one row's state. */
 static void row_block(const bt_attn *a, const float *q, float *out, int j0, int n, float *max,
                       float *sum)
 {
-    float s[BT_KEYS];
+    float s[BT_KEYS], row[BT_MAX_HEAD];
     float m = *max;
     for (int j = 0; j < n; j++) {
-        const float *k = a->k + (size_t)(j0 + j) * a->ldk;
+        const float *k = floats(a->k, a->k16, a->ldk, j0 + j, a->d, row);
         float dot = 0.0f;
         for (int i = 0; i < a->d; i++)
             dot += q[i] * k[i];
@@ -33,7 +45,7 @@ static void row_block(const bt_attn *a, const float *q, float *out, int j0, int 
     for (int i = 0; i < a->d; i++)
         out[i] = j0 ? out[i] * keep : 0.0f;
     for (int j = 0; j < n; j++) {
-        const float *v = a->v + (size_t)(j0 + j) * a->ldv;
+        const float *v = floats(a->v, a->v16, a->ldv, j0 + j, a->d, row);
         for (int i = 0; i < a->d; i++)
             out[i] += s[j] * v[i];
     }
@@ -52,9 +64,19 @@ static void attention(const bt_attn *a)
         float max = -INFINITY, sum = 0.0f;
         for (int j0 = 0; j0 < nk; j0 += BT_KEYS)
             row_block(a, q, out, j0, nk - j0 < BT_KEYS ? nk - j0 : BT_KEYS, &max, &sum);
-        for (int x = 0; x < a->d; x++)
-            out[x] /= sum;
+        if (a->state) {
+            a->state[i][0] = max;
+            a->state[i][1] = sum;
+        }
+        for (int x = 0; !a->state && x < a->d; x++)
+            out[x] *= 1.0f / sum;
     }
+}
+
+static void to_f16(int n, const float *x, uint16_t *y)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = bt_f32_to_f16(x[i]);
 }
 
 static size_t attention_scratch(int nq, int d)
@@ -67,4 +89,5 @@ void bt_kernels_init_attention__scalar(bt_kernels *t)
 {
     t->attention_scratch = attention_scratch;
     t->attention = attention;
+    t->to_f16 = to_f16;
 }

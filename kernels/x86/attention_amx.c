@@ -121,6 +121,7 @@ typedef struct work {
     uint8_t *p; /* [BT_KEYS / 32][2] tiles of 16 pairs of keys by 16 queries */
     float *o;   /* [ranks][2] tiles of 16 channels by 16 queries */
     int d;
+    int tiles;          /* of queries: 1 will do for up to 16 */
     float max[QUERIES]; /* powers of two */
     float sum[QUERIES];
 } work;
@@ -163,7 +164,7 @@ static void configure(void)
 /* s of one group of 32 keys. */
 static inline void scores(const work *w, const uint8_t *group, float *s)
 {
-    const int n = steps(w->d);
+    const int n = steps(w->d), wide = w->tiles > 1;
     const uint8_t *q = w->q;
     _tile_zero(0);
     _tile_zero(1);
@@ -172,64 +173,86 @@ static inline void scores(const work *w, const uint8_t *group, float *s)
     for (int i = 0; i < n; i++, q += 2 * TILE, group += TILE) {
         _tile_loadd(4, group, 64);
         _tile_loadd(6, q, 64);
-        _tile_loadd(7, q + TILE, 64);
         _tile_loadd(5, group + n * TILE, 64);
         _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
         _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        if (wide) {
+            _tile_loadd(7, q + TILE, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(3, 5, 7);
+        }
     }
     _tile_stored(0, s, 64);
-    _tile_stored(1, s + 256, 64);
     _tile_stored(2, s + 512, 64);
-    _tile_stored(3, s + 768, 64);
+    if (wide) {
+        _tile_stored(1, s + 256, 64);
+        _tile_stored(3, s + 768, 64);
+    }
 }
 
-/* o += v^T p over some groups, 32 channels at a time, the odd 16 last. */
-static void values(const work *w, const uint8_t *group, int groups)
+/* o += v^T p over some groups, for 32 channels, or for the last 16. */
+static inline void add_32(const work *w, float *o, const uint8_t *v, const uint8_t *p, int groups)
 {
     const size_t step = group_bytes(w->d);
-    const int n = ranks(w->d);
-    group += (size_t)(2 * steps(w->d)) * TILE;
-    for (int t = 0; t < n; t += 2) {
-        float *o = w->o + t * 512;
-        const uint8_t *v = group + t * TILE, *p = w->p;
-        const int two = t + 1 < n;
-        _tile_loadd(0, o, 64);
+    _tile_loadd(0, o, 64);
+    _tile_loadd(2, o + 512, 64);
+    if (w->tiles > 1) {
         _tile_loadd(1, o + 256, 64);
-        if (two) {
-            _tile_loadd(2, o + 512, 64);
-            _tile_loadd(3, o + 768, 64);
-        }
-        for (int g = 0; g < groups; g++, v += step, p += 2 * TILE) {
-            _tile_loadd(4, v, 64);
-            _tile_loadd(6, p, 64);
+        _tile_loadd(3, o + 768, 64);
+    }
+    for (int g = 0; g < groups; g++, v += step, p += 2 * TILE) {
+        _tile_loadd(4, v, 64);
+        _tile_loadd(6, p, 64);
+        _tile_loadd(5, v + TILE, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(2, 5, 6);
+        if (w->tiles > 1) {
             _tile_loadd(7, p + TILE, 64);
-            _tile_dpbf16ps(0, 4, 6);
             _tile_dpbf16ps(1, 4, 7);
-            if (two) {
-                _tile_loadd(5, v + TILE, 64);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
-            }
-        }
-        _tile_stored(0, o, 64);
-        _tile_stored(1, o + 256, 64);
-        if (two) {
-            _tile_stored(2, o + 512, 64);
-            _tile_stored(3, o + 768, 64);
+            _tile_dpbf16ps(3, 5, 7);
         }
     }
+    _tile_stored(0, o, 64);
+    _tile_stored(2, o + 512, 64);
+    if (w->tiles > 1) {
+        _tile_stored(1, o + 256, 64);
+        _tile_stored(3, o + 768, 64);
+    }
+}
+
+static inline void add_16(const work *w, float *o, const uint8_t *v, const uint8_t *p, int groups)
+{
+    const size_t step = group_bytes(w->d);
+    _tile_loadd(0, o, 64);
+    _tile_loadd(1, o + 256, 64);
+    for (int g = 0; g < groups; g++, v += step, p += 2 * TILE) {
+        _tile_loadd(4, v, 64);
+        _tile_loadd(6, p, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        if (w->tiles > 1) {
+            _tile_loadd(7, p + TILE, 64);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+    }
+    _tile_stored(0, o, 64);
+    _tile_stored(1, o + 256, 64);
+}
+
+static void values(const work *w, const uint8_t *group, int groups)
+{
+    const uint8_t *v = group + (size_t)(2 * steps(w->d)) * TILE;
+    for (int t = 0; t < ranks(w->d); t += 2)
+        (t + 1 < ranks(w->d) ? add_32 : add_16)(w, w->o + t * 512, v + t * TILE, w->p, groups);
 }
 
 /* ---- weights ----------------------------------------------------------- */
 
 /* Scores of keys past n, and those that a causal row does not see: query lane i
  * of the 32 sees the block's keys up to sees + i. */
-static void hide(float *s, int n, int groups, int causal, int sees)
+static void hide(float *s, int tiles, int n, int groups, int causal, int sees)
 {
     for (int j = 0; j < groups * GROUP; j++)
-        for (int t = 0; t < 2; t++) {
+        for (int t = 0; t < tiles; t++) {
             const int from = j >= n ? 16 : causal ? j - sees - 16 * t : 0;
             const uint32_t off = from <= 0 ? 0 : from >= 16 ? 0xffff : (1u << from) - 1;
             float *row = s + (j / 16 * 2 + t) * 256 + j % 16 * 16;
@@ -303,7 +326,7 @@ static inline vf weigh(const float *s, uint8_t *p, vf c, vf off, vf sum)
 static void load_queries(const work *w, const float *q, size_t ldq, int n)
 {
     for (int c = 0; c < w->d; c += STEP)
-        for (int t = 0; t < 2; t++) {
+        for (int t = 0; t < w->tiles; t++) {
             vf m[16];
             for (int i = 0; i < 16; i++)
                 m[i] =
@@ -316,17 +339,22 @@ static void load_queries(const work *w, const float *q, size_t ldq, int n)
         }
 }
 
-static void store_rows(const work *w, float *out, size_t ldo, int n)
+static void store_rows(const work *w, const bt_attn_bf16 *a, int i0, int n)
 {
-    for (int t = 0; t < 2; t++) {
-        const vf by = v_div(v_set(1.0f), v_load(w->sum + 16 * t));
+    float *out = a->out + (size_t)i0 * a->ldo;
+    for (int i = 0; a->state && i < n; i++) {
+        a->state[i0 + i][0] = w->max[i];
+        a->state[i0 + i][1] = w->sum[i];
+    }
+    for (int t = 0; 16 * t < n; t++) {
+        const vf one = v_set(1.0f), by = a->state ? one : v_div(one, v_load(w->sum + 16 * t));
         for (int c = 0; c < w->d; c += 16) {
             vf m[16];
             for (int i = 0; i < 16; i++)
                 m[i] = v_mul(v_load(w->o + (c / 16 * 2 + t) * 256 + 16 * i), by);
             v_transpose(m);
             for (int i = 0; i < 16 && 16 * t + i < n; i++)
-                v_store_n(out + (size_t)(16 * t + i) * ldo + c, m[i], w->d - c);
+                v_store_n(out + (size_t)(16 * t + i) * a->ldo + c, m[i], w->d - c);
         }
     }
 }
@@ -336,6 +364,7 @@ static void rows(work *w, const bt_attn_bf16 *a, int i0, int n)
 {
     const vf c = v_set(a->scale * 1.44269504f), unit = v_set(UNIT);
     const int last = a->causal < 0 ? a->nk : a->causal + i0 + n, nk = last < a->nk ? last : a->nk;
+    w->tiles = n > 16 ? 2 : 1;
     load_queries(w, a->q + (size_t)i0 * a->ldq, a->ldq, n);
     memset(w->o, 0, (size_t)ranks(w->d) * 2 * TILE);
     for (int t = 0; t < 2; t++) {
@@ -349,8 +378,8 @@ static void rows(work *w, const bt_attn_bf16 *a, int i0, int n)
             scores(w, group + (size_t)g * group_bytes(w->d), w->s + g * 1024);
         const int causal = a->causal >= 0 && j0 + keys - 1 > a->causal + i0;
         if (keys % GROUP || causal)
-            hide(w->s, keys, groups, causal, a->causal + i0 - j0);
-        for (int t = 0; t < 2; t++) {
+            hide(w->s, w->tiles, keys, groups, causal, a->causal + i0 - j0);
+        for (int t = 0; t < w->tiles; t++) {
             float *max = w->max + 16 * t, *sum = w->sum + 16 * t;
             raise_max(w, w->s, groups, t, c, max, sum);
             const vf off = v_mul(v_sub(v_set(127 - SLACK), v_load(max)), unit);
@@ -362,7 +391,7 @@ static void rows(work *w, const bt_attn_bf16 *a, int i0, int n)
         }
         values(w, group, groups);
     }
-    store_rows(w, a->out + (size_t)i0 * a->ldo, a->ldo, n);
+    store_rows(w, a, i0, n);
 }
 
 static void attention_bf16(const bt_attn_bf16 *a)

@@ -119,6 +119,10 @@ static inline double vd_sum(vd x)
 
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256(p); }
 static inline vf v_half(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
+static inline void v_store_half(void *p, vf x)
+{
+    _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
 
 /* Half i of each lane, a bf16. */
 static inline __attribute__((always_inline)) vf v_pair(vi x, const int i)

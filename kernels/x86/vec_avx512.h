@@ -94,6 +94,10 @@ static inline double vd_sum(vd x) { return _mm512_reduce_add_pd(x); }
 
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline vf v_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+static inline void v_store_half(void *p, vf x)
+{
+    _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 
 /* Half i of each lane, a bf16. */
 static inline __attribute__((always_inline)) vf v_pair(vi x, const int i)

@@ -14,7 +14,7 @@ bt_status bt_llm_session_open(const bt_llm_model *m, bt_llm_session *s)
 {
     const bt_llm_config *c = &m->config;
     *s = (bt_llm_session){ .model = m, .chunk = BT_LLM_CHUNK };
-    return bt_kv_create(c->n_layer, c->n_ctx, c->n_kv * c->d, &s->kv);
+    return bt_kv_create(m->compute, c->n_layer, c->n_ctx, c->n_kv, c->d, &s->kv);
 }
 
 void bt_llm_session_close(bt_llm_session *s)

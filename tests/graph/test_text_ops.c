@@ -241,17 +241,17 @@ static void test_attention(void **state)
         check_attention(&cases[i]);
 }
 
-enum { HEADS = 6, KV = 2, D = 20, LEN = 600, LAYERS = 2 };
+enum { HEADS = 6, KV = 2, D = 20, LEN = 700, LAYERS = 2 };
 
 /* Runs LEN tokens through a cache in the given cuts (the last repeats), with
  * layer 1 of 2; out[LEN][HEADS * D]. */
-static void run_cuts(const char *isa, int threads, const int *cuts, const float *q, const float *k,
-                     const float *v, float *out)
+static void run_cuts(const char *isa, bt_precision precision, int threads, const int *cuts,
+                     const float *q, const float *k, const float *v, float *out)
 {
     fixture f;
     bt_kv_cache *kv;
-    fixture_open(&f, isa, threads, BT_PREC_F32);
-    assert_int_equal(bt_kv_create(LAYERS, LEN, KV * D, &kv), BT_OK);
+    fixture_open(&f, isa, threads, precision);
+    assert_int_equal(bt_kv_create(&f.compute, LAYERS, LEN, KV, D, &kv), BT_OK);
     assert_int_equal(bt_kv_bytes(kv), 0);
     for (int pos = 0; pos < LEN; pos += *cuts, cuts += cuts[1] != 0) {
         int n = *cuts < LEN - pos ? *cuts : LEN - pos;
@@ -273,9 +273,21 @@ static void run_cuts(const char *isa, int threads, const int *cuts, const float 
         bt_plan_free(f.p);
         f.p = NULL;
     }
-    assert_int_equal(bt_kv_bytes(kv), (uint64_t)LAYERS * 2 * LEN * KV * D * sizeof(float));
+    const uint64_t values = (uint64_t)LAYERS * 2 * LEN * KV * D;
+    if (precision == BT_PREC_F32)
+        assert_int_equal(bt_kv_bytes(kv), values * sizeof(float));
+    else if (!f.kernels.attention_bf16)
+        assert_int_equal(bt_kv_bytes(kv), values * sizeof(uint16_t));
     bt_kv_free(kv);
     fixture_close(&f);
+}
+
+/* Is the cache of precision AUTO f16, or is attention bf16 there? */
+static bool f16_cache(const char *isa)
+{
+    bt_kernels k;
+    bt_kernels_init(&k, bt_cpu_flags() & (uint32_t)bt_cpu_cap(isa));
+    return !k.attention_bf16;
 }
 
 static void test_cache(void **state)
@@ -288,11 +300,14 @@ static void test_cache(void **state)
     double *want = malloc(nq * sizeof *want);
     sizes s = { 1, LEN, LEN, HEADS, KV, D, 0, 0 };
     naive_attention(&s, q, k, v, want);
-    for (int isa = 0; isa < N_ISA; isa++) {
-        run_cuts(isas[isa], 1, cuts[0], q, k, v, first);
-        assert_true(relative_error(first, want, nq) < 2e-6);
+    for (int isa = 0; isa < 2 * (N_ISA + 1); isa++) {
+        const char *name = isa / 2 < N_ISA ? isas[isa / 2] : "avx512vnni";
+        const bt_precision p = isa % 2 ? BT_PREC_AUTO : BT_PREC_F32;
+        run_cuts(name, p, 1, cuts[0], q, k, v, first);
+        const double bound = p == BT_PREC_F32 ? 2e-6 : f16_cache(name) ? 1e-3 : 1e-2;
+        assert_true(relative_error(first, want, nq) < bound);
         for (int i = 0; i < 5; i++) {
-            run_cuts(isas[isa], 1 + i % 3, cuts[i], q, k, v, out);
+            run_cuts(name, p, 1 + i % 3, cuts[i], q, k, v, out);
             assert_memory_equal(out, first, nq * sizeof *out);
         }
     }
@@ -302,17 +317,21 @@ static void test_cache(void **state)
 static void test_cache_limits(void **state)
 {
     (void)state;
+    fixture f;
     bt_kv_cache *kv;
     bt_error err = { 0 };
-    assert_int_equal(bt_kv_create(1, 300, 4, &kv), BT_OK);
+    fixture_open(&f, "auto", 1, BT_PREC_F32);
+    assert_int_equal(bt_kv_create(&f.compute, 1, 300, 2, 2, &kv), BT_OK);
     assert_int_equal(bt_kv_reserve(kv, 1, &err), BT_OK);
     assert_int_equal(bt_kv_bytes(kv), 2 * 256 * 4 * sizeof(float));
     assert_int_equal(bt_kv_reserve(kv, 257, &err), BT_OK);
     assert_int_equal(bt_kv_bytes(kv), 2 * 300 * 4 * sizeof(float));
     assert_int_equal(bt_kv_reserve(kv, 301, &err), BT_EINVAL);
     bt_kv_free(kv);
-    assert_int_equal(bt_kv_create(0, 300, 4, &kv), BT_EINVAL);
+    assert_int_equal(bt_kv_create(&f.compute, 0, 300, 2, 2, &kv), BT_EINVAL);
     assert_null(kv);
+    bt_graph_free(f.g);
+    fixture_close(&f);
 }
 
 /* Each of these graphs must be refused with a line of text. */
@@ -325,7 +344,7 @@ static void test_errors(void **state)
         bt_kv_cache *kv;
         bt_plan *p;
         fixture_open(&f, "scalar", 1, BT_PREC_F32);
-        assert_int_equal(bt_kv_create(1, 10, 8, &kv), BT_OK);
+        assert_int_equal(bt_kv_create(&f.compute, 1, 10, 2, 4, &kv), BT_OK);
         const bt_weight *w = random_weight(&f, "w", 2, (int64_t[]){ 6, 4 }, 0, 1, NULL);
         bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, 5, 16 }), *y = NULL;
         bt_node *k = bt_input(f.g, (bt_shape){ 1, 1, 5, 8 });

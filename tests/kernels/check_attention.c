@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kcheck.h"
 
+#include "kernels/half.h"
+
 #include <stdio.h>
 
 /* A problem with rows farther apart than d; nothing lies behind the last row. */
@@ -121,8 +123,49 @@ static void check_mean(const bt_kernels *t, int nk, int d)
     kc_release();
 }
 
+/* The halves of n values, which become what those halves stand for. */
+static uint16_t *halves(const bt_kernels *t, float *x, size_t n)
+{
+    uint16_t *h = kc_bytes(n * sizeof *h);
+    t->to_f16((int)n, x, h);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(h[i], bt_f32_to_f16(x[i]));
+        x[i] = bt_f16_to_f32(h[i]);
+    }
+    return h;
+}
+
+/* Keys and values as halves give the bytes of the same numbers as floats; with
+ * a state, out divided by its sum is what it would have been without. */
+static void check_forms(const bt_kernels *t, int d)
+{
+    bt_attn a = make(t, 17, 200, d, 150);
+    const size_t n = a.ldk * 199 + (size_t)d;
+    float *want = kc_floats(a.ldo * 16 + (size_t)d), (*state)[2] = kc_bytes(17 * sizeof *state);
+    uint16_t *k = halves(t, (float *)(uintptr_t)a.k, n), *v = halves(t, (float *)(uintptr_t)a.v, n);
+    bt_attn b = a;
+    b.out = want;
+    t->attention(&b);
+    a.k16 = k;
+    a.v16 = v;
+    a.k = a.v = NULL;
+    for (int form = 0; form < 2; form++) {
+        a.state = form ? state : NULL;
+        t->attention(&a);
+        for (int i = 0; i < 17; i++) {
+            float *y = a.out + (size_t)i * a.ldo;
+            if (form)
+                t->scale(d, y, y, 1.0f / state[i][1]);
+            kc_same(y, want + (size_t)i * a.ldo, (size_t)d * sizeof *y, "attention's forms");
+        }
+    }
+    kc_release();
+}
+
 void check_attention(const bt_kernels *t)
 {
+    for (int d = 3; d < 200; d += 37)
+        check_forms(t, d);
     static const int dims[] = { 1, 3, 16, 40, 64, 80, 129, 256 };
     static const int nqs[] = { 1, 5, 17, 40 };
     static const int nks[] = { 1, 15, 63, 64, 65, 200 };
@@ -220,6 +263,11 @@ static void bf16_case(const bt_kernels *t, int nq, int nk, int d, int causal, fl
         one.causal = -1;
         t->attention_bf16(&one);
         kc_same(out, b.out + (size_t)i * b.ldo, (size_t)d * sizeof *out, "bf16 row alone");
+        float state[1][2];
+        one.state = state;
+        t->attention_bf16(&one);
+        t->scale(d, out, out, 1.0f / state[0][1]);
+        kc_same(out, b.out + (size_t)i * b.ldo, (size_t)d * sizeof *out, "bf16 with a state");
     }
     kc_release();
 }
