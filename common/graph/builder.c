@@ -42,6 +42,7 @@ void bt_graph_free(bt_graph *g)
 bt_weights *bt_graph_weights(bt_graph *g) { return g->ws; }
 bt_precision bt_graph_precision_of(const bt_graph *g) { return g->precision; }
 void bt_graph_precision(bt_graph *g, bt_precision p) { g->precision = p; }
+void bt_graph_round(bt_graph *g, bool on) { g->round = on; }
 
 static bt_node *no_memory(bt_graph *g)
 {
@@ -155,6 +156,15 @@ bool bt_node_set_attr(bt_graph *g, bt_node *n, const void *attr, size_t size)
     return copy != NULL;
 }
 
+/* Do matrix multiplies of float weights compute in bf16? (ops/matmul_node.c, choose) */
+static bool computes_bf16(const bt_graph *g)
+{
+    const bt_kernels *k = bt_weights_compute(g->ws)->kernels;
+    if (!k->gemm_bf16)
+        return false;
+    return g->precision == BT_PREC_BF16 || (g->precision == BT_PREC_AUTO && k->cpu & BT_CPU_AMX);
+}
+
 bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *src, int n_src,
                      const void *attr, size_t attr_size)
 {
@@ -170,6 +180,7 @@ bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *s
     n->op = op;
     n->shape = s;
     n->precision = g->precision;
+    n->round = g->round && computes_bf16(g);
     for (int i = 0; i < n_src; i++)
         n->src[i] = src[i];
     return append(g, n) ? n : NULL;

@@ -11,6 +11,7 @@ typedef struct bt_block bt_block;
 struct bt_graph {
     bt_weights *ws;
     bt_precision precision;
+    bool round; /* bt_graph_round */
     bt_node **nodes;
     int n_nodes, cap;
     bt_block *blocks; /* memory of nodes and attributes */

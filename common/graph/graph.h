@@ -95,6 +95,10 @@ bt_status bt_graph_create(bt_weights *ws, bt_graph **out);
 void bt_graph_free(bt_graph *g);
 /* Precision of the nodes built from here on; default: the compute's. */
 void bt_graph_precision(bt_graph *g, bt_precision p);
+/* May the nodes built from here on read and write what is between them as bf16, in
+ * half the memory, although that rounds once more? Only where the precision makes
+ * multiplies compute in bf16; default: no. */
+void bt_graph_round(bt_graph *g, bool on);
 /* Weight by printf-style name; missing: a sticky error that names it. */
 const bt_weight *bt_w(bt_graph *g, const char *fmt, ...) BT_PRINTF(2, 3);
 /* The same, but NULL without an error: for optional biases. */

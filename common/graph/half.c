@@ -2,7 +2,8 @@
  * Which tensors are stored as bf16. A matrix multiply in bf16 rounds its input
  * rows anyway, so a norm in front of it may as well write them rounded: half of
  * the memory traffic, and the same bytes. A tensor qualifies if its op can write
- * bf16 and everything that reads it, through views as well, can read it so.
+ * bf16 and everything that reads it, through views as well, can read it so. Sums
+ * and norms can too, if the model allows one more rounding (bt_graph_round).
  */
 #include "graph/plan.h"
 
@@ -17,7 +18,7 @@ static void keep_floats(const bt_node *n)
     for (int j = 0; j < BT_MAX_SRC && n->src[j]; j++)
         if (!reads_half(n, j))
             bt_node_root(n->src[j])->half = false;
-    if (n->residual)
+    if (n->residual && !n->round)
         bt_node_root(n->residual)->half = false;
 }
 

@@ -92,6 +92,7 @@ struct bt_node {
     /* Stored as bf16, because every reader wants it so (half.c): use bt_half_row,
      * never bt_row. Strides and offsets count values, as ever. */
     bool half;
+    bool round; /* may read bf16 rows where that rounds (bt_graph_round) */
 
     /* layout, filled by the planner */
     int64_t view_offset; /* set by a view's builder */

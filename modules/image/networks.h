@@ -51,8 +51,13 @@ typedef struct sd_block {
     bt_act act;
     bt_node *time; /* activated embedding, or NULL */
     float scale;   /* divides the sum; 1 = none */
+    bool round;    /* the sums themselves may be kept as bf16 */
 } sd_block;
 
+/* For the layers that read the norm of this name: where a few of its channels stand
+ * out, blocks of int8 would leave too little of their neighbours, so that AUTO
+ * becomes BF16 (f32 without it). Returns the precision to go back to. */
+bt_precision sd_hold(bt_graph *g, const char *fmt, ...) BT_PRINTF(2, 3);
 /* diffusers' ResnetBlock2D */
 bt_node *sd_resnet(const sd_block *b, bt_node *x, const char *prefix);
 /* norm, activation, 3x3 (or k x k) convolution: the end of both networks */

@@ -47,14 +47,14 @@ static bt_node *attend(unet *u, bt_node *x, bt_node *h, bt_node *context, int he
 {
     static const char *const names[] = { "to_q", "to_k", "to_v" };
     char layer[128];
-    bt_node *y[3]; /* q, k, v */
+    bt_node *y[3];                         /* q, k, v */
+    const int read = context == h ? 3 : 1; /* of h */
     snprintf(layer, sizeof layer, "%s.%s", prefix, name);
-    if (context == h) {
-        bt_nn_linears(u->g, h, layer, 3, names, y);
-    } else {
-        bt_nn_linears(u->g, h, layer, 1, names, y);
+    bt_precision was = sd_hold(u->g, "%s.norm%s", prefix, read == 3 ? "1" : "2");
+    bt_nn_linears(u->g, h, layer, read, names, y);
+    bt_graph_precision(u->g, was);
+    if (read == 1)
         bt_nn_linears(u->g, context, layer, 2, names + 1, y + 1);
-    }
     h = bt_attention(u->g, y[0], y[1], y[2], heads, heads, 0, 0);
     return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.%s.to_out.0", prefix, name));
 }
@@ -67,7 +67,9 @@ static bt_node *transformer_block(unet *u, bt_node *x, int heads, const char *pr
     h = bt_nn_layer_norm(u->g, x, 1e-5f, "%s.norm2", prefix);
     x = attend(u, x, h, u->context, heads, prefix, "attn2");
     h = bt_nn_layer_norm(u->g, x, 1e-5f, "%s.norm3", prefix);
+    bt_precision was = sd_hold(u->g, "%s.norm3", prefix);
     h = bt_nn_linear(u->g, h, "%s.ff.net.0.proj", prefix);
+    bt_graph_precision(u->g, was);
     int64_t half = bt_shape_of(h).c / 2;
     h = bt_gate(u->g, bt_slice(u->g, h, 0, half), BT_ACT_NONE, bt_slice(u->g, h, half, 2 * half),
                 BT_ACT_GELU);
@@ -80,7 +82,9 @@ static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const cha
 {
     char block[96];
     bt_node *h = bt_nn_group_norm(u->g, x, u->c->groups, 1e-6f, "%s.norm", prefix);
+    bt_precision was = sd_hold(u->g, "%s.norm", prefix);
     h = bt_nn_linear(u->g, h, "%s.proj_in", prefix);
+    bt_graph_precision(u->g, was);
     for (int i = 0; i < depth; i++) {
         snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
         h = transformer_block(u, h, heads, block);
@@ -198,7 +202,7 @@ bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, in
     *p = (sd_plan){ 0 };
     if (st != BT_OK)
         return bt_fail(err, st, "out of memory");
-    u.block = (sd_block){ u.g, c->groups, c->eps, c->act, NULL, 1 };
+    u.block = (sd_block){ u.g, c->groups, c->eps, c->act, NULL, 1, false };
     p->in = bt_input(u.g, (bt_shape){ n, h, w, c->in });
     p->time = bt_input(u.g, (bt_shape){ 1, 1, 1, c->channels[0] });
     u.context = p->context = bt_input(u.g, (bt_shape){ n, 1, tokens, c->context });

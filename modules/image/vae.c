@@ -23,9 +23,11 @@ static bt_node *either(bt_graph *g, bt_node *x, const char *prefix, const char *
 static bt_node *attention(const sd_block *b, bt_node *x, const char *prefix)
 {
     bt_node *h = bt_nn_group_norm(b->g, x, b->groups, b->eps, "%s.group_norm", prefix);
+    bt_precision was = sd_hold(b->g, "%s.group_norm", prefix);
     bt_node *q = either(b->g, h, prefix, "to_q", "query");
     bt_node *k = either(b->g, h, prefix, "to_k", "key");
     bt_node *v = either(b->g, h, prefix, "to_v", "value");
+    bt_graph_precision(b->g, was);
     h = bt_attention(b->g, q, k, v, 1, 1, 0, 0);
     return bt_add(b->g, x, either(b->g, h, prefix, "to_out.0", "proj_attn"));
 }
@@ -94,7 +96,8 @@ static bt_status make(bt_weights *ws, const sd_vae_config *c, bt_shape in, side_
     *p = (sd_plan){ 0 };
     if (st != BT_OK)
         return bt_fail(err, st, "out of memory");
-    sd_block b = { g, c->groups, 1e-6f, c->act, NULL, 1 };
+    sd_block b = { g, c->groups, 1e-6f, c->act, NULL, 1, true };
+    bt_graph_round(g, true);
     p->in = bt_input(g, in);
     bt_node *y = side(&b, c, p->in);
     if (y && bt_shape_of(y).c != out)

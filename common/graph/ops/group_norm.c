@@ -166,6 +166,12 @@ static void norm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
     }
 }
 
+static bool norm_reads_half(const bt_node *n, int i)
+{
+    (void)i;
+    return n->round;
+}
+
 static const bt_op op_group_norm = {
     .name = "group_norm",
     .flags = BT_OP_INPLACE | BT_OP_ACT | BT_OP_HALF,
@@ -174,6 +180,7 @@ static const bt_op op_group_norm = {
     .run = norm_run,
     .scratch = norm_scratch,
     .shared = norm_shared,
+    .reads_half = norm_reads_half,
 };
 
 bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta,

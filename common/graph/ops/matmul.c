@@ -270,6 +270,17 @@ static void block_sums(const work *w, int i0, int m)
     }
 }
 
+/* Channels from.. of the residual's row: floats, or made so in the scratch that a
+ * row of y may use as well, since each value is read before it is written. */
+static const float *residual_row(const work *w, int64_t r, int64_t from, int cols)
+{
+    const bt_node *n = w->n->residual;
+    if (!n->half)
+        return bt_row(n, r) + from;
+    w->k->from_bf16(cols, bt_half_row(n, r) + from, w->s.y);
+    return w->s.y;
+}
+
 /* y[0..cols) of output row r from its sums; from: y's first channel. */
 static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t from, int cols)
 {
@@ -277,7 +288,7 @@ static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t fro
     const bt_mm *mm = n->attr;
     const int64_t c0 = (int64_t)w->p0 * BT_NR;
     const float *bias = mm->part[w->part].bias ? mm->part[w->part].bias + c0 : NULL;
-    const float *residual = n->residual ? bt_row(n->residual, r) + from : NULL;
+    const float *residual = n->residual ? residual_row(w, r, from, cols) : NULL;
     if (mm->gated) {
         float *c2 = c + w->g->panels * BT_NR;
         const float *bias2 = mm->part[1].bias;
