@@ -237,7 +237,6 @@ static bool write_segment(bt_pack_cache *c, int fd, const bt_pack_item *items, u
 static bool save_locked(bt_pack_cache *c, int fd, const bt_pack_item *items, uint32_t n,
                         int threads)
 {
-    char tmp[BT_SEGMENT_NAME];
     bt_pack_item *left = bt_calloc(n, sizeof *left);
     if (!left)
         return false;
@@ -246,9 +245,6 @@ static bool save_locked(bt_pack_cache *c, int fd, const bt_pack_item *items, uin
     const uint32_t k = drop_saved(c, items, n, left);
     pthread_mutex_unlock(&c->lock);
     const bool ok = k == 0 || write_segment(c, fd, left, k, number, threads);
-    snprintf(tmp, sizeof tmp, "%s.tmp", c->name);
-    if (!ok || k == 0)
-        unlinkat(c->folder, tmp, 0);
     bt_release(left);
     return ok;
 }
@@ -266,7 +262,10 @@ bool bt_pack_cache_save(bt_pack_cache *c, const bt_pack_item *items, uint32_t n,
     snprintf(tmp, sizeof tmp, "%s.tmp", c->name);
     const int fd = c->folder >= 0 ? bt_packs_begin(c->folder, tmp, &busy) : -1;
     if (fd >= 0) {
+        const int before = c->n_written;
         ok = save_locked(c, fd, items, n, threads);
+        if (c->n_written == before) /* else the name is free for another writer */
+            unlinkat(c->folder, tmp, 0);
         close(fd);
     }
     *again = busy;

@@ -480,6 +480,41 @@ static void a_full_disk_does_no_harm(void **state)
     assert_int_equal(status, 0);
 }
 
+#ifdef BT_FAULTS
+/* Memory that fails only the cache, which then does without, at every point. */
+static void a_cache_without_memory_does_no_harm(void **state)
+{
+    (void)state;
+    const char *path = make_model("m", 1);
+    for (int warm = 0; warm < 2; warm++) {
+        bool failed = true;
+        for (long n = 1; failed; n++) {
+            bt_store *s;
+            assert_int_equal(bt_store_open(path, &s, NULL), BT_OK);
+            bt_fault_after(n);
+            bt_pack_cache *c = bt_pack_cache_open(s, cache_dir, 0);
+            static uint8_t panels[4096];
+            bt_packed p = { .type = BT_F32, .n = 16, .k = 64, .taps = 1, .panels = 1 };
+            p.panel_bytes = sizeof panels, p.data = panels;
+            const bt_pack_item item = { "a", &p };
+            bool again, kept = c && bt_pack_cache_save(c, &item, 1, 1, &again);
+            const uint8_t *found = c ? bt_pack_cache_find(c, &item) : NULL;
+            if (found)
+                assert_memory_equal(found, panels, sizeof panels);
+            bt_pack_cache_close(c);
+            failed = bt_fault_after(0) == 0;
+            assert_true(failed || kept);
+            assert_int_equal(count(".tmp", NULL), 0);
+            bt_store_close(s);
+            char pack[512];
+            while (!warm && count(".pack", pack))
+                unlink(pack);
+        }
+        checked(path, (run){ .precision = BT_PREC_F32 });
+    }
+}
+#endif
+
 /* ---- the bound ------------------------------------------------------------- */
 
 static void the_oldest_packs_make_room(void **state)
@@ -536,6 +571,9 @@ int main(void)
         cmocka_unit_test_setup(an_unfinished_file_is_no_obstacle, new_cache),
         cmocka_unit_test_setup(a_killed_writer_does_no_harm, new_cache),
         cmocka_unit_test_setup(a_full_disk_does_no_harm, new_cache),
+#ifdef BT_FAULTS
+        cmocka_unit_test_setup(a_cache_without_memory_does_no_harm, new_cache),
+#endif
         cmocka_unit_test_setup(the_oldest_packs_make_room, new_cache),
         cmocka_unit_test_setup(what_there_is_can_be_told, new_cache),
     };
