@@ -39,6 +39,12 @@ static int may_use_tiles(void)
 #endif
 }
 
+static int is_amd(void)
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx;
+}
+
 /* Bits: Intel SDM volume 2, CPUID, leaves 1 and 7. */
 uint32_t bt_cpu_flags(void)
 {
@@ -60,6 +66,7 @@ uint32_t bt_cpu_flags(void)
         flags |= BT_CPU_AVX512;
         flags |= has(c, 11) ? BT_CPU_AVX512VNNI : 0;
         flags |= has(a1, 5) ? BT_CPU_AVX512BF16 : 0;
+        flags |= has(a1, 5) && is_amd() ? BT_CPU_FASTBF16 : 0;
     }
     if ((os & XCR0_TILE) == XCR0_TILE && has(d, 22) && has(d, 24) && has(d, 25) && may_use_tiles())
         flags |= BT_CPU_AMX;
@@ -93,8 +100,10 @@ int64_t bt_cpu_cap(const char *isa)
         { "avxvnni", BT_CPU_AVX2 | BT_CPU_AVXVNNI },
         { "avx512", BT_CPU_AVX2 | BT_CPU_AVX512 },
         { "avx512vnni", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI },
-        { "avx512bf16", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 },
-        { "amx", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 | BT_CPU_AMX },
+        { "avx512bf16",
+          BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 | BT_CPU_FASTBF16 },
+        { "amx", BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI | BT_CPU_AVX512BF16 |
+                     BT_CPU_FASTBF16 | BT_CPU_AMX },
         { "neon", BT_CPU_NEON },
         { "dotprod", BT_CPU_NEON | BT_CPU_DOTPROD },
         { "auto", UINT32_MAX },

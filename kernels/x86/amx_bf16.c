@@ -26,6 +26,7 @@ enum { STEPS = 32, GROUP = 16, GROUPS = 2, BLOCK = GROUP * GROUPS, LINE = 64 };
 
 typedef struct job {
     int taps, kc;
+    int64_t stride; /* between all rows of all taps, or 0 */
     const uint16_t *const *a;
     const uint16_t *b;
     size_t sa, ldt, ldp, ldc;
@@ -63,7 +64,7 @@ static void open_group(const job *j, chunk *c, int g, const uint16_t *const *a, 
         const int t = (s0 + s) / per_tap, k = (s0 + s) % per_tap * BT_KB;
         const uint16_t *const *rows = a + (size_t)t * j->sa;
         if (t != tap)
-            stride = stride_of(rows, n);
+            stride = j->stride ? j->stride : stride_of(rows, n);
         tap = t;
         c->b[s] = (size_t)t * j->ldt + (size_t)k * BT_NR;
         c->stride[g][s] = stride ? stride : LINE;
@@ -137,7 +138,10 @@ static void rows_by_panels(const job *j, chunk *k, int n, int np, float *c, int 
 static void gemm_bf16(int m, int np, int taps, int kc, const uint16_t *const *a, size_t sa,
                       const uint16_t *b, size_t ldt, size_t ldp, float *c, size_t ldc, int first)
 {
-    const job j = { taps, kc, a, b, sa, ldt, ldp, ldc };
+    /* Taps that look at one list of rows, as a filter over time does: one look is enough. */
+    const int64_t shared = taps > 1 && sa < (size_t)m ? (taps - 1) * (int64_t)sa + m : 0;
+    const int64_t stride = shared ? stride_of(a, (int)shared) : 0;
+    const job j = { taps, kc, stride, a, b, sa, ldt, ldp, ldc };
     const int steps = taps * (kc / BT_KB), chunks = (steps + STEPS - 1) / STEPS;
     int shape = 0; /* rows that the tiles are configured for */
     chunk k;

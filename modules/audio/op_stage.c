@@ -164,6 +164,14 @@ static void stage_cost(const bt_node *n, double *flops, double *bytes)
              (s->half ? 2 : 4) * (s->c * s->c * taps + (double)s->in * s->c * s->up.taps);
 }
 
+static void stage_detail(const bt_node *n, const int64_t *params, bt_detail *d)
+{
+    const stage *s = n->attr;
+    (void)params;
+    d->compute = s->half ? "bf16" : "f32";
+    d->in = s->in;
+}
+
 /* ---- a tile ------------------------------------------------------------ */
 
 typedef struct work {
@@ -415,6 +423,7 @@ static const bt_op op_stage = {
     .run = stage_run,
     .scratch = stage_scratch,
     .cost = stage_cost,
+    .detail = stage_detail,
     .prepare = stage_prepare,
 };
 

@@ -9,18 +9,20 @@
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
-/* The three parts, each [rows, channels] in and out.
- *
- * f32 always: lengths must not depend on the precision asked for. */
+/* The three parts, each [rows, channels] in and out. */
+
+/* f32 or as good, whatever was asked for: lengths must not depend on that. */
 static void build_encoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
 {
-    bt_graph_precision(g, BT_PREC_F32);
+    if (v->compute->precision != BT_PREC_AUTO)
+        bt_graph_precision(g, BT_PREC_F32);
     p->ids = bt_input_ids(g, p->size);
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker), *x;
     for (int i = 0; i < 2; i++)
         p->in[i] = bt_input(g, rows(p->size, 1));
     bt_vits_encoder(g, v, p->ids, &x, &p->out[0]);
     bt_output(g, p->out[0]);
+    bt_graph_precision(g, BT_PREC_F32);
     p->out[1] = bt_output(g, bt_vits_duration(g, v, x, speaker, p->in));
     if (p->out[0] && bt_shape_of(p->out[0]).c != 2 * v->inter)
         bt_graph_fail(g, "enc_p.proj has the wrong size");
@@ -47,13 +49,14 @@ static void build_vocoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
 
 /* What `auto` means here, measured on joe-medium against f32 (worst of ten
  * sentences): flow in bf16 25 dB, in int8 7 dB; decoder in bf16 38 dB, in int8
- * 25 dB. So: f32, but with AMX bf16 for the decoder and two bf16 numbers for
- * each of the flow's. */
+ * 25 dB. So: f32, but bf16 for the decoder where that is fast, and with AMX two
+ * bf16 numbers for each of the encoder's and the flow's. */
 static bt_precision choose(const bt_voice *v, bt_vits_part part)
 {
-    if (!(v->compute->kernels->cpu & BT_CPU_AMX))
-        return BT_PREC_F32;
-    return part == BT_VITS_VOCODER ? BT_PREC_BF16 : BT_PREC_SPLIT;
+    const uint32_t cpu = v->compute->kernels->cpu;
+    if (part == BT_VITS_VOCODER)
+        return cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
+    return cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_F32;
 }
 
 static bt_status build(const bt_voice *v, bt_vits_plan *p, bt_error *err)

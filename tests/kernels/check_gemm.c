@@ -341,6 +341,32 @@ static void bf16_case(const bt_kernels *t, int m, int np, int taps, int k)
     }
 }
 
+/* A filter over time: taps that look at one list of rows, at even distances or, with
+ * `gap`, not, give the bytes of taps with lists of their own. */
+static void bf16_windows(const bt_kernels *t, int m, int sa, int gap)
+{
+    enum { TAPS = 3, K = 32, NP = 2 };
+    const int rows = m + (TAPS - 1) * sa;
+    uint16_t *x = kc_bytes((size_t)(rows + 1) * K * 2 + 64);
+    uint16_t *b = kc_bytes((size_t)NP * TAPS * K * BT_NR * 2);
+    const uint16_t *one[MAX_ROWS + 2 * TAPS], *own[TAPS * MAX_ROWS];
+    float *c = kc_floats((size_t)m * NP * BT_NR), *want = kc_floats((size_t)m * NP * BT_NR);
+    x += (64 - (uintptr_t)x % 64) / 2 % 32;
+    for (int i = 0; i < (rows + 1) * K; i++)
+        x[i] = bt_f32_to_bf16((float)(kc_random() % 512) / 256.0f - 1.0f);
+    for (int i = 0; i < NP * TAPS * K * BT_NR; i++)
+        b[i] = bt_f32_to_bf16((float)(kc_random() % 512) / 256.0f - 1.0f);
+    for (int i = 0; i < rows; i++)
+        one[i] = x + (i + (gap && i > rows / 2)) * K;
+    for (int i = 0; i < TAPS * m; i++)
+        own[i] = one[i / m * sa + i % m];
+    t->gemm_bf16(m, NP, TAPS, K, one, (size_t)sa, b, K * BT_NR, TAPS * K * BT_NR, c, NP * BT_NR, 1);
+    t->gemm_bf16(m, NP, TAPS, K, own, (size_t)m, b, K * BT_NR, TAPS * K * BT_NR, want, NP * BT_NR,
+                 1);
+    kc_same(c, want, (size_t)m * NP * BT_NR * sizeof *c, "gemm_bf16 windows");
+    kc_release();
+}
+
 void check_gemm_bf16(const bt_kernels *t)
 {
     static const int ms[] = { 1, 2, 5, 6, 7, 13, 16, 17, 31, 32, 33, 48, 50, 80 };
@@ -349,6 +375,11 @@ void check_gemm_bf16(const bt_kernels *t)
     for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
         for (int np = 1; np <= 5; np++)
             bf16_case(t, ms[i], np, 1 + (ms[i] + np) % MAX_TAPS, np % 2 ? 96 : 32);
+    for (int m = 2; m <= MAX_ROWS; m += 13)
+        for (int sa = 0; sa <= 3; sa++) {
+            bf16_windows(t, m, sa, 0);
+            bf16_windows(t, m, sa, 1);
+        }
     float x[40];
     uint16_t y[40];
     for (int n = 0; n < 40; n++) {

@@ -144,7 +144,7 @@ static void books_are_streamed(void **state)
     host_set(&h, "text", "One, two. Three!\nFour");
     float *a = run(&h, &n);
     assert_true(host_fact(&h, "sentences") == 3 && h.calls >= 3);
-    assert_true(h.first_call < n / 3); /* somebody waits for it */
+    assert_true(h.first_call < n / 3);                   /* somebody waits for it */
     host_set(&h, "text", "One, two. Three!\n[[fˈɔːɹ]]"); /* taken as a whole */
     host_run(&h);
     assert_true(host_fact(&h, "sentences") == 2);
