@@ -85,7 +85,7 @@ typedef struct bt_qa {
  * Every row sees at least one key. 1 <= d <= BT_MAX_HEAD, any d.
  * With k16 and v16 keys and values are halves (f16), in place of k and v.
  * With state, out is what the weights relative to the row's maximum add up,
- * and state[i] is that maximum and their sum: attention over parts of the keys
+ * and state[i] is that maximum, as a power of two, and their sum: attention over parts of the keys
  * that begin at multiples of BT_KEYS can then be put together.
  * scratch: bt_kernels.attention_scratch(nq, d) bytes, 64-aligned. */
 typedef struct bt_attn {
@@ -108,7 +108,7 @@ typedef struct bt_attn_bf16 {
     float *out;
     const float *q;
     const void *kv;
-    float (*state)[2]; /* as in bt_attn, but the maximum is a power of two */
+    float (*state)[2]; /* as in bt_attn */
     size_t ldo, ldq;
     int nq, nk, d;
     int causal;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Attention of one head in plain C: blocks of BT_KEYS keys with a running
- * maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022).
+ * maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022). The state that
+ * goes out has the maximum as a power of two.
  *
  * After some blocks  max = max_j s[j],  sum = sum_j e^(s[j] - max)  and
  * out = sum_j e^(s[j] - max) v[j]; a block that raises the maximum first scales
@@ -65,7 +66,7 @@ static void attention(const bt_attn *a)
         for (int j0 = 0; j0 < nk; j0 += BT_KEYS)
             row_block(a, q, out, j0, nk - j0 < BT_KEYS ? nk - j0 : BT_KEYS, &max, &sum);
         if (a->state) {
-            a->state[i][0] = max;
+            a->state[i][0] = max * 1.44269504f;
             a->state[i][1] = sum;
         }
         for (int x = 0; !a->state && x < a->d; x++)

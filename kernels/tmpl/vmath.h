@@ -25,6 +25,20 @@ static inline vf v_exp(vf x)
     return v_ldexp(p, n);
 }
 
+/* 2^x for x <= 127 = 2^n 2^r with |r| <= 1/2; 2^r = 1 + r P(r), off by 2e-8.
+ * Reaches 0 below -150; NaN stays. */
+static inline vf v_exp2(vf x)
+{
+    x = v_max(v_set(-152.0f), x);
+    const vf n = v_round(x), r = v_sub(x, n);
+    vf p = v_fma(v_set(0.00015353362f), r, v_set(0.0013398875f));
+    p = v_fma(p, r, v_set(0.00961843692f));
+    p = v_fma(p, r, v_set(0.0555033237f));
+    p = v_fma(p, r, v_set(0.240226477f));
+    p = v_fma(p, r, v_set(0.693147182f));
+    return v_ldexp(v_fma(p, r, v_set(1.0f)), n);
+}
+
 static inline vf v_sigmoid(vf x)
 {
     const vf one = v_set(1.0f);

@@ -202,13 +202,11 @@ static void attend(const bt_node *n, const bt_exec *x, int64_t head, const part_
 static void join(const bt_node *n, const bt_exec *x, float *out, float *state, const float *more,
                  const float *state2)
 {
-    const attr *a = n->attr;
+    const int d = ((const attr *)n->attr)->d;
     const float max = state[0] > state2[0] ? state[0] : state2[0];
-    const float lo = state[0] - max, lo2 = state2[0] - max;
-    const float keep = a->kv->form == TILES ? exp2f(lo) : expf(lo);
-    const float by = a->kv->form == TILES ? exp2f(lo2) : expf(lo2);
-    x->kernels->scale(a->d, out, out, keep);
-    x->kernels->axpy(a->d, out, more, by);
+    const float keep = exp2f(state[0] - max), by = exp2f(state2[0] - max);
+    x->kernels->scale(d, out, out, keep);
+    x->kernels->axpy(d, out, more, by);
     state[0] = max;
     state[1] = state[1] * keep + state2[1] * by;
 }
