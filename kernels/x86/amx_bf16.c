@@ -79,6 +79,8 @@ static void open_group(const job *j, chunk *c, int g, const uint16_t *const *a, 
 INLINE void block(const int G, const int P, const chunk *k, const uint16_t *b, size_t ldp,
                   float *c, size_t ldc, int first)
 {
+    /* gcc 12 does not know that loads of tiles read memory. */
+    __asm__ volatile("" ::: "memory");
     float *c1 = c + GROUP * ldc;
     const size_t bytes = ldc * sizeof *c;
     _tile_zero(0);

@@ -46,4 +46,5 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     t->isa = "amx";
     bt_kernels_init_bf16__amx(t);
     bt_kernels_init_attention__amx(t);
+    bt_kernels_init_peak__amx(t);
 }
