@@ -26,6 +26,7 @@ DATA = os.environ.get("BOTTEGA_DATA", os.path.expanduser("~/.local/share/bottega
 SMOLLM2 = DATA + "/SmolLM2-135M-Instruct.Q4_1.gguf"
 VOICE = DATA + "/en_US-joe-medium.onnx"
 PYTHON = ROOT + "/venv/bin/python"
+PICTURE = ["-W", "512", "-H", "512", "--steps", "2"]
 TEXTS = {
     "5 s": "The quick brown fox jumps over the lazy dog, while the small grey cat watches quietly from the old wooden fence.",
     "30 s": "The old lighthouse stood at the edge of the cliff, watching over the restless sea. Every evening, the keeper climbed the narrow "
@@ -140,11 +141,7 @@ def run(command, env=None, keep=subprocess.PIPE):
 
 def bench(model, threads, isa, *args):
     """One `bottega bench --json` process: its figures."""
-    return json.loads(run([BOTTEGA, "bench", "--json", "-m", model, "-t", str(threads), "--isa", isa or "auto", *args])[2])
-
-
-def bench_image(args):
-    return bench(sd15(), args.threads, args.isa, "-W", "512", "-H", "512")
+    return json.loads(run([BOTTEGA, "bench", "--json", "-q", "-r", "1", "-m", model, "-t", str(threads), "--isa", isa or "auto", *args])[2])
 
 
 class Worker:
@@ -224,23 +221,22 @@ def row(work, figures, unit="s", rate=False):
         print(text, flush=True)
 
 
-def compare(args, start, name, jobs):
-    """A row for each job: (label, ours). start() makes the peer's worker, which knows the jobs."""
+def compare(args, start, name, keys, ours):
+    """A row for each key of what ours() gives; start() makes the peer's worker, whose jobs bear the same names."""
     peer = None if args.only == "ours" else start()
     if peer:
         print(name, peer.info)
-    for job, ours in jobs.items():
-        row(f"{job}, {args.threads} threads", alternate(args, {"ours": ours, name: lambda: peer.run(job)}))
+    figures = alternate(args, {"ours": ours, name: lambda: {key: peer.run(key) for key in keys}})
+    for key in keys:
+        row(f"{key}, {args.threads} threads", {engine: [v[key] for v in runs] for engine, runs in figures.items()})
     if peer:
         print(f"{name}: VmHWM {peer.close():.0f} MiB")
 
 
 def compare_image(args, start, name):
-    compare(args, start, name, {"unet": lambda: bench_image(args)["unet_s"], "vae": lambda: bench_image(args)["vae_s"]})
+    compare(args, start, name, ("unet_s", "vae_s"), lambda: bench(sd15(), args.threads, args.isa, *PICTURE))
 
 
 def compare_speech(args, start, name):
     """Real-time factors."""
-    def ours(text):
-        return lambda: bench(VOICE, args.threads, args.isa, "--text", text)["rtf"]
-    compare(args, start, name, {length: ours(text) for length, text in TEXTS.items()})
+    compare(args, start, name, TEXTS, lambda: {key: bench(VOICE, args.threads, args.isa, "--text", text)["rtf"] for key, text in TEXTS.items()})

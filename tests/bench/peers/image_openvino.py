@@ -24,7 +24,7 @@ def worker(folder, precision, threads):
         nets[name].infer(inputs)
         assert np.isfinite(nets[name].get_output_tensor(0).data).all()
 
-    common.serve({"unet": lambda: call("unet", [latent, np.array([500], np.int64), context]), "vae": lambda: call("decoder", [latent])},
+    common.serve({"unet_s": lambda: call("unet", [latent, np.array([500], np.int64), context]), "vae_s": lambda: call("decoder", [latent])},
                  version=openvino.__version__)
 
 

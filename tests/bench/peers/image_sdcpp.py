@@ -37,7 +37,7 @@ def main():
     args = common.arguments(type="sd.cpp's weight type", plain="sd.cpp without AMX")
     kind, single = args.type or "f16", common.sd15() + ".safetensors"
     programs = common.ggml_build("sd", amx=not args.plain)
-    engines = {"ours": lambda: common.bench_image(args)["unet_s"], "sd.cpp " + kind: lambda: theirs(programs, single, kind, args.threads)}
+    engines = {"ours": lambda: common.bench(common.sd15(), args.threads, args.isa, *common.PICTURE)["unet_s"], "sd.cpp " + kind: lambda: theirs(programs, single, kind, args.threads)}
     common.row(f"unet, {args.threads} threads", common.alternate(args, engines))
 
 

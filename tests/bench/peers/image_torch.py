@@ -23,8 +23,8 @@ def worker(folder, threads):
     def finite(t):
         assert torch.isfinite(t).all()
 
-    common.serve({"unet": lambda: finite(unet(latent, torch.tensor([500]), context, return_dict=False)[0]),
-                  "vae": lambda: finite(vae.decode(latent, return_dict=False)[0])}, version=torch.__version__)
+    common.serve({"unet_s": lambda: finite(unet(latent, torch.tensor([500]), context, return_dict=False)[0]),
+                  "vae_s": lambda: finite(vae.decode(latent, return_dict=False)[0])}, version=torch.__version__)
 
 
 def main():

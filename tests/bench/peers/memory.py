@@ -22,7 +22,7 @@ def process_peak(*command):
 
 
 def image(args, t):
-    folder, out, both = common.sd15(), common.ROOT + "/memory.png", ("unet", "vae")
+    folder, out, both = common.sd15(), common.ROOT + "/memory.png", ("unet_s", "vae_s")
     yield "512x512 picture, 1 step", {
         "ours": lambda: process_peak(common.BOTTEGA, "image", "-m", folder, "-t", t, "-p", "a cat", "-W", "512", "-H", "512", "--steps", "1", "--cfg-scale", "1", "-o", out),
         "openvino": lambda: worker_peak("image_openvino.py", common.openvino(), "default", t, jobs=both),
