@@ -46,13 +46,18 @@ typedef struct chunk {
 /* Bytes between rows, or 0: they have to be copied. */
 static int64_t stride_of(const uint16_t *const *rows, int n)
 {
-    if ((uintptr_t)rows[0] % LINE != 0)
-        return 0;
     const int64_t d = n > 1 ? (int64_t)((uintptr_t)rows[1] - (uintptr_t)rows[0]) : LINE;
-    for (int i = 1; i < n; i++)
-        if ((int64_t)((uintptr_t)rows[i] - (uintptr_t)rows[i - 1]) != d)
+    if (((uintptr_t)rows[0] | (uintptr_t)d) % LINE != 0)
+        return 0;
+    for (int i = 1; i < n; i += 8) {
+        const __mmask8 some = n - i < 8 ? (__mmask8)((1u << (n - i)) - 1) : 0xff;
+        const vi this = _mm512_maskz_loadu_epi64(some, rows + i);
+        const vi last = _mm512_maskz_loadu_epi64(some, rows + i - 1);
+        const vi step = _mm512_sub_epi64(this, last);
+        if (_mm512_mask_cmpneq_epi64_mask(some, step, _mm512_set1_epi64(d)))
             return 0;
-    return d % LINE == 0 ? d : 0;
+    }
+    return d;
 }
 
 /* n rows of group g, steps s0..s0+c->steps of all taps. */

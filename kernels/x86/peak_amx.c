@@ -13,22 +13,27 @@
 
 enum { TILES = 4, LANES = 16 * 16 };
 
-static void zero_tiles(void)
+/* Ones, as bf16: with zeros the processor, which saves power, runs a third faster. */
+static void load_tiles(void)
 {
+    uint16_t ones[16 * 32];
+    for (int i = 0; i < 16 * 32; i++)
+        ones[i] = 0x3f80;
     bt_amx_rows(16, 16);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    _tile_zero(4);
-    _tile_zero(5);
-    _tile_zero(6);
-    _tile_zero(7);
+    __asm__ volatile("" : : "r"(ones) : "memory"); /* gcc 12 does not see that they are read */
+    _tile_loadd(4, ones, 64);
+    _tile_loadd(5, ones, 64);
+    _tile_loadd(6, ones, 64);
+    _tile_loadd(7, ones, 64);
 }
 
 static double peak_bf16(long rounds)
 {
-    zero_tiles();
+    load_tiles();
     for (long i = 0; i < rounds; i++) {
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
@@ -41,7 +46,7 @@ static double peak_bf16(long rounds)
 
 static double peak_int8(long rounds)
 {
-    zero_tiles();
+    load_tiles();
     for (long i = 0; i < rounds; i++) {
         _tile_dpbssd(0, 4, 6);
         _tile_dpbssd(1, 4, 7);

@@ -436,21 +436,18 @@ static void run_bf16(void *arg)
 {
     const job *j = arg;
     const bt_kernels *t = j->t;
-    for (int p = 0; p < DIM / BT_NR; p += t->gemm_np)
-        for (int k0 = 0; k0 < DIM; k0 += CHUNK) {
-            const int np = DIM / BT_NR - p < t->gemm_np ? DIM / BT_NR - p : t->gemm_np;
-            for (int q = 0; q < np; q++)
-                t->expand_bf16(j->type, j->bh + q * CHUNK * BT_NR,
-                               j->panels + (size_t)(p + q) * j->bytes, k0, CHUNK);
-            for (int i = 0; i < DIM; i += t->gemm_mr) {
-                const uint16_t *a[BT_MAX_MR];
-                const int m = DIM - i < t->gemm_mr ? DIM - i : t->gemm_mr;
-                for (int r = 0; r < m; r++)
-                    a[r] = j->xh + (size_t)(i + r) * DIM + k0;
-                t->gemm_bf16(m, np, 1, CHUNK, a, 0, j->bh, 0, CHUNK * BT_NR,
-                             j->y + (size_t)i * DIM + p * BT_NR, DIM, k0 == 0);
-            }
+    for (int p = 0; p < DIM / BT_NR; p += BT_MAX_NP) {
+        for (int q = 0; q < BT_MAX_NP; q++)
+            t->expand_bf16(j->type, j->bh + q * DIM * BT_NR,
+                           j->panels + (size_t)(p + q) * j->bytes, 0, DIM);
+        for (int i = 0; i < DIM; i += BLOCK) {
+            const uint16_t *a[BLOCK];
+            for (int r = 0; r < BLOCK; r++)
+                a[r] = j->xh + (size_t)(i + r) * DIM;
+            t->gemm_bf16(BLOCK, BT_MAX_NP, 1, DIM, a, 0, j->bh, 0, DIM * BT_NR,
+                         j->y + (size_t)i * DIM + p * BT_NR, DIM, 1);
         }
+    }
 }
 
 static void run_gemv(void *arg)
