@@ -79,6 +79,13 @@ static void open_group(const job *j, chunk *c, int g, const uint16_t *const *a, 
     }
 }
 
+/* Rows and panel that step s begins with; loaded while the step before ends. */
+INLINE void first_tiles(const chunk *k, const uint16_t *b, int s)
+{
+    _tile_loadd(4, k->a[0][s], k->stride[0][s]);
+    _tile_stream_loadd(6, b + k->b[s], LINE);
+}
+
 /* G groups by P panels over a chunk. Tiles 0..3 are sums, 4 and 5 rows, 6 and 7
  * panels. */
 INLINE void block(const int G, const int P, const chunk *k, const uint16_t *b, size_t ldp,
@@ -101,21 +108,22 @@ INLINE void block(const int G, const int P, const chunk *k, const uint16_t *b, s
         if (G > 1 && P > 1)
             _tile_loadd(3, c1 + BT_NR, bytes);
     }
+    if (k->steps > 0)
+        first_tiles(k, b, 0);
     for (int s = 0; s < k->steps; s++) {
-        const uint16_t *bs = b + k->b[s];
-        _tile_loadd(4, k->a[0][s], k->stride[0][s]);
-        _tile_stream_loadd(6, bs, LINE);
+        if (P > 1)
+            _tile_stream_loadd(7, b + k->b[s] + ldp, LINE);
         _tile_dpbf16ps(0, 4, 6);
-        if (P > 1) {
-            _tile_stream_loadd(7, bs + ldp, LINE);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (G > 1) {
+        if (G > 1)
             _tile_loadd(5, k->a[1][s], k->stride[1][s]);
+        if (P > 1)
+            _tile_dpbf16ps(1, 4, 7);
+        if (G > 1)
             _tile_dpbf16ps(2, 5, 6);
-            if (P > 1)
-                _tile_dpbf16ps(3, 5, 7);
-        }
+        if (s + 1 < k->steps)
+            first_tiles(k, b, s + 1);
+        if (G > 1 && P > 1)
+            _tile_dpbf16ps(3, 5, 7);
     }
     _tile_stored(0, c, bytes);
     if (P > 1)
