@@ -13,8 +13,8 @@
  * cannot be read. Formulas: ggml-quants.c (dequantize_row_*). */
 int bt_dequantize_row(bt_dtype t, const void *src, float *dst, size_t k);
 
-/* The inverse, for F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1; -1 for types
- * that cannot be written yet. Formulas: ggml-quants.c (quantize_row_*_ref). */
+/* The inverse, for F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K; -1
+ * for types that cannot be written yet. Formulas: ggml-quants.c (quantize_row_*_ref). */
 int bt_quantize_row(bt_dtype t, const float *src, void *dst, size_t k);
 
 #endif

@@ -3,6 +3,7 @@
  * Block layouts and formulas: ggml (ggml-common.h, ggml-quants.c).
  */
 #include "blocks.h"
+#include "ref.h"
 
 #include <math.h>
 
@@ -139,6 +140,7 @@ typedef void (*quant_fn)(const float *x, uint8_t *block);
 static const quant_fn quant[BT_DTYPE_COUNT] = {
     [BT_F32] = quant_f32,   [BT_F16] = quant_f16,   [BT_BF16] = quant_bf16, [BT_Q4_0] = quant_q4_0,
     [BT_Q4_1] = quant_q4_1, [BT_Q5_0] = quant_q5_0, [BT_Q5_1] = quant_q5_1, [BT_Q8_0] = quant_q8_0,
+    [BT_Q4_K] = bt_quant_q4_k, [BT_Q5_K] = bt_quant_q5_k, [BT_Q6_K] = bt_quant_q6_k,
 };
 
 int bt_quantize_row(bt_dtype t, const float *src, void *dst, size_t k)

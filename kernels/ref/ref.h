@@ -14,6 +14,11 @@ void bt_kernels_init_rows__scalar(bt_kernels *t);
 void bt_kernels_init_attention__scalar(bt_kernels *t);
 void bt_kernels_init_peak__scalar(bt_kernels *t);
 
+/* 256 floats to one block; quant.c's table has them. */
+void bt_quant_q4_k(const float *x, uint8_t *block);
+void bt_quant_q5_k(const float *x, uint8_t *block);
+void bt_quant_q6_k(const float *x, uint8_t *block);
+
 /* Row r's block of a packed block of a quantized type, as the file has it. */
 void bt_unpack_block(bt_dtype t, const uint8_t *packed, uint8_t *dst, int r);
 void bt_expand__scalar(bt_dtype t, float *dst, const void *panel, int k0, int kc);

@@ -8,7 +8,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_PLAIN
-enum { PANELS = 1 };
+enum { PANELS = 1, FEW = 0 };
 
 /* s + the dot products of half a block, groups g0..g0+3, with 8 columns. VPMADDUBSW
  * wants unsigned times signed and adds pairs in 16 bits. Signed bytes (bits = 8)

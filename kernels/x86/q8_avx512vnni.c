@@ -23,7 +23,8 @@
 #define Q8_FORM Q8_UNSIGNED
 enum {
     PANELS = 2,   /* taken together by several rows */
-    AHEAD = 3072, /* bytes to prefetch ahead */
+    FEW = 4,
+    AHEAD = 4096, /* bytes to fetch ahead, into L2: L1 has too few buffers for memory */
 };
 
 static void quantize_a(int k, const float *x, bt_qa *q)
@@ -97,7 +98,7 @@ INLINE void row_alone(const bt_dtype t, const q8_kind k, int kb, const bt_qa *a,
         for (int j = 0; j < n; j++) {
 #pragma GCC unroll 9
             for (size_t i = 0; i < part; i += 64)
-                _mm_prefetch((const char *)src + AHEAD + (size_t)j * part + i, _MM_HINT_T0);
+                _mm_prefetch((const char *)src + AHEAD + (size_t)j * part + i, _MM_HINT_T1);
             vi sum, half;
             start(k, a + j, &sum, &half);
 #pragma GCC unroll 4

@@ -13,7 +13,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_UNSIGNED
-enum { PANELS = 1 };
+enum { PANELS = 1, FEW = 0 };
 
 /* s + the dot products of half a block, groups g0..g0+3, with 8 columns. */
 INLINE vi dot_half(const int bits, vi s, const vi w[8], const int8_t *q, const int g0)
