@@ -50,6 +50,7 @@ typedef struct cli_command {
     const char *name, *usage, *summary;
     bt_kind kind; /* of its model; 0: any, or none */
     bool options; /* the options of the kind's modules are flags */
+    bool peaks;   /* wants to know what the machine can do at most */
     unsigned groups;
     const cli_flag *flags; /* its own; ends with a zeroed entry */
     int (*run)(cli *c);
@@ -137,6 +138,8 @@ void cli_note(cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 int cli_show(const cli *c, const char *json); /* as it is with --json, else for people */
 /* The value of a JSON object's key, inside its text; NULL: there is none. */
 const char *cli_member(const char *object, const char *key);
+/* Member i of a JSON array; NULL: there is none. */
+const char *cli_item(const char *array, size_t i);
 /* A JSON array of objects as a table of at most so many lines. */
 void cli_table(const char *array, int most, FILE *f);
 
@@ -144,6 +147,7 @@ void cli_table(const char *array, int most, FILE *f);
 
 /* The path of the model that -m or the kind means; NULL after a message; free. */
 char *cli_find_model(const char *given, bt_kind kind);
+char *cli_default_model(bt_kind kind); /* NULL: not installed; free */
 /* Every installed model file or folder, in the order in which names are looked up. */
 void cli_each_model(void (*each)(void *user, const char *path), void *user);
 char *cli_data_dir(void);  /* where models are put; free */
@@ -158,6 +162,10 @@ int cli_overview(const cli_command *const *commands, FILE *f);
 
 int cli_engine_open(cli *c); /* with the flags; after cli_parse */
 int cli_model_open(cli *c);  /* that -m means, of the command's kind */
+/* The default model of a kind; c->model stays NULL if it is not installed. */
+int cli_default_open(cli *c, bt_kind kind);
+void cli_model_close(cli *c); /* with its job, so that another can be opened */
+double cli_now(void);         /* seconds */
 /* After a call on the engine that reads a model: its message and exit status. */
 int cli_fail_read(const cli *c, bt_status st);
 /* A job with the options given and these callbacks' samples and token. */
@@ -166,6 +174,7 @@ int cli_job_set(cli *c, const char *name, const char *value);
 int cli_run(cli *c);                      /* runs the job, keeps its report */
 int cli_dry_run(cli *c);                  /* prints what the run would need */
 void cli_wrote(cli *c, const char *path); /* a file, for --json */
+void cli_show_profile(cli *c);            /* where the last run's time went, on stderr */
 int cli_finish(cli *c);                   /* the profile; and the JSON object of --json */
 void cli_close(cli *c);
 

@@ -105,6 +105,8 @@ static char *search(const char *name)
     return found;
 }
 
+char *cli_default_model(bt_kind kind) { return search(default_name(kind)); }
+
 /* What looks like a path, or is a file here, is taken as it is. */
 char *cli_find_model(const char *given, bt_kind kind)
 {

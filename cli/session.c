@@ -46,7 +46,7 @@ static int read_options(cli *c, bt_engine_options *o)
         return cli_fail(EXIT_USAGE, "memory: \"%s\" is not a size such as 500M or 2G", memory);
     if (cache && !parse_size(cache, &o->cache_size))
         return cli_fail(EXIT_USAGE, "cache-size: \"%s\" is not a size such as 500M or 2G", cache);
-    o->peaks = cli_get(c, "profile") != NULL;
+    o->peaks = c->command->peaks || cli_get(c, "profile");
     o->isa = cli_get(c, "isa");
     o->precision = cli_get(c, "precision");
     return EXIT_DONE;
@@ -75,7 +75,7 @@ int cli_engine_open(cli *c)
     return rc;
 }
 
-static double now(void)
+double cli_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -88,14 +88,11 @@ int cli_fail_read(const cli *c, bt_status st)
     return cli_fail(rc, "%s", bt_engine_message(c->engine));
 }
 
-int cli_model_open(cli *c)
+static int open_model(cli *c)
 {
-    c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
-    if (!c->model_path)
-        return EXIT_INPUT;
-    const double start = now();
+    const double start = cli_now();
     const bt_status st = bt_model_open(c->engine, c->model_path, &c->model);
-    c->load_seconds = now() - start;
+    c->load_seconds = cli_now() - start;
     if (st != BT_OK)
         return cli_fail_read(c, st);
     const bt_kind kind = bt_model_kind(c->model);
@@ -104,6 +101,28 @@ int cli_model_open(cli *c)
                         c->model_path, c->command->name, bt_kind_name(c->command->kind),
                         bt_kind_name(kind));
     return EXIT_DONE;
+}
+
+int cli_model_open(cli *c)
+{
+    c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
+    return c->model_path ? open_model(c) : EXIT_INPUT;
+}
+
+int cli_default_open(cli *c, bt_kind kind)
+{
+    c->model_path = cli_default_model(kind);
+    return c->model_path ? open_model(c) : EXIT_DONE;
+}
+
+void cli_model_close(cli *c)
+{
+    bt_job_free(c->job);
+    bt_model_free(c->model);
+    free(c->model_path);
+    c->job = NULL;
+    c->model = NULL;
+    c->model_path = NULL;
 }
 
 /* ---- job ----------------------------------------------------------------- */
@@ -205,8 +224,7 @@ void cli_wrote(cli *c, const char *path)
     free(quoted);
 }
 
-/* Where the time of the last run went, the longest first. */
-static void show_profile(cli *c)
+void cli_show_profile(cli *c)
 {
     char *report = NULL;
     if (c->quiet || bt_job_report(c->job, &report) != BT_OK)
@@ -230,7 +248,7 @@ int cli_finish(cli *c)
         rc = cli_write(profile, trace);
         if (rc == EXIT_DONE)
             cli_note(c, "%s: profile", profile);
-        show_profile(c);
+        cli_show_profile(c);
     }
     bt_free(trace);
     if (rc != EXIT_DONE || !c->json)
@@ -243,10 +261,8 @@ int cli_finish(cli *c)
 
 void cli_close(cli *c)
 {
-    bt_job_free(c->job);
-    bt_model_free(c->model);
+    cli_model_close(c);
     bt_engine_free(c->engine);
-    free(c->model_path);
     free(c->reports);
     free(c->files);
     free(c->given);

@@ -226,6 +226,15 @@ static void show_object(const char *object, int indent, int depth, FILE *f)
 
 void cli_table(const char *array, int most, FILE *f) { show_table(array, 0, most, f); }
 
+const char *cli_item(const char *array, size_t i)
+{
+    const char *key, *value;
+    for (const char *p = array + 1; (p = next_member(p, false, &key, &value));)
+        if (i-- == 0)
+            return value;
+    return NULL;
+}
+
 const char *cli_member(const char *object, const char *key)
 {
     const char *k, *value;

@@ -15,6 +15,7 @@
 
 enum {
     ROUNDS = 6,
+    TRIAL = 20000, /* turns of a loop, to see how long they take */
     READ_BYTES = 512 << 20,
     READ_SLICE = 1 << 20, /* threads take slices in turn, as an op's tiles do */
 };
@@ -32,19 +33,25 @@ static const struct {
     { BT_PEAK_AMX_INT8, "amx_int8", "int8" },
 };
 
-/* Operations per second of all threads together. How many make a round follows
- * from the best one so far: the first also wakes the threads. */
+/* Operations per second of all threads together, each timed by itself: waking
+ * threads and waiting for each other is no part of a peak. They run for the same
+ * time at once, so they share what cores share. */
 static double rate_of(double (*fn)(long), int threads)
 {
-    long rounds = 2000;
+    const double begin = bt_now(), ops = fn(TRIAL);
+    const long rounds = (long)(TRIAL * ROUND_SECONDS / fmax(bt_now() - begin, 1e-9)) + 1;
+    const double each = ops / TRIAL * (double)rounds;
     double best = 0;
     for (int i = 0; i < ROUNDS; i++) {
-        double ops = 0;
-        const double start = bt_now();
-#pragma omp parallel num_threads(threads) reduction(+ : ops)
-        ops += fn(rounds);
-        best = fmax(best, ops / fmax(bt_now() - start, 1e-9));
-        rounds = (long)(best * ROUND_SECONDS * (double)rounds / ops) + 1;
+        double rate = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : rate)
+        {
+#pragma omp barrier
+            const double start = bt_now();
+            fn(rounds);
+            rate += each / fmax(bt_now() - start, 1e-9);
+        }
+        best = fmax(best, rate);
     }
     return best;
 }
@@ -79,12 +86,12 @@ static void measure_read(const bt_compute *c, bt_peaks *out)
 void bt_peaks_measure(const bt_compute *c, bt_peaks *out)
 {
     *out = (bt_peaks){ .threads = c->threads };
+    measure_read(c, out); /* first: it lasts long enough for threads to find their cores */
     for (int i = 0; i < BT_PEAK_COUNT; i++)
         if (c->kernels->peak[i]) {
             out->one.flops[i] = rate_of(c->kernels->peak[i], 1);
             out->all.flops[i] = rate_of(c->kernels->peak[i], c->threads);
         }
-    measure_read(c, out);
 }
 
 double bt_peak_of(const bt_peak_rates *r, const char *compute)

@@ -444,9 +444,9 @@ static bt_status report_all(const work *k)
         { "steps", "%.0f", s->steps },
         { "cfg_scale", "%.10g", s->cfg },
         { "eta", "%.10g", s->eta },
-        { "encode_seconds", "%.4f", k->encode },
-        { "denoise_seconds", "%.4f", k->denoise },
-        { "decode_seconds", "%.4f", k->decode },
+        { "encode_seconds", "%.6f", k->encode },
+        { "denoise_seconds", "%.6f", k->denoise },
+        { "decode_seconds", "%.6f", k->decode },
     };
     char text[64];
     bt_status st;

@@ -5,7 +5,7 @@
  *     config.c   hyper-parameters       vocab.c    tokenizer, special tokens, template
  *     graph.c    the network            session.c  tokens in the cache, plans, chunks
  *     sampler.c  logits to a token      stream.c   tokens to text, stop strings
- *     task.c     what tasks share       generate.c, score.c: the tasks
+ *     task.c     what tasks share       generate.c, score.c, bench.c: the tasks
  *     module.c   options and the descriptor
  */
 #ifndef BT_MODULES_TEXT_LLM_H
@@ -155,12 +155,12 @@ void bt_llm_stream_close(bt_llm_stream *s);
 
 /* ---- task.c ---- */
 
-enum { BT_LLM_GENERATE, BT_LLM_SCORE };
+enum { BT_LLM_GENERATE, BT_LLM_SCORE, BT_LLM_BENCH };
 
 typedef struct bt_llm_options {
     const char *prompt, *system, *stop;
     int task, chat, echo, special, ignore_eos;
-    int64_t n_predict, ctx_size, top_k, repeat_last_n;
+    int64_t n_predict, n_prompt, ctx_size, top_k, repeat_last_n;
     double temp, top_p, min_p, repeat_penalty;
     int64_t seed;
 } bt_llm_options;
@@ -174,16 +174,19 @@ struct bt_module_job {
 
 /* The context in force: option ctx_size checked against the model's. */
 bt_status bt_llm_context(const bt_llm_model *m, const bt_llm_options *o, int *n_ctx, bt_error *err);
+/* Id i of a text of arbitrary tokens, the same on every machine. */
+int32_t bt_llm_any_id(const bt_llm_model *m, size_t i);
 /* A number for the report; one that is not finite becomes null. */
 bt_status bt_llm_report(const bt_run *r, const char *name, double value);
 
 /* The ids of this run's prompt; with `chat`, of the conversation with the
- * prompt as its next user turn. */
+ * prompt as its next user turn; with the task `bench`, n_prompt arbitrary ones. */
 bt_status bt_llm_prompt(bt_module_job *job, const bt_llm_options *o, bt_ids *ids, bt_error *err);
 
-/* ---- generate.c, score.c ---- */
+/* ---- generate.c, score.c, bench.c ---- */
 
 bt_status bt_llm_generate(bt_module_job *job, const bt_run *r);
 bt_status bt_llm_score(bt_module_job *job, const bt_run *r);
+bt_status bt_llm_bench(bt_module_job *job, const bt_run *r);
 
 #endif

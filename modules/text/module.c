@@ -47,8 +47,10 @@ static const bt_option options[] = {
       "read special tokens in the prompt as such" },
     { "echo", NULL, NULL, BT_OPT_BOOL, OFF(echo), "0", 0, 1, NULL, NULL,
       "give the prompt back before the text" },
-    { "task", NULL, NULL, BT_OPT_CHOICE, OFF(task), "generate", 0, 0, "generate,score", NULL,
-      "score: report the perplexity of the prompt" },
+    { "task", NULL, NULL, BT_OPT_CHOICE, OFF(task), "generate", 0, 0, "generate,score,bench", NULL,
+      "score: report the perplexity of the prompt; bench: time n_prompt and n_predict tokens" },
+    { "n_prompt", NULL, NULL, BT_OPT_INT, OFF(n_prompt), "512", 1, 1e9, NULL, "tokens",
+      "with task bench: length of the prompt, of arbitrary tokens" },
     { 0 },
 };
 
@@ -200,7 +202,7 @@ static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estima
     BT_TRY(bt_llm_context(m, o, &n_ctx, err));
     BT_TRY(bt_llm_prompt(job, o, &ids, err));
     double prompt = (double)ids.len, made = 0;
-    if (o->task == BT_LLM_GENERATE)
+    if (o->task != BT_LLM_SCORE)
         made = o->n_predict < 0 || prompt + (double)o->n_predict > n_ctx ? n_ctx - prompt
                                                                          : (double)o->n_predict;
     bool all = o->task == BT_LLM_SCORE;
@@ -227,7 +229,12 @@ static bt_status llm_run(bt_module_job *job, const bt_run *r)
 {
     const bt_llm_options *o = r->options;
     bt_llm_session_trace(&job->session, r->trace);
-    bt_status st = o->task == BT_LLM_SCORE ? bt_llm_score(job, r) : bt_llm_generate(job, r);
+    static bt_status (*const tasks[])(bt_module_job *, const bt_run *) = {
+        [BT_LLM_GENERATE] = bt_llm_generate,
+        [BT_LLM_SCORE] = bt_llm_score,
+        [BT_LLM_BENCH] = bt_llm_bench,
+    };
+    bt_status st = tasks[o->task](job, r);
     bt_llm_session_trace(&job->session, NULL);
     return st;
 }

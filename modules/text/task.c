@@ -27,6 +27,12 @@ bt_status bt_llm_report(const bt_run *r, const char *name, double value)
     return r->report(r->host, name, isfinite(value) ? json : "null");
 }
 
+/* Knuth's multiplicative hash (TAOCP 6.4) spreads the numbers over the vocabulary. */
+int32_t bt_llm_any_id(const bt_llm_model *m, size_t i)
+{
+    return (int32_t)((uint32_t)(i * 2654435761u) % (uint32_t)m->config.n_vocab);
+}
+
 /* ---- prompt ------------------------------------------------------------- */
 
 /* The conversation with the prompt as its last turn, as text. */
@@ -56,12 +62,25 @@ static bt_status render(const bt_module_job *job, const bt_llm_options *o, char 
     return st;
 }
 
+static bt_status any_prompt(const bt_llm_model *m, int64_t n, bt_ids *ids, bt_error *err)
+{
+    if (n > m->config.n_ctx)
+        return bt_fail(err, BT_EINVAL, "n_prompt %lld is more than the model's context of %d",
+                       (long long)n, m->config.n_ctx);
+    for (int64_t i = 0; i < n; i++)
+        if (bt_ids_add(ids, bt_llm_any_id(m, (size_t)i)) != BT_OK)
+            return bt_no_memory(err, "the prompt");
+    return BT_OK;
+}
+
 bt_status bt_llm_prompt(bt_module_job *job, const bt_llm_options *o, bt_ids *ids, bt_error *err)
 {
     const bt_llm_vocab *v = &job->model->vocab;
     char *text = NULL;
     size_t n = 0;
     bt_status st;
+    if (o->task == BT_LLM_BENCH)
+        return any_prompt(job->model, o->n_prompt, ids, err);
     if (o->chat) {
         if ((st = render(job, o, &text, &n, err)) != BT_OK)
             return st;

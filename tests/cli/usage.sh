@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 
 expect 0 "$bottega" --help
 cp out overview
-for c in image speak text chat info convert tokenize perplexity doctor; do
+for c in image speak text chat info convert tokenize perplexity bench doctor; do
     says overview "$c"
     expect 0 "$bottega" $c --help
     says out "Usage: bottega $c"
