@@ -17,6 +17,7 @@
 
 enum {
     TILE_ROWS = 128,
+    HEAVY_ROWS = 256, /* where the panels of a tile stream through L2 */
     TILE_PANELS = 4,
     BLOCK_ROWS = 32,        /* bf16 kernels like to take 32 rows together, int8 ones 16 */
     MIN_TILES = 24,         /* so that threads share a small multiply evenly */
@@ -85,12 +86,24 @@ static bool direct_bf16(const bt_mm *mm)
     return mm->compute == BT_MM_SPLIT || (mm->compute == BT_MM_BF16 && mm->part[0].type == BT_BF16);
 }
 
+static size_t all_taps_bytes(const bt_node *n) /* of a panel */
+{
+    const bt_mm *mm = n->attr;
+    return bt_panel_bytes(mm->part[0].type, in_channels(n)) * mm->kh * mm->kw;
+}
+
+/* bf16 panels too long for L2: they are best read once, for many rows. */
+static bool heavy(const bt_node *n)
+{
+    return direct_bf16(n->attr) && all_taps_bytes(n) * TILE_PANELS > B_BYTES;
+}
+
 /* Panels of a tile: bf16 panels that fit in L2, few enough for all threads to
  * have work; a long stream where one row meets each weight once. */
 static int tile_panels(const bt_node *n, int64_t rows, int64_t row_tiles)
 {
     const bt_mm *mm = n->attr;
-    const size_t bytes = bt_panel_bytes(mm->part[0].type, in_channels(n)) * mm->kh * mm->kw;
+    const size_t bytes = all_taps_bytes(n);
     size_t most = TILE_PANELS;
     if (direct_bf16(mm))
         most = B_BYTES / bytes / 2 * 2;
@@ -111,13 +124,13 @@ static grid grid_of(const bt_node *n, const bt_kernels *k)
         g.rows = n->shape.n * bt_mm_group_rows(n, 0);
     }
     const int64_t mr = mm->compute == BT_MM_F32 ? k->gemm_mr : BLOCK_ROWS;
-    const int64_t most = TILE_ROWS / mr * mr;
+    const int64_t most = (heavy(n) ? HEAVY_ROWS : TILE_ROWS) / mr * mr;
     g.row_tiles = (g.rows + most - 1) / most;
     g.tile_rows = ((g.rows + g.row_tiles - 1) / g.row_tiles + mr - 1) / mr * mr;
     g.row_tiles = (g.rows + g.tile_rows - 1) / g.tile_rows;
     g.panels = tile_panels(n, g.rows, g.row_tiles);
     g.panel_tiles = panel_tiles(mm, g.panels);
-    g.block = direct_bf16(mm) ? BLOCK_ROWS : (int)g.tile_rows;
+    g.block = direct_bf16(mm) && !heavy(n) ? BLOCK_ROWS : (int)g.tile_rows;
     g.ldc = g.panels * BT_NR * (mm->gated ? 2 : 1);
     return g;
 }
