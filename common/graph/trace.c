@@ -65,9 +65,10 @@ void bt_node_cost(const bt_node *n, double *flops, double *bytes)
         n->op->cost(n, flops, bytes);
         return;
     }
-    *bytes = (double)bt_rows(n->shape) * n->shape.c * sizeof(float) + weight_bytes(n);
+    *bytes = (double)bt_rows(n->shape) * n->shape.c * bt_value_bytes(n) + weight_bytes(n);
     for (int i = 0; i < BT_MAX_SRC && n->src[i]; i++)
-        *bytes += (double)bt_rows(n->src[i]->shape) * n->src[i]->shape.c * sizeof(float);
+        *bytes +=
+            (double)bt_rows(n->src[i]->shape) * n->src[i]->shape.c * bt_value_bytes(n->src[i]);
 }
 
 static event *append(list *l)

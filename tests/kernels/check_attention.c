@@ -361,7 +361,7 @@ void bench_attention_bf16(const bt_kernels *t)
         bf16_job j = { .t = t, .a = make(t, nq, nk, d, -1) };
         j.b = make_bf16(t, &j.a, whole);
         snprintf(name, sizeof name, "attention bf16 %d x %d, d %d", nq, nk, d);
-        kc_print_flops(name, 4.0 * nq * nk * d / kc_time(run_bf16, &j));
+        kc_print_bf16(name, 4.0 * nq * nk * d / kc_time(run_bf16, &j));
         kc_print("  storing keys and values", 12.0 * nk * d * 1e-9 / kc_time(run_store, &j),
                  "GB/s");
         kc_release();

@@ -579,7 +579,7 @@ static void bench_tile(const bt_kernels *t, int m, int np, int taps, int k)
     tile_job j = { t, m, np, taps, k, a, b, kc_floats((size_t)m * np * BT_NR) };
     char name[64];
     snprintf(name, sizeof name, "gemm_bf16 %dx%d, %d taps of %d", m, np * BT_NR, taps, k);
-    kc_print_flops(name, 2.0 * m * np * BT_NR * taps * k / kc_time(run_tile, &j));
+    kc_print_bf16(name, 2.0 * m * np * BT_NR * taps * k / kc_time(run_tile, &j));
     kc_release();
 }
 
@@ -592,7 +592,7 @@ void bench_gemm_bf16(const bt_kernels *t)
     bench_tile(t, 256, 6, 9, 320);
     bench_tile(t, 64, 40, 9, 1280);
     job j = make_job(t, BT_Q8_0, DIM, DIM);
-    kc_print_flops("gemm_bf16 1024^3 q8_0", 2.0 * DIM * DIM * DIM / kc_time(run_bf16, &j));
+    kc_print_bf16("gemm_bf16 1024^3 q8_0", 2.0 * DIM * DIM * DIM / kc_time(run_bf16, &j));
     kc_release();
 }
 

@@ -164,7 +164,7 @@ void bench_gemm_q8(const bt_kernels *t)
             const double s = kc_time(run_gemm, &j);
             snprintf(name, sizeof name, "gemm_q8 %dx1024x1024 %s", ms[i],
                      bt_dtypes[types[ty]].name);
-            kc_print_flops(name, 2.0 * ms[i] * 1024 * 1024 / s);
+            kc_print_int8(name, 2.0 * ms[i] * 1024 * 1024 / s);
             kc_release();
         }
     for (size_t ty = 0; ty < N_TYPES; ty++) {

@@ -168,15 +168,39 @@ double kc_time(void (*fn)(void *), void *arg)
     return best;
 }
 
-double kc_peak_flops;
+double kc_peaks[BT_PEAK_COUNT];
+
+void kc_run_peak(void *job)
+{
+    kc_peak_job *j = job;
+    j->operations = j->loop(j->rounds);
+}
 
 void kc_print(const char *what, double value, const char *unit)
 {
     printf("  %-34s %9.2f %s\n", what, value, unit);
 }
 
+static void print_share(const char *what, double flops, const char *type, double peak)
+{
+    printf("  %-34s %9.2f GFLOP/s  %5.1f %% of %s peak\n", what, flops * 1e-9,
+           100.0 * flops / peak, type);
+}
+
 void kc_print_flops(const char *what, double flops)
 {
-    printf("  %-34s %9.2f GFLOP/s  %5.1f %% of f32 peak\n", what, flops * 1e-9,
-           100.0 * flops / kc_peak_flops);
+    print_share(what, flops, "f32", kc_peaks[BT_PEAK_F32]);
+}
+
+void kc_print_bf16(const char *what, double flops)
+{
+    const double tiles = kc_peaks[BT_PEAK_AMX_BF16], dots = kc_peaks[BT_PEAK_BF16];
+    const double best = tiles > dots ? tiles : dots;
+    print_share(what, flops, best > 0 ? "bf16" : "f32", best > 0 ? best : kc_peaks[BT_PEAK_F32]);
+}
+
+void kc_print_int8(const char *what, double flops)
+{
+    const double dots = kc_peaks[BT_PEAK_INT8];
+    print_share(what, flops, dots > 0 ? "int8" : "f32", dots > 0 ? dots : kc_peaks[BT_PEAK_F32]);
 }

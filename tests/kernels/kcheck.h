@@ -53,8 +53,17 @@ double kc_sum_bound(int n, double mag);
 /* Seconds one call of fn(arg) takes (best of several). */
 double kc_time(void (*fn)(void *), void *arg);
 void kc_print(const char *what, double value, const char *unit);
-/* The same with the share of the measured peak of float multiply-adds. */
-void kc_print_flops(const char *what, double flops);
-extern double kc_peak_flops; /* set by the bench */
+/* The same with the share of what the instructions of the compute type can do. */
+void kc_print_flops(const char *what, double flops); /* floats */
+void kc_print_bf16(const char *what, double flops);  /* the better of dot products and tiles */
+void kc_print_int8(const char *what, double flops);  /* dot products */
+
+typedef struct kc_peak_job {
+    double (*loop)(long rounds); /* of the table */
+    long rounds;
+    double operations; /* of one call */
+} kc_peak_job;
+void kc_run_peak(void *job);
+extern double kc_peaks[BT_PEAK_COUNT]; /* operations per second; set by the bench */
 
 #endif
