@@ -238,6 +238,20 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
     return st;
 }
 
+void bt_weights_rest(bt_weights *ws, const char *prefix)
+{
+    for (size_t i = 0; i < ws->n_store; i++) {
+        const bt_weight *w = &ws->of_store[i];
+        if (!ws->cache || strncmp(w->t->name, prefix, strlen(prefix)) != 0)
+            continue;
+        pthread_mutex_lock(bt_weight_lock(w));
+        for (bt_packed *p = w->packed; p; p = p->next)
+            if (p->mapped)
+                bt_map_drop(p->data, bt_packed_bytes(p));
+        pthread_mutex_unlock(bt_weight_lock(w));
+    }
+}
+
 /* ---- keeping ------------------------------------------------------------- */
 
 /* What is packed and not kept, as a list of its own; others may pack meanwhile. */

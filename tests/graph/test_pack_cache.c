@@ -380,6 +380,53 @@ static void packs_may_be_deleted_while_in_use(void **state)
     assert_false(checked(path, (run){ 0 }).mapped);
 }
 
+/* KiB of the mapping around p that are in this process's memory. */
+static long resident(const void *p)
+{
+    char line[512];
+    unsigned long from, to;
+    long kib = -1;
+    bool here = false;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    assert_non_null(f);
+    while (kib < 0 && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            here = (uintptr_t)p >= from && (uintptr_t)p < to;
+        else if (here)
+            sscanf(line, "Rss: %ld kB", &kib);
+    }
+    fclose(f);
+    return kib;
+}
+
+static void resting_parts_take_no_memory(void **state)
+{
+    (void)state;
+    bt_store *s;
+    bt_kernels kernels;
+    bt_weights *ws;
+    char pack[512];
+    const char *path = cached_model("m", pack, true);
+    run r = { 0 }, again = { 0 };
+    bt_kernels_init(&kernels, bt_cpu_flags());
+    const bt_compute c = { .kernels = &kernels, .threads = 1, .cache_dir = cache_dir };
+    assert_int_equal(bt_store_open(path, &s, NULL), BT_OK);
+    assert_int_equal(bt_weights_create(s, &c, &ws, NULL), BT_OK);
+    run_plan(ws, &r);
+    const void *panels = bt_weight_find(ws, "a")->packed->data;
+    const long before = resident(panels);
+    bt_weights_rest(ws, "none");
+    assert_int_equal(resident(panels), before);
+    bt_weights_rest(ws, "a");
+    bt_weights_rest(ws, "b");
+    assert_true(resident(panels) < before);
+    run_plan(ws, &again);
+    assert_true(again.mapped);
+    assert_memory_equal(again.y, r.y, sizeof r.y);
+    bt_weights_free(ws);
+    bt_store_close(s);
+}
+
 /* ---- several processes, and death ------------------------------------------ */
 
 /* Children that all start with an empty cache. */
@@ -567,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup(a_changed_model_gets_new_panels, new_cache),
         cmocka_unit_test_setup(a_change_while_packing_is_not_kept, new_cache),
         cmocka_unit_test_setup(packs_may_be_deleted_while_in_use, new_cache),
+        cmocka_unit_test_setup(resting_parts_take_no_memory, new_cache),
         cmocka_unit_test_setup(processes_may_start_together, new_cache),
         cmocka_unit_test_setup(an_unfinished_file_is_no_obstacle, new_cache),
         cmocka_unit_test_setup(a_killed_writer_does_no_harm, new_cache),
