@@ -202,13 +202,16 @@ static void make_operand(const work *w, int64_t rows, const float *src, int64_t 
     }
 }
 
-/* Bias for as many rows as fit in a span. */
+/* Bias for as many rows as go from sums to operand at a time. */
 static void repeat_bias(const work *w, const float *bias)
 {
-    const int64_t wide = width(w->s), n = span(w->s) / wide * wide;
-    memset(w->m.bias, 0, (size_t)n * sizeof(float));
-    for (int64_t i = 0; bias && i < n; i += wide)
-        memcpy(w->m.bias + i, bias, (size_t)w->s->c * sizeof(float));
+    const int64_t wide = width(w->s), n = step_rows(w->s) * wide;
+    float *dst = w->m.bias;
+    memset(dst, 0, (size_t)wide * sizeof *dst);
+    if (bias)
+        memcpy(dst, bias, (size_t)w->s->c * sizeof *dst);
+    for (int64_t i = wide; i < n; i *= 2)
+        memcpy(dst + i, dst, (size_t)(n - i < i ? n - i : i) * sizeof *dst);
 }
 
 /* c[m][ldc] = sum over q of rows[q * sa + i] times tap first + q * step of f. */
