@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #define ALIGN 64
-#define HUGE ((size_t)2 << 20)
+#define HUGE  ((size_t)2 << 20)
 
 #ifdef BT_FAULTS
 #include <stdatomic.h>

@@ -55,10 +55,25 @@ void bt_plan_free(bt_plan *p)
         return;
     bt_graph_free(p->g);
     bt_release(p->steps);
+    bt_plan_rest(p);
+    bt_release(p);
+}
+
+void bt_plan_rest(bt_plan *p)
+{
     bt_release(p->arena);
     bt_release(p->scratch);
     bt_release(p->phases);
-    bt_release(p);
+    p->arena = p->scratch = NULL;
+    p->phases = NULL;
+}
+
+uint64_t bt_plan_weights(const bt_plan *p)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        sum += p->steps[i]->op->packed_bytes ? p->steps[i]->op->packed_bytes(p->steps[i]) : 0;
+    return sum;
 }
 
 uint64_t bt_plan_arena(const bt_plan *p)
@@ -88,11 +103,7 @@ static bt_status plan_memory(bt_plan *p)
     p->scratch = bt_alloc(p->scratch_bytes * p->compute->threads);
     p->phases = bt_calloc(p->n_phases + 1, sizeof *p->phases);
     if (!p->arena || !p->scratch || !p->phases) {
-        bt_release(p->arena);
-        bt_release(p->scratch);
-        bt_release(p->phases);
-        p->arena = p->scratch = NULL;
-        p->phases = NULL;
+        bt_plan_rest(p);
         return BT_ENOMEM;
     }
     bt_plan_bind(p);

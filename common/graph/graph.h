@@ -76,6 +76,10 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
 void bt_weights_free(bt_weights *ws);
 const bt_compute *bt_weights_compute(const bt_weights *ws);
 
+/* Lets go of the memory of weights whose names begin with `prefix`, as far as the pack
+ * cache can bring it back when it is read again. For a part that has done its work. */
+void bt_weights_rest(bt_weights *ws, const char *prefix);
+
 /* NULL if the store has no such tensor (no error). */
 const bt_weight *bt_weight_find(bt_weights *ws, const char *name);
 const bt_tensor *bt_weight_tensor(const bt_weight *w); /* dims, dtype */
@@ -212,6 +216,11 @@ enum {
 /* Fuses, lays out memory; takes g over, also on failure. Packs no weights yet. */
 bt_status bt_plan_create(bt_graph *g, bt_plan **out, bt_error *err);
 void bt_plan_free(bt_plan *p);
+/* Gives the memory of activations back until it is needed again: what inputs and
+ * outputs held is lost, and pointers to it. */
+void bt_plan_rest(bt_plan *p);
+/* Bytes of packed weights that a run reads. */
+uint64_t bt_plan_weights(const bt_plan *p);
 /* Bytes of activations and scratch: known before anything is allocated. */
 uint64_t bt_plan_arena(const bt_plan *p);
 /* Floating-point operations of one run (a multiply-add is two), ops that count. */

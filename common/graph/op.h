@@ -69,6 +69,7 @@ typedef struct bt_op {
     bool (*reads_half)(const bt_node *n, int i);
     /* More for a profile: d comes filled from `cost`; params as in bt_exec. NULL: nothing. */
     void (*detail)(const bt_node *n, const int64_t *params, bt_detail *d);
+    size_t (*packed_bytes)(const bt_node *n); /* what `prepare` packs, or finds; NULL: 0 */
     /* Before the first run: packs weights (sets node->packed). NULL: nothing. */
     bt_status (*prepare)(bt_node *n, const bt_kernels *k, bt_error *err);
 } bt_op;

@@ -115,6 +115,16 @@ bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int sk
     return BT_OK;
 }
 
+void sd_cache_rest(sd_cache *c, sd_part part)
+{
+    static const char *const prefixes[] = { "text_encoder/", NULL, "vae/decoder", "vae/encoder" };
+    for (int i = 0; i < SD_MAX_PLANS; i++)
+        if (c->plans[i].p.plan && c->plans[i].part == part)
+            bt_plan_rest(c->plans[i].p.plan);
+    if (prefixes[part])
+        bt_weights_rest(c->m->ws, prefixes[part]);
+}
+
 void sd_cache_release(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)

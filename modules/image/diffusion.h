@@ -88,6 +88,9 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 /* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
 bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
                           const float **hidden);
+/* This part of the model will not run for a while: gives the activations' memory
+ * back and, but for the UNet, which every picture needs longest, the weights'. */
+void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
 
 /* ---- pictures (picture.c) -------------------------------------------------- */

@@ -175,6 +175,7 @@ static bt_status encode_init(work *k)
     st = run_plan(k, p, "encoder");
     if (st == BT_OK)
         memcpy(k->moments, sd_plan_data(p, p->out), bytes);
+    sd_cache_rest(&k->j->cache, SD_ENCODER);
     return st;
 }
 
@@ -314,6 +315,7 @@ static bt_status denoise(work *k, picture *pics, int b)
     BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->prompt, s->skip, &unused));
     if (s->guided)
         BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->negative, s->skip, &unused));
+    sd_cache_rest(&k->j->cache, SD_CLIP);
     k->encode += bt_now() - start;
     bt_weights_rest(k->j->m->ws, "text_encoder/");
     start = bt_now();
@@ -321,6 +323,7 @@ static bt_status denoise(work *k, picture *pics, int b)
                                k->r->error));
     for (int i = s->first; i < s->steps; i++)
         BT_TRY(one_step(k, p, pics, b, i));
+    sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
     return k->r->progress(k->r->host, "denoise", k->done, k->total);
 fail:
@@ -385,6 +388,7 @@ static bt_status decode(work *k, const picture *pic)
     sd_picture_bytes(sd_plan_data(p, p->out), pixels, rgb);
     if (k->mask)
         paste_kept(k, rgb);
+    sd_cache_rest(&k->j->cache, SD_DECODER);
     k->decode += bt_now() - start;
     st = hand_over(k, pic, rgb);
     bt_release(rgb);
@@ -530,10 +534,10 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
     BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
-    for (size_t i = 0; i < bt_store_count(m->store); i++)
-        out->weights += bt_store_at(m->store, i)->bytes;
-    out->arena =
-        bt_plan_arena(clip->plan) + bt_plan_arena(unet->plan) + bt_plan_arena(decoder->plan);
+    /* One part at a time, but the UNet's weights stay for the next picture. */
+    out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
+    const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
+    out->arena = first > last ? first : last;
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
                  bt_plan_flops(unet->plan) / b * s.batch * s.steps +

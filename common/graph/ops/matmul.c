@@ -419,6 +419,16 @@ static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)
     return BT_OK;
 }
 
+static size_t mm_packed_bytes(const bt_node *n)
+{
+    const bt_mm *mm = n->attr;
+    size_t sum = 0;
+    for (int i = 0; i < mm->n_parts; i++)
+        sum +=
+            part_panels(mm, i) * bt_panel_bytes(mm->part[i].type, in_channels(n)) * mm->kh * mm->kw;
+    return sum;
+}
+
 const bt_op bt_op_matmul = {
     .name = "matmul",
     .flags = BT_OP_ACT | BT_OP_RESIDUAL | BT_OP_ROW | BT_OP_HALF,
@@ -430,5 +440,6 @@ const bt_op bt_op_matmul = {
     .cost = mm_cost,
     .detail = bt_mm_detail,
     .reads_half = mm_reads_half,
+    .packed_bytes = mm_packed_bytes,
     .prepare = mm_prepare,
 };

@@ -203,6 +203,32 @@ static void test_init_size(void **state)
     host_close(h);
 }
 
+/* Plans give their memory back between the parts of a run; what one has of it at a
+ * time is what the estimate says. */
+static void test_rest(void **state)
+{
+    (void)state;
+    host *h = open_small(2, BT_PREC_F32);
+    sd_cache cache = { .m = h->model };
+    sd_plan *p;
+    assert_int_equal(sd_cache_ready_plan(&cache, SD_DECODER, 1, 8, 8, &p, &h->error), BT_OK);
+    float *first = malloc(64 * 64 * 3 * sizeof *first);
+    for (int round = 0; round < 2; round++) {
+        float *in = sd_plan_data(p, p->in);
+        for (int i = 0; i < 8 * 8 * 4; i++)
+            in[i] = sinf((float)i);
+        assert_int_equal(sd_plan_run(p, NULL, &h->error), BT_OK);
+        if (round == 0)
+            memcpy(first, sd_plan_data(p, p->out), 64 * 64 * 3 * sizeof *first);
+        else
+            assert_memory_equal(first, sd_plan_data(p, p->out), 64 * 64 * 3 * sizeof *first);
+        sd_cache_rest(&cache, SD_DECODER);
+    }
+    free(first);
+    sd_cache_release(&cache);
+    host_close(h);
+}
+
 static void test_estimate(void **state)
 {
     (void)state;
@@ -212,8 +238,10 @@ static void test_estimate(void **state)
     assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &one, &h->error), BT_OK);
     h->o.batch = 6;
     assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &six, &h->error), BT_OK);
-    assert_true(one.weights > 1000000 && one.weights < 1200000);
-    assert_true(one.arena > 0 && six.arena > one.arena && six.arena < 5 * one.arena);
+    /* the UNet and the decoder, in f32, of a file of 0.6 and 0.4 MB with the encoder */
+    assert_true(one.weights > 700000 && one.weights < 1000000);
+    /* parts run one after the other; decoding, always of one picture, takes most here */
+    assert_true(one.arena > 0 && six.arena >= one.arena && six.arena < 5 * one.arena);
     assert_true(six.flops > 5.5 * one.flops && six.flops < 6 * one.flops);
     host_close(h);
 }
@@ -225,7 +253,7 @@ int main(void)
         cmocka_unit_test(test_again),        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_long_prompts), cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_mask),         cmocka_unit_test(test_init_size),
-        cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_rest),         cmocka_unit_test(test_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
