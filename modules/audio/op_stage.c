@@ -228,7 +228,8 @@ static void multiply(const work *w, const filter *f, int m, const void *const *r
                         (const uint16_t *const *)rows, sa, b, ldt, ldp, c, ldc, 1);
         return;
     }
-    const int np = w->k->gemm_np, fit = (int)(B_BYTES / (np * p->panel_bytes));
+    const int np = w->k->gemm_np < 2 ? 1 : 2; /* tall tiles: more taps' panels fit in L1 */
+    const int fit = (int)(B_BYTES / (np * p->panel_bytes));
     const int most = fit > 1 ? fit : 1;
     for (int i = 0; i < p->panels; i += np)
         for (int q = 0; q < taps; q += most)
