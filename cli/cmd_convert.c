@@ -7,7 +7,8 @@
 #include "cli.h"
 
 static const cli_flag flags[] = { { "type", NULL, "outtype", "TYPE", NULL,
-                                    "f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0 (default q8_0)",
+                                    "f32, f16, bf16, q8_0 (default), q6_k, q5_k, q5_1, q5_0, "
+                                    "q4_k, q4_1 or q4_0",
                                     0 },
                                   { 0 } };
 

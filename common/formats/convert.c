@@ -22,8 +22,9 @@ static const struct {
     bt_dtype type;
     uint32_t file_type;
 } targets[] = {
-    { BT_F32, 0 },  { BT_F16, 1 },  { BT_Q4_0, 2 }, { BT_Q4_1, 3 },
-    { BT_Q8_0, 7 }, { BT_Q5_0, 8 }, { BT_Q5_1, 9 }, { BT_BF16, 32 },
+    { BT_F32, 0 },   { BT_F16, 1 },   { BT_Q4_0, 2 },  { BT_Q4_1, 3 },
+    { BT_Q8_0, 7 },  { BT_Q5_0, 8 },  { BT_Q5_1, 9 },  { BT_BF16, 32 },
+    { BT_Q4_K, 14 }, { BT_Q5_K, 16 }, { BT_Q6_K, 18 },
 };
 
 typedef struct planned {
