@@ -58,6 +58,8 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
 
     const bt_weight *embd = bt_w(g, "token_embd.weight"); /* [n_vocab, n_embd] */
     const bt_weight *head = bt_w_opt(g, "output.weight");
+    const bt_precision precision = m->compute->precision;
+    bt_graph_precision(g, m->blocks && rows % BT_LLM_BLOCK == 0 ? BT_PREC_BF16 : precision);
     out->ids = bt_input_ids(g, rows);
     bt_node *x = bt_embed(g, out->ids, embd);
     for (int i = 0; i < c->n_layer; i++) {
@@ -70,6 +72,7 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
         out->last = bt_input_ids(g, 1);
         x = bt_gather(g, x, out->last);
     }
+    bt_graph_precision(g, precision);
     x = bt_rms_norm(g, x, bt_w(g, "output_norm.weight"), c->rms_eps);
     x = bt_linear(g, x, head ? head : embd, NULL); /* small models tie the two */
     if (x && bt_shape_of(x).c != c->n_vocab)

@@ -56,6 +56,7 @@ typedef struct bt_llm_model {
     bt_weights *weights;
     bt_llm_config config;
     bt_llm_vocab vocab;
+    bool blocks; /* prompts are read in whole blocks where they can be (session.c) */
 } bt_llm_model;
 
 /* ---- graph.c ---- */
@@ -77,6 +78,7 @@ bt_status bt_llm_plan_create(const bt_llm_model *m, bt_kv_cache *kv, int rows, b
 
 enum {
     BT_LLM_CHUNK = 256,    /* prompts are cut at multiples of this */
+    BT_LLM_BLOCK = 64,     /* positions that may be read in another compute type than one token */
     BT_LLM_CHUNK_ALL = 64, /* with logits of all rows: less memory */
     BT_LLM_PLANS = 4,
 };
@@ -86,6 +88,7 @@ typedef struct bt_llm_session {
     const bt_llm_model *model;
     bt_kv_cache *kv;
     bt_ids tokens;
+    size_t whole; /* of these, those that were read in whole blocks */
     bt_llm_plan plans[BT_LLM_PLANS]; /* the most recently used first */
     bt_trace *trace;
     int chunk;           /* BT_LLM_CHUNK; tests change it */
@@ -95,8 +98,8 @@ typedef struct bt_llm_session {
 bt_status bt_llm_session_open(const bt_llm_model *m, bt_llm_session *s);
 void bt_llm_session_close(bt_llm_session *s);
 void bt_llm_session_trace(bt_llm_session *s, bt_trace *trace); /* NULL: no more */
-/* Keeps the longest common prefix with ids[0..n), but less than all of ids;
- * returns its length. */
+/* Keeps the longest common prefix with ids[0..n), but less than all of ids and
+ * only what reading ids from scratch would give; returns its length. */
 size_t bt_llm_session_reuse(bt_llm_session *s, const int32_t *ids, size_t n);
 /* Runs the first of ids[0..n), n >= 1, up to the next cut; *done says how many
  * they were. Afterwards s->logits are those of the last (all: of each) row. */

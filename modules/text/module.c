@@ -84,6 +84,14 @@ static bt_status check_network(const bt_llm_model *m, bt_error *err)
     return st;
 }
 
+/* Where opening quantized weights to bf16 pays: many rows, on AMX. */
+static bool reads_blocks(const bt_compute *c, const bt_store *s)
+{
+    const bt_tensor *t = bt_store_find(s, "blk.0.ffn_down.weight");
+    return c->precision == BT_PREC_AUTO && c->kernels->cpu & BT_CPU_AMX && t &&
+           bt_dtypes[t->dtype].block > 1;
+}
+
 static bt_status llm_open(bt_store *s, const bt_compute *c, void **model, bt_error *err)
 {
     bt_status st;
@@ -100,6 +108,7 @@ static bt_status llm_open(bt_store *s, const bt_compute *c, void **model, bt_err
         goto fail;
     }
     BT_TRY(bt_weights_create(s, c, &m->weights, err));
+    m->blocks = reads_blocks(c, s);
     m->store = s;
     BT_TRY(check_network(m, err));
     *model = m;

@@ -5,6 +5,11 @@
  * Why fixed positions: a prompt read after a cached prefix is then cut into the
  * same chunks as one read whole, and every row gets the same bytes either way.
  * Plans are few: a whole chunk, the chunk's rest, one token, and one to spare.
+ *
+ * With AMX, quantized weights are opened to bf16 for whole blocks of 64 positions
+ * (at multiples of 64), and stay int8 for the rest of a prompt and for single
+ * tokens. So that a sequence has one result, a block is read again if an earlier
+ * sequence had its tokens one by one: a chat's last reply, say.
  */
 #include <string.h>
 
@@ -41,13 +46,41 @@ void bt_llm_session_trace(bt_llm_session *s, bt_trace *trace)
         attach(s, &s->plans[i]);
 }
 
+/* Of `same` tokens in common, those whose rows ids[0..n) would have too: up to
+ * n / 64 blocks read whole, then single rows. */
+static size_t keep_blocks(const bt_llm_session *s, size_t same, size_t n)
+{
+    const size_t full = n - n % BT_LLM_BLOCK, both = s->whole < full ? s->whole : full;
+    if (s->whole != full && same > both)
+        same = both;
+    return same < full ? same - same % BT_LLM_BLOCK : same;
+}
+
 size_t bt_llm_session_reuse(bt_llm_session *s, const int32_t *ids, size_t n)
 {
     size_t same = 0;
     while (same < s->tokens.len && same + 1 < n && s->tokens.data[same] == ids[same])
         same++;
+    if (s->model->blocks)
+        same = keep_blocks(s, same, n);
     s->tokens.len = same;
+    s->whole = s->whole < same ? s->whole : same;
     return same;
+}
+
+/* Rows of the next step: up to the next cut, and up to the end of whole blocks
+ * or, behind or between their ends, of this one. */
+static size_t step_rows(const bt_llm_session *s, size_t chunk, size_t n)
+{
+    const size_t pos = s->tokens.len, in = pos % BT_LLM_BLOCK;
+    size_t rows = chunk - pos % chunk;
+    if (rows > n)
+        rows = n;
+    if (!s->model->blocks)
+        return rows;
+    if (in == 0 && rows >= BT_LLM_BLOCK)
+        return rows - rows % BT_LLM_BLOCK;
+    return rows < BT_LLM_BLOCK - in ? rows : BT_LLM_BLOCK - in;
 }
 
 /* The plan for so many rows, moved to the front; the last one makes room. */
@@ -80,13 +113,13 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
     bt_status st;
     size_t pos = s->tokens.len;
     size_t chunk = (size_t)(all && s->chunk > BT_LLM_CHUNK_ALL ? BT_LLM_CHUNK_ALL : s->chunk);
-    size_t rows = chunk - pos % chunk;
+    const size_t rows = step_rows(s, chunk, n);
     bt_llm_plan *p;
 
     *done = 0;
     s->logits = NULL;
-    if (rows > n)
-        rows = n;
+    if (s->whole > pos)
+        s->whole = pos;
     BT_TRY(bt_kv_reserve(s->kv, (int)(pos + rows), err));
     BT_TRY(plan_for(s, (int)rows, all, &p, err));
     int32_t *in = bt_plan_data(p->plan, p->ids), *last = bt_plan_data(p->plan, p->last);
@@ -103,6 +136,8 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
             s->tokens.len = pos;
             return bt_no_memory(err, "tokens");
         }
+    if (s->whole == pos && rows % BT_LLM_BLOCK == 0)
+        s->whole += rows;
     s->logits = bt_plan_data(p->plan, p->logits);
     *done = rows;
     return BT_OK;

@@ -92,10 +92,15 @@ static size_t all_taps_bytes(const bt_node *n) /* of a panel */
     return bt_panel_bytes(mm->part[0].type, in_channels(n)) * mm->kh * mm->kw;
 }
 
-/* bf16 panels too long for L2: they are best read once, for many rows. */
+/* bf16 panels of a quantized weight, which are opened in scratch, a tap at a time. */
+static bool opens_bf16(const bt_mm *mm) { return mm->compute == BT_MM_BF16 && !direct_bf16(mm); }
+static size_t opened_bytes(const bt_node *n) { return pad64(in_channels(n) * 2) * BT_NR; }
+
+/* Panels that do not stay in L2, or that are made: best once for many rows. */
 static bool heavy(const bt_node *n)
 {
-    return direct_bf16(n->attr) && all_taps_bytes(n) * TILE_PANELS > B_BYTES;
+    return opens_bf16(n->attr) ||
+           (direct_bf16(n->attr) && all_taps_bytes(n) * TILE_PANELS > B_BYTES);
 }
 
 /* Panels of a tile: bf16 panels that fit in L2, few enough for all threads to
@@ -107,6 +112,8 @@ static int tile_panels(const bt_node *n, int64_t rows, int64_t row_tiles)
     size_t most = TILE_PANELS;
     if (direct_bf16(mm))
         most = B_BYTES / bytes / 2 * 2;
+    else if (opens_bf16(mm))
+        most = B_BYTES / opened_bytes(n) / 2 * 2;
     else if (rows == 1)
         most = GEMV_BYTES / bytes / TILE_PANELS * TILE_PANELS;
     int panels = most < TILE_PANELS ? TILE_PANELS : most > MAX_PANELS ? MAX_PANELS : (int)most;
@@ -156,7 +163,7 @@ typedef struct scratch {
     const uint8_t **rows; /* [taps][tile_rows]; of BT_MM_SPLIT twice: high, low */
     float *c;             /* [block][ldc] */
     float *y;             /* [ldc], for rows that are stored as bf16 */
-    void *b;              /* BT_MM_EXPANDED */
+    void *b;              /* bt_mm_block's */
 } scratch;
 
 static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *base, scratch *s)
@@ -169,7 +176,8 @@ static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *bas
     if (s)
         *s = (scratch){ (const uint8_t **)base, (float *)(base + rows), (float *)(base + rows + c),
                         base + rows + c + y };
-    return rows + c + y + (direct_bf16(mm) || mm->compute == BT_MM_Q8 ? 0 : BT_MM_EXPANDED);
+    size_t b = opens_bf16(mm) ? g.panels * opened_bytes(n) : BT_MM_EXPANDED;
+    return rows + c + y + (direct_bf16(mm) || mm->compute == BT_MM_Q8 ? 0 : b);
 }
 
 static size_t mm_scratch(const bt_node *n, const bt_kernels *k)

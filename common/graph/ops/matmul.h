@@ -77,7 +77,7 @@ typedef struct bt_mm_block {
     int i0, m, p0, np;
     float *c; /* [m][ldc], filled */
     int ldc;
-    void *b; /* BT_MM_EXPANDED bytes: panels on their way */
+    void *b; /* panels on their way: BT_MM_EXPANDED bytes, or np whole ones in bf16 */
 } bt_mm_block;
 
 enum { BT_MM_EXPANDED = BT_MAX_NP * BT_MM_CHUNK * BT_NR * sizeof(float) };

@@ -5,13 +5,11 @@
  *
  * Float kernels expand BT_MM_CHUNK channels of a panel and use them for all rows
  * while they are in cache; int8 kernels read the packed bits; bf16 panels of
- * float weights are read as they lie.
+ * float weights are read as they lie, those of quantized ones are opened first.
  */
 #include "graph/ops/matmul.h"
 
 #include <string.h>
-
-enum { MAX_ROWS = 128 }; /* of a block whose panels are expanded to bf16 */
 
 static int least(int a, int b) { return a < b ? a : b; }
 
@@ -125,35 +123,20 @@ static void direct_bf16(const bt_mm_block *s)
     s->k->gemm_bf16(s->m, s->np, s->t->taps, 2 * kc, a, s->t->stride, b, ldt, ldp, s->c, s->ldc, 0);
 }
 
-/* Panels p..p+np of a quantized weight over one tap and one chunk of channels. */
-static void chunk_bf16(const bt_mm_block *s, int p, int np, int t, int k0)
+/* A quantized weight: the block's panels are opened whole, a tap at a time. */
+static void opened_bf16(const bt_mm_block *s)
 {
     const bt_packed *pk = s->packed;
-    const int kc = least(pk->k - k0, BT_MM_CHUNK);
-    const size_t ldp = BT_MM_CHUNK * BT_NR;
-    const uint16_t *a[MAX_ROWS];
-    for (int i = 0; i < np; i++)
-        s->k->expand_bf16(pk->type, (uint16_t *)s->b + i * ldp,
-                          bt_panel(pk, s->p0 + p + i, s->t->tap[t]), k0, kc);
-    for (int i = 0; i < s->m; i += MAX_ROWS) {
-        const int m = least(s->m - i, MAX_ROWS);
-        for (int j = 0; j < m; j++)
-            a[j] = (const uint16_t *)rows_of(s, t)[i + j] + k0;
-        s->k->gemm_bf16(m, np, 1, kc, a, 0, s->b, 0, ldp, s->c + (size_t)i * s->ldc + p * BT_NR,
-                        s->ldc, t == 0 && k0 == 0);
+    const int kc = (pk->k + BT_KB - 1) / BT_KB * BT_KB;
+    const size_t ldp = (size_t)kc * BT_NR;
+    uint16_t *b = s->b;
+    for (int t = 0; t < s->t->taps; t++) {
+        for (int i = 0; i < s->np; i++)
+            s->k->expand_bf16(pk->type, b + i * ldp, bt_panel(pk, s->p0 + i, s->t->tap[t]), 0,
+                              pk->k);
+        s->k->gemm_bf16(s->m, s->np, 1, kc, (const uint16_t *const *)rows_of(s, t), 0, b, 0, ldp,
+                        s->c, s->ldc, t == 0);
     }
-}
-
-static void sums_bf16(const bt_mm_block *s)
-{
-    if (s->packed->type == BT_BF16) {
-        direct_bf16(s);
-        return;
-    }
-    for (int p = 0; p < s->np; p += BT_MAX_NP)
-        for (int t = 0; t < s->t->taps; t++)
-            for (int k0 = 0; k0 < s->packed->k; k0 += BT_MM_CHUNK)
-                chunk_bf16(s, p, least(s->np - p, BT_MAX_NP), t, k0);
 }
 
 void bt_mm_sums(const bt_mm_block *s)
@@ -165,7 +148,7 @@ void bt_mm_sums(const bt_mm_block *s)
     }
     switch (s->compute) {
     case BT_MM_F32: sums_f32(s); break;
-    case BT_MM_BF16: sums_bf16(s); break;
+    case BT_MM_BF16: (s->packed->type == BT_BF16 ? direct_bf16 : opened_bf16)(s); break;
     case BT_MM_SPLIT: direct_bf16(s); break;
     case BT_MM_Q8: sums_q8(s); break;
     }

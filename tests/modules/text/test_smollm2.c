@@ -213,10 +213,51 @@ static void same_bytes(bt_precision p)
     bt_store_close(g);
 }
 
+/* Logits after ids[0..n): a prompt of `from`, of which the session's cache gives what
+ * it can, then token by token, as a reply is made. */
+static const float *logits_after(bt_llm_session *s, const int32_t *ids, size_t from, size_t n)
+{
+    size_t done;
+    bt_error err = { 0 };
+    for (size_t i = bt_llm_session_reuse(s, ids, from); i < n; i += done)
+        if (bt_llm_step(s, ids + i, i < from ? from - i : 1, false, &done, NULL, &err) != BT_OK)
+            fail_msg("%s", err.text);
+    return s->logits;
+}
+
+/* A sequence gives the same logits after any other: longer and shorter prompts,
+ * replies that were made token by token, blocks that were whole before or are now. */
+static void test_reuse(void **state)
+{
+    (void)state;
+    static const size_t prompts[] = { 100, 128, 200, 64, 129, 70, 20, 192, 128 };
+    bt_store *g = golden_open("text_logits");
+    size_t n, v;
+    int32_t *some = ids_of(g, "code", "ids", &n), ids[256];
+    for (size_t i = 0; i < 256; i++)
+        ids[i] = some[i % n];
+    host old, new;
+    host_init(&old, NULL, 2, BT_PREC_AUTO);
+    host_open_smollm2(&old);
+    v = (size_t)old.model->config.n_vocab;
+    for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
+        host_init(&new, NULL, 2, BT_PREC_AUTO);
+        host_open_smollm2(&new);
+        const size_t end = prompts[i] + i % 3 * 17; /* replies of 0, 17 and 34 tokens */
+        const float *x = logits_after(&old.job->session, ids, prompts[i], end);
+        const float *y = logits_after(&new.job->session, ids, prompts[i], end);
+        assert_memory_equal(x, y, v * sizeof *x);
+        host_close(&new);
+    }
+    host_close(&old);
+    free(some);
+    bt_store_close(g);
+}
+
 static void test_same_bytes(void **state)
 {
     (void)state;
-    same_bytes(BT_PREC_AUTO);
+    same_bytes(BT_PREC_INT8);
     same_bytes(BT_PREC_F32);
 }
 
@@ -342,8 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokenizer),  cmocka_unit_test(test_logits),
         cmocka_unit_test(test_greedy),     cmocka_unit_test(test_score),
-        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_seed),
-        cmocka_unit_test(test_chat),
+        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_seed),       cmocka_unit_test(test_chat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
