@@ -11,7 +11,7 @@ OPENVINO = """
 import openvino, numpy as np, sys
 core = openvino.Core()
 net = core.read_model(sys.argv[1])
-net.reshape({0: [1, 4, 8, 8]})
+net.reshape({net.inputs[0]: [1, 4, 8, 8]})
 net = core.compile_model(net, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": int(sys.argv[2])})
 net([np.zeros((1, 4, 8, 8), np.float32), np.array([500], np.int64), np.zeros((1, 77, 768), np.float32)])
 """
