@@ -89,10 +89,6 @@ int64_t bt_weight_dim(const bt_weight *w, int i);
  * computes (a folded norm, a permuted matrix). Same name again: the same weight. */
 const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
                                 const int64_t *dims);
-/* Of weights whose names begin so, lets the system have the packed pages back that
- * lie in the pack cache: for a part of the model that rests while others run. They
- * come back when they are read. */
-void bt_weights_rest(bt_weights *ws, const char *prefix);
 /* All values as floats (torch order), bt_release; NULL: no memory. */
 float *bt_weight_values(const bt_weight *w, bt_error *err);
 

@@ -72,20 +72,6 @@ void bt_weights_free(bt_weights *ws)
 
 const bt_compute *bt_weights_compute(const bt_weights *ws) { return ws->compute; }
 
-void bt_weights_rest(bt_weights *ws, const char *prefix)
-{
-    for (size_t i = 0; i < ws->n_store; i++) {
-        const bt_weight *w = &ws->of_store[i];
-        if (strncmp(w->t->name, prefix, strlen(prefix)) != 0)
-            continue;
-        pthread_mutex_lock(bt_weight_lock(w));
-        for (const bt_packed *p = w->packed; p; p = p->next)
-            if (p->mapped)
-                bt_map_drop(p->data, (size_t)p->panels * p->taps * p->panel_bytes);
-        pthread_mutex_unlock(bt_weight_lock(w));
-    }
-}
-
 static const bt_weight *find_made(bt_weights *ws, const char *name)
 {
     pthread_mutex_lock(&ws->lock);

@@ -317,7 +317,6 @@ static bt_status denoise(work *k, picture *pics, int b)
         BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->negative, s->skip, &unused));
     sd_cache_rest(&k->j->cache, SD_CLIP);
     k->encode += bt_now() - start;
-    bt_weights_rest(k->j->m->ws, "text_encoder/");
     start = bt_now();
     BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,
                                k->r->error));
@@ -427,12 +426,10 @@ static bt_status make_group(work *k, int from, int b)
     for (int i = 0; i < b; i++)
         start_picture(k, &pics[i], k->s.seed + (uint64_t)(from + i));
     BT_TRY(denoise(k, pics, b));
-    bt_weights_rest(k->j->m->ws, "unet/");
     for (int i = 0; i < b; i++) {
         BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
         BT_TRY(decode(k, &pics[i]));
     }
-    bt_weights_rest(k->j->m->ws, "vae/");
     st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
 fail:
     bt_release(block);
