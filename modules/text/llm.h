@@ -88,7 +88,7 @@ typedef struct bt_llm_session {
     const bt_llm_model *model;
     bt_kv_cache *kv;
     bt_ids tokens;
-    size_t whole; /* of these, those that were read in whole blocks */
+    size_t whole;                    /* of these, those that were read in whole blocks */
     bt_llm_plan plans[BT_LLM_PLANS]; /* the most recently used first */
     bt_trace *trace;
     int chunk;           /* BT_LLM_CHUNK; tests change it */

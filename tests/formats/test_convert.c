@@ -253,9 +253,9 @@ static void test_callback(void **state)
     assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q8_0, hear, &h, &e),
                      BT_ECANCELLED);
     assert_int_equal(access(temp_path("no.gguf"), F_OK), -1);
-    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q4_K, NULL, NULL, &e),
+    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q2_K, NULL, NULL, &e),
                      BT_EUNSUPPORTED);
-    assert_string_equal(e.text, "cannot write type q4_k yet");
+    assert_string_equal(e.text, "cannot write type q2_k yet");
     assert_int_equal(bt_convert_store(in, "/dev/full", BT_Q8_0, NULL, NULL, &e), BT_EIO);
     assert_int_equal(bt_convert_store(in, temp_path("a/b"), BT_Q8_0, NULL, NULL, &e), BT_EIO);
     bt_store_close(in);
