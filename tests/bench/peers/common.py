@@ -130,7 +130,7 @@ def peak_mib(pid="self"):
 def run(command, env=None, keep=subprocess.PIPE):
     """Runs a program to its end: (seconds, peak MiB, its standard output)."""
     start = time.perf_counter()
-    p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=keep, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **(env or {})})
+    p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=keep, stderr=subprocess.DEVNULL, text=True, errors="replace", env={**os.environ, **(env or {})})
     out = p.stdout.read() if keep == subprocess.PIPE else ""
     _, status, usage = os.wait4(p.pid, 0)
     p.returncode = os.waitstatus_to_exitcode(status)
