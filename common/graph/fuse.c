@@ -158,5 +158,6 @@ bt_status bt_plan_fuse(bt_plan *p, bt_error *err)
     }
     bt_release(uses);
     bt_release(live);
-    return BT_OK;
+    /* fusing a gate takes memory */
+    return g->error.status == BT_OK ? BT_OK : bt_fail(err, g->error.status, "%s", g->error.text);
 }

@@ -47,9 +47,9 @@ typedef struct bt_shape {
 
 /* What matrix multiplies compute in. AUTO: int8 where the file's weights are
  * quantized; for float weights bf16 with AMX, int8 with int8 dot products, else
- * f32. INT8 also quantizes float weights, to Q8_0; F32 is the reference. SPLIT is for modules to choose: float
- * weights as sums of two bf16 numbers, 16 bits of precision, where AMX makes that faster than
- * f32; else f32. */
+ * f32. INT8 also quantizes float weights, to Q8_0; F32 is the reference. SPLIT is for
+ * modules to choose: float weights as sums of two bf16 numbers, 16 bits of precision,
+ * where AMX makes that faster than f32; else f32. */
 typedef enum bt_precision {
     BT_PREC_AUTO,
     BT_PREC_INT8,

@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "graph/op.h"
 #include "nn/layers.h"
 
 enum { MAX_SKIPS = 1 + SD_MAX_BLOCKS * (SD_MAX_LAYERS + 1) };
@@ -41,6 +42,18 @@ void sd_unet_time(const sd_unet_config *c, float t, float *out)
     }
 }
 
+/* Layers that are cheap beside what int8 would cost the picture: those through which a
+ * whole branch passes, and products of a gate, whose tails are heavy. */
+static bt_node *held_linear(unet *u, bt_node *x, const char *prefix, const char *name)
+{
+    const bt_precision was = bt_graph_precision_of(u->g);
+    if (was == BT_PREC_AUTO)
+        bt_graph_precision(u->g, BT_PREC_BF16);
+    x = bt_nn_linear(u->g, x, "%s.%s", prefix, name);
+    bt_graph_precision(u->g, was);
+    return x;
+}
+
 /* Self-attention (context = h) or cross-attention; adds to x. */
 static bt_node *attend(unet *u, bt_node *x, bt_node *h, bt_node *context, int heads,
                        const char *prefix, const char *name)
@@ -56,7 +69,7 @@ static bt_node *attend(unet *u, bt_node *x, bt_node *h, bt_node *context, int he
     if (read == 1)
         bt_nn_linears(u->g, context, layer, 2, names + 1, y + 1);
     h = bt_attention(u->g, y[0], y[1], y[2], heads, heads, 0, 0);
-    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.%s.to_out.0", prefix, name));
+    return bt_add(u->g, x, held_linear(u, h, layer, "to_out.0"));
 }
 
 /* BasicTransformerBlock with GEGLU: value * gelu(gate) */
@@ -73,7 +86,7 @@ static bt_node *transformer_block(unet *u, bt_node *x, int heads, const char *pr
     int64_t half = bt_shape_of(h).c / 2;
     h = bt_gate(u->g, bt_slice(u->g, h, 0, half), BT_ACT_NONE, bt_slice(u->g, h, half, 2 * half),
                 BT_ACT_GELU);
-    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.ff.net.2", prefix));
+    return bt_add(u->g, x, held_linear(u, h, prefix, "ff.net.2"));
 }
 
 /* Transformer2DModel. Projections are linear layers or 1x1 convolutions: the
@@ -82,14 +95,12 @@ static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const cha
 {
     char block[96];
     bt_node *h = bt_nn_group_norm(u->g, x, u->c->groups, 1e-6f, "%s.norm", prefix);
-    bt_precision was = sd_hold(u->g, "%s.norm", prefix);
-    h = bt_nn_linear(u->g, h, "%s.proj_in", prefix);
-    bt_graph_precision(u->g, was);
+    h = held_linear(u, h, prefix, "proj_in");
     for (int i = 0; i < depth; i++) {
         snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
         h = transformer_block(u, h, heads, block);
     }
-    return bt_add(u->g, x, bt_nn_linear(u->g, h, "%s.proj_out", prefix));
+    return bt_add(u->g, x, held_linear(u, h, prefix, "proj_out"));
 }
 
 static void push(unet *u, bt_node *x) { u->skips[u->n_skips++] = x; }
