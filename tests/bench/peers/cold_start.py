@@ -6,14 +6,14 @@ A step is that of a 64x64 picture (8x8 latent), so that loading, not the forward
 """
 import common
 
-WORD, SIZE = "Hello.", ["-W", "64", "-H", "64"]
+WORD = "Hello."
+SIZE = ["-W", "512", "-H", "512"]  # the exported network has no other
 OPENVINO = """
 import openvino, numpy as np, sys
 core = openvino.Core()
 net = core.read_model(sys.argv[1])
-net.reshape({net.inputs[0]: [1, 4, 8, 8]})
 net = core.compile_model(net, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": int(sys.argv[2])})
-net([np.zeros((1, 4, 8, 8), np.float32), np.array([500], np.int64), np.zeros((1, 77, 768), np.float32)])
+net([np.zeros((1, 4, 64, 64), np.float32), np.array([500], np.int64), np.zeros((1, 77, 768), np.float32)])
 """
 SHERPA = """
 import sherpa_onnx as s, sys
