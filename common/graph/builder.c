@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/ops.h"
 #include "graph/weights.h"
 
 struct bt_block {
@@ -156,15 +157,6 @@ bool bt_node_set_attr(bt_graph *g, bt_node *n, const void *attr, size_t size)
     return copy != NULL;
 }
 
-/* Do matrix multiplies of float weights compute in bf16? (ops/matmul_node.c, choose) */
-static bool computes_bf16(const bt_graph *g)
-{
-    const bt_kernels *k = bt_weights_compute(g->ws)->kernels;
-    if (!k->gemm_bf16)
-        return false;
-    return g->precision == BT_PREC_BF16 || (g->precision == BT_PREC_AUTO && k->cpu & BT_CPU_AMX);
-}
-
 bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *src, int n_src,
                      const void *attr, size_t attr_size)
 {
@@ -180,7 +172,7 @@ bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *s
     n->op = op;
     n->shape = s;
     n->precision = g->precision;
-    n->round = g->round && computes_bf16(g);
+    n->round = g->round && bt_matmul_bf16(bt_weights_compute(g->ws)->kernels, g->precision);
     for (int i = 0; i < n_src; i++)
         n->src[i] = src[i];
     return append(g, n) ? n : NULL;

@@ -13,9 +13,14 @@ bool bt_node_is_gate(const bt_node *n, bt_act *act_a, bt_act *act_b);
 /* Two tensors side by side? (ops/concat.c) */
 bool bt_node_is_concat(const bt_node *n);
 
+/* [c or 1][1 or c][taps] of the file as [taps][c], made once for all graphs; NULL: a
+ * sticky error (ops/depthwise.c) */
+const float *bt_taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64_t taps);
 /* bt_conv1d with groups = channels: W [c, 1, k] (ops/depthwise.c) */
 bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
 
+/* Does a multiply by float weights compute in bf16 at this precision? */
+bool bt_matmul_bf16(const bt_kernels *k, bt_precision p);
 /* *out = the matrix multiply x, but with act_a(first half of its channels) *
  * act_b(second half) as its value; false if x cannot be split so (ops/matmul_node.c). */
 bool bt_matmul_gate(bt_graph *g, const bt_node *x, int64_t half, bt_act act_a, bt_act act_b,

@@ -3,10 +3,8 @@
  * samples. With one output channel a matrix multiply would use one column of 16;
  * instead a filter over neighbouring rows is one long product of consecutive values.
  */
-#include <stdio.h>
 #include <string.h>
 
-#include "graph/builder.h"
 #include "graph/ops.h"
 #include "vits.h"
 
@@ -76,28 +74,6 @@ static const bt_op op_wave = {
     .cost = wave_cost,
 };
 
-/* [1][c][taps] of the file to [taps][c], once for all graphs. */
-static const float *taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64_t taps)
-{
-    char name[256];
-    snprintf(name, sizeof name, "%s/taps", bt_weight_tensor(w)->name);
-    const bt_weight *made = bt_weight_find(bt_graph_weights(g), name);
-    if (!made) {
-        const float *v = bt_weight_f32(g, w);
-        float *t = v ? bt_alloc((size_t)(c * taps) * sizeof *t) : NULL;
-        for (int64_t i = 0; t && i < c * taps; i++)
-            t[i % taps * c + i / taps] = v[i];
-        if (t)
-            made = bt_weight_make(bt_graph_weights(g), name, t, 2, (int64_t[]){ taps, c });
-        bt_release(t);
-    }
-    if (made)
-        return bt_weight_f32(g, made);
-    if (g->error.status == BT_OK)
-        bt_fail(&g->error, BT_ENOMEM, "no memory for %s", name);
-    return NULL;
-}
-
 bt_node *bt_vits_wave(bt_graph *g, bt_node *x, const char *prefix)
 {
     const bt_weight *w = bt_w(g, "%s.weight", prefix), *b = bt_w_opt(g, "%s.bias", prefix);
@@ -110,7 +86,7 @@ bt_node *bt_vits_wave(bt_graph *g, bt_node *x, const char *prefix)
         return bt_graph_fail(g, "%s does not make samples of %lld channels", prefix,
                              (long long)s.c);
     attr a = { .taps = (int)taps };
-    a.w = taps_first(g, w, s.c, taps);
+    a.w = bt_taps_first(g, w, s.c, taps);
     a.bias = b ? bt_weight_channels(g, b, 1) : NULL;
     if (!a.w || (b && !a.bias))
         return NULL;

@@ -10,16 +10,20 @@
 
 #include <cmocka.h>
 
+#include "formats/gguf_write.h"
 #include "graph/naive.h"
+#include "kernels/quant.h"
+#include "temp_dir.h"
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx" };
-enum { N_ISA = 4 };
+static const char *const isas[] = { "scalar",     "avx2", "avxvnni", "avx512", "avx512vnni",
+                                    "avx512bf16", "amx",  "neon",    "dotprod" };
+enum { N_ISA = sizeof isas / sizeof *isas };
 
+/* All that the set names, but for how fast a processor is at it. */
 static bool have(const char *isa)
 {
-    uint32_t need = (uint32_t)bt_cpu_cap(isa),
-             avx = BT_CPU_AVX2 | BT_CPU_AVX512 | BT_CPU_AVX512VNNI;
-    return (need & avx & ~bt_cpu_flags()) == 0;
+    const uint32_t need = (uint32_t)bt_cpu_cap(isa) & ~(uint32_t)BT_CPU_FASTBF16;
+    return (need & ~bt_cpu_flags()) == 0;
 }
 
 typedef struct conv_case {
@@ -244,6 +248,130 @@ static void test_fused_equals_unfused(void **state)
     free(got[1]);
 }
 
+/* What follows a gate is fused behind it: act(gate(x W)) + row. */
+static void test_fused_behind_gate(void **state)
+{
+    (void)state;
+    float *got[2];
+    const size_t n = 6 * 48;
+    for (int keep = 0; keep < 2; keep++) {
+        fixture f;
+        fixture_open(&f, "auto", 2, BT_PREC_F32);
+        int64_t w[] = { 96, 32 }, bias = 96;
+        bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, 6, 32 });
+        bt_node *y = bt_linear(f.g, x, random_weight(&f, "w", 2, w, 0, 1, NULL),
+                               random_weight(&f, "b", 1, &bias, 0, 2, NULL));
+        if (keep)
+            bt_output(f.g, y);
+        y = bt_gate(f.g, bt_slice(f.g, y, 0, 48), BT_ACT_SILU, bt_slice(f.g, y, 48, 96),
+                    BT_ACT_NONE);
+        if (keep)
+            bt_output(f.g, y);
+        y = bt_act_of(f.g, y, BT_ACT_TANH, 0);
+        if (keep)
+            bt_output(f.g, y);
+        f.row = bt_input(f.g, (bt_shape){ 1, 1, 1, 48 });
+        y = bt_output(f.g, bt_add(f.g, y, f.row));
+        fixture_run(&f, x, 9);
+        got[keep] = malloc(n * sizeof(float));
+        memcpy(got[keep], bt_plan_data(f.p, y), n * sizeof(float));
+        fixture_close(&f);
+    }
+    assert_memory_equal(got[0], got[1], n * sizeof(float));
+    free(got[0]);
+    free(got[1]);
+}
+
+/* ---- weights of several types in one multiply --------------------------- */
+
+enum { MIXED_IN = 64, MIXED_OUT = 48 };
+
+/* Small integers times 1 are exact in Q8_0 if a row's largest is 127. */
+static void mixed_values(float *v, unsigned seed)
+{
+    fill_ints(v, MIXED_OUT * MIXED_IN, seed);
+    for (int i = 0; i < MIXED_OUT * MIXED_IN; i += 32)
+        v[i] = 127;
+}
+
+static bt_tensor listed(const char *name, bt_dtype type, uint64_t bytes)
+{
+    bt_tensor t = { .name = name, .dtype = type, .n_dims = 2, .bytes = bytes };
+    t.dims[0] = MIXED_OUT;
+    t.dims[1] = MIXED_IN;
+    return t;
+}
+
+/* A file with "a" in Q8_0 and "b" in F32. */
+static const char *mixed_file(const float *a, const float *b)
+{
+    enum { COUNT = MIXED_OUT * MIXED_IN };
+    uint8_t packed[COUNT / 32 * 34];
+    bt_gguf_writer w = { 0 };
+    const char *path = temp_path("mixed.gguf");
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    for (int i = 0; i < MIXED_OUT; i++)
+        bt_quantize_row(BT_Q8_0, a + i * MIXED_IN, packed + i * (MIXED_IN / 32 * 34), MIXED_IN);
+    const bt_tensor ta = listed("a", BT_Q8_0, sizeof packed), tb = listed("b", BT_F32, COUNT * 4);
+    assert_int_equal(bt_gguf_list(&w, &ta, NULL), BT_OK);
+    assert_int_equal(bt_gguf_list(&w, &tb, NULL), BT_OK);
+    assert_int_equal(bt_gguf_begin(&w, f, NULL), BT_OK);
+    bt_gguf_data(&w, packed, sizeof packed);
+    bt_gguf_pad(&w);
+    bt_gguf_data(&w, b, COUNT * 4);
+    bt_gguf_pad(&w);
+    assert_int_equal(bt_gguf_end(&w, NULL), BT_OK);
+    bt_gguf_writer_free(&w);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+static void check_mixed(fixture *f, bt_store *s, const char *const *names, const float *const *want)
+{
+    bt_error err = { 0 };
+    bt_graph_free(f->g);
+    bt_weights_free(f->ws);
+    assert_int_equal(bt_weights_create(s, &f->compute, &f->ws, &err), BT_OK);
+    assert_int_equal(bt_graph_create(f->ws, &f->g), BT_OK);
+    const bt_weight *w[] = { bt_w(f->g, "%s", names[0]), bt_w(f->g, "%s", names[1]) },
+                    *none[] = { NULL, NULL };
+    bt_node *x = bt_input(f->g, (bt_shape){ 1, 1, 70, MIXED_IN }), *y[2];
+    bt_linears(f->g, x, 2, w, none, y);
+    for (int i = 0; i < 2; i++)
+        y[i] = bt_output(f->g, bt_act_of(f->g, y[i], BT_ACT_RELU, 0));
+    fixture_run(f, x, 4);
+    const float *in = bt_plan_data(f->p, x);
+    for (int i = 0; i < 2; i++)
+        for (int r = 0; r < 70 * MIXED_OUT; r++) {
+            float sum = 0; /* exact: integers */
+            for (int k = 0; k < MIXED_IN; k++)
+                sum += in[r / MIXED_OUT * MIXED_IN + k] * want[i][r % MIXED_OUT * MIXED_IN + k];
+            assert_true(((const float *)bt_plan_data(f->p, y[i]))[r] == (sum > 0 ? sum : 0));
+        }
+}
+
+static void test_mixed_types(void **state)
+{
+    (void)state;
+    float a[MIXED_OUT * MIXED_IN], b[MIXED_OUT * MIXED_IN];
+    mixed_values(a, 1);
+    mixed_values(b, 2);
+    const char *path = mixed_file(a, b);
+    const char *names[] = { "a", "b", "a" };
+    const float *values[] = { a, b, a };
+    for (int i = 0; i < N_ISA; i++)
+        for (int k = 0; have(isas[i]) && k < 4; k++) { /* both orders, f32 and bf16 */
+            fixture f;
+            bt_store *s;
+            fixture_open(&f, isas[i], 2, k & 2 ? BT_PREC_BF16 : BT_PREC_F32);
+            assert_int_equal(bt_store_open(path, &s, NULL), BT_OK);
+            check_mixed(&f, s, names + (k & 1), values + (k & 1));
+            fixture_close(&f);
+            bt_store_close(s);
+        }
+}
+
 /* A long chain needs room for a few tensors, not for all. */
 static void test_memory_is_reused(void **state)
 {
@@ -301,7 +429,8 @@ int main(void)
         cmocka_unit_test(test_against_loops),    cmocka_unit_test(test_threads_same_bytes),
         cmocka_unit_test(test_broadcast),        cmocka_unit_test(test_fused_equals_unfused),
         cmocka_unit_test(test_memory_is_reused), cmocka_unit_test(test_errors_are_sticky),
-        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel),           cmocka_unit_test(test_fused_behind_gate),
+        cmocka_unit_test(test_mixed_types),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

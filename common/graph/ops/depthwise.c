@@ -58,8 +58,7 @@ static const bt_op op_depthwise = {
     .cost = depthwise_cost,
 };
 
-/* [c][taps] of the file to [taps][c], once for all graphs. */
-static const float *taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64_t taps)
+const float *bt_taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64_t taps)
 {
     char name[256];
     snprintf(name, sizeof name, "%s/taps", bt_weight_tensor(w)->name);
@@ -98,7 +97,7 @@ bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_we
     attr a = { .taps = (int)taps, .left = p.left };
     a.stride = p.stride ? p.stride : 1;
     a.dilation = p.dilation ? p.dilation : 1;
-    a.w = taps_first(g, w, s.c, taps);
+    a.w = bt_taps_first(g, w, s.c, taps);
     a.bias = b ? bt_weight_f32(g, b) : NULL;
     if (!a.w || (b && !a.bias))
         return NULL;

@@ -70,7 +70,11 @@ typedef struct grid {
     int block;  /* rows between two epilogues */
 } grid;
 
-static int part_panels(const bt_mm *mm, int part) { return (int)((mm->part[part].n + 15) / BT_NR); }
+static int part_panels(const bt_mm *mm, int part)
+{
+    return (int)((mm->part[part].n + BT_NR - 1) / BT_NR);
+}
+
 static int tiled_parts(const bt_mm *mm) { return mm->gated ? 1 : mm->n_parts; }
 
 static int64_t panel_tiles(const bt_mm *mm, int panels)
@@ -81,9 +85,19 @@ static int64_t panel_tiles(const bt_mm *mm, int panels)
     return sum;
 }
 
+/* bf16 panels of quantized weights are opened in scratch, a tap at a time; those of
+ * float weights lie ready. A multiply of several weights may have both. */
+static bool opens_bf16(const bt_mm *mm)
+{
+    for (int i = 0; i < mm->n_parts; i++)
+        if (mm->compute == BT_MM_BF16 && mm->part[i].type != BT_BF16)
+            return true;
+    return false;
+}
+
 static bool direct_bf16(const bt_mm *mm)
 {
-    return mm->compute == BT_MM_SPLIT || (mm->compute == BT_MM_BF16 && mm->part[0].type == BT_BF16);
+    return mm->compute == BT_MM_SPLIT || (mm->compute == BT_MM_BF16 && !opens_bf16(mm));
 }
 
 static size_t all_taps_bytes(const bt_node *n) /* of a panel */
@@ -92,8 +106,6 @@ static size_t all_taps_bytes(const bt_node *n) /* of a panel */
     return bt_panel_bytes(mm->part[0].type, in_channels(n)) * mm->kh * mm->kw;
 }
 
-/* bf16 panels of a quantized weight, which are opened in scratch, a tap at a time. */
-static bool opens_bf16(const bt_mm *mm) { return mm->compute == BT_MM_BF16 && !direct_bf16(mm); }
 static size_t opened_bytes(const bt_node *n) { return pad64(in_channels(n) * 2) * BT_NR; }
 
 /* Panels that do not stay in L2, or that are made: best once for many rows. */
@@ -317,10 +329,8 @@ static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t fro
             w->k->add(cols, c, c, bias);
         if (bias2)
             w->k->add(cols, c2, c2, bias2 + c0);
-        w->k->gate(cols, y, c, mm->act[0], c2, mm->act[1]);
-        if (residual)
-            w->k->add(cols, y, y, residual);
-        return;
+        w->k->gate(cols, c, c, mm->act[0], c2, mm->act[1]);
+        bias = NULL;
     }
     w->k->epilogue(cols, y, c, bias, residual, n->act, n->alpha, 1.0f);
     if (row) {
@@ -406,7 +416,7 @@ static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 static bool mm_reads_half(const bt_node *n, int i)
 {
     const bt_mm *mm = n->attr;
-    return i == 0 && mm->compute == BT_MM_BF16 && in_channels(n) % BT_QA == 0;
+    return i == 0 && mm->compute == BT_MM_BF16 && in_channels(n) % BT_KB == 0;
 }
 
 static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)

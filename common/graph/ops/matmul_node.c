@@ -34,6 +34,12 @@ static bt_mm_compute choose(const bt_kernels *k, bt_dtype t, int64_t channels, b
     return BT_MM_F32;
 }
 
+bool bt_matmul_bf16(const bt_kernels *k, bt_precision p)
+{
+    bt_dtype packed;
+    return choose(k, BT_F32, BT_KB, p, &packed) == BT_MM_BF16;
+}
+
 /* Part i: all channels of weight w, after those of the parts before. */
 static bool add_part(bt_graph *g, bt_mm *mm, int64_t to, const bt_weight *w, const bt_weight *b)
 {
