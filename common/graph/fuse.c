@@ -20,11 +20,6 @@ static void count_uses(const bt_graph *g, int *uses)
             uses[g->nodes[i]->src[j]->index]++;
 }
 
-static bool same_shape(bt_shape a, bt_shape b)
-{
-    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
-}
-
 /* One row for all, or one for each picture, added to every row. */
 static bool is_row_sum(const bt_node *n)
 {
@@ -36,7 +31,7 @@ static bool is_row_sum(const bt_node *n)
 static bool absorbable(const bt_node *n, const bt_node *by, unsigned flag, const int *uses)
 {
     return n->op && n->op->flags & flag && uses[n->index] == 1 && !n->is_output && !n->residual &&
-           same_shape(n->shape, by->shape);
+           bt_same_shape(n->shape, by->shape);
 }
 
 /* Some channels of another tensor, wanted by one reader. */
@@ -72,7 +67,7 @@ static void fuse_act(bt_node *n, const int *uses)
 
 static void fuse_residual(bt_node *n, const int *uses)
 {
-    if (!bt_node_is_add(n) || !same_shape(n->src[0]->shape, n->src[1]->shape) ||
+    if (!bt_node_is_add(n) || !bt_same_shape(n->src[0]->shape, n->src[1]->shape) ||
         n->src[0] == n->src[1])
         return;
     for (int i = 1; i >= 0; i--) { /* the later one is usually the branch */

@@ -113,6 +113,11 @@ static inline uint16_t *bt_half_row(const bt_node *n, int64_t row)
 }
 static inline size_t bt_value_bytes(const bt_node *n) { return n->half ? 2 : 4; }
 
+static inline bool bt_same_shape(bt_shape a, bt_shape b)
+{
+    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
 /* Ops that work row by row take `per` output rows in a tile: how many tiles
  * there are, and the row after the last one of a tile. */
 static inline int64_t bt_row_tiles(const bt_node *n, int64_t per)

@@ -210,16 +210,11 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool same_shape(bt_shape a, bt_shape b)
-{
-    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
-}
-
 static bool alike(const event *a, const event *b)
 {
     const bt_detail *x = &a->d, *y = &b->d;
     return same_text(a->op, b->op) && same_text(a->plan, b->plan) &&
-           same_shape(a->shape, b->shape) && same_text(x->kind, y->kind) &&
+           bt_same_shape(a->shape, b->shape) && same_text(x->kind, y->kind) &&
            same_text(x->compute, y->compute) && same_text(x->type, y->type) && x->in == y->in &&
            x->kh == y->kh && x->kw == y->kw && x->stride == y->stride && x->up == y->up;
 }

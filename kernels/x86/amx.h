@@ -30,4 +30,8 @@ static inline void bt_amx_rows(int n0, int n1)
     __asm__ volatile("ldtilecfg %0" : : "m"(c));
 }
 
+/* gcc 12 does not know that loads of tiles read memory: what was written before stays
+ * before. */
+static inline void bt_amx_written(void) { __asm__ volatile("" ::: "memory"); }
+
 #endif

@@ -91,8 +91,7 @@ INLINE void first_tiles(const chunk *k, const uint16_t *b, int s)
 INLINE void block(const int G, const int P, const chunk *k, const uint16_t *b, size_t ldp,
                   float *c, size_t ldc, int first)
 {
-    /* gcc 12 does not know that loads of tiles read memory. */
-    __asm__ volatile("" ::: "memory");
+    bt_amx_written();
     float *c1 = c + GROUP * ldc;
     const size_t bytes = ldc * sizeof *c;
     _tile_zero(0);

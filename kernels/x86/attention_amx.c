@@ -25,6 +25,7 @@
 #endif
 
 #include "../tmpl/vmath.h"
+#include "amx.h"
 #include "x86.h"
 
 #include <string.h>
@@ -144,28 +145,12 @@ static size_t attention_bf16_scratch(int d) { return layout(d, NULL, NULL); }
 
 /* ---- products ---------------------------------------------------------- */
 
-/* Eight tiles of 16 rows of 64 bytes (Intel SDM, LDTILECFG). */
-static void configure(void)
-{
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } c;
-    memset(&c, 0, sizeof c);
-    c.palette = 1;
-    for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    __asm__ volatile("ldtilecfg %0" : : "m"(c)); /* amx.h says why */
-}
-
 /* s of one group of 32 keys. */
 static inline void scores(const work *w, const uint8_t *group, float *s)
 {
     const int n = steps(w->d), wide = w->tiles > 1;
     const uint8_t *q = w->q;
+    bt_amx_written();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -241,6 +226,7 @@ static inline void add_16(const work *w, float *o, const uint8_t *v, const uint8
 static void values(const work *w, const uint8_t *group, int groups)
 {
     const uint8_t *v = group + (size_t)(2 * steps(w->d)) * TILE;
+    bt_amx_written();
     for (int t = 0; t < ranks(w->d); t += 2)
         (t + 1 < ranks(w->d) ? add_32 : add_16)(w, w->o + t * 512, v + t * TILE, w->p, groups);
 }
@@ -398,7 +384,7 @@ static void attention_bf16(const bt_attn_bf16 *a)
 {
     work w = { .kv = a->kv };
     layout(a->d, a->scratch, &w);
-    configure();
+    bt_amx_rows(16, 16);
     for (int i = 0; i < a->nq; i += QUERIES)
         rows(&w, a, i, a->nq - i < QUERIES ? a->nq - i : QUERIES);
     _tile_release();

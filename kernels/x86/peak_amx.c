@@ -24,7 +24,8 @@ static void load_tiles(void)
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    __asm__ volatile("" : : "r"(ones) : "memory"); /* gcc 12 does not see that they are read */
+    __asm__ volatile("" : : "r"(ones)); /* they are wanted */
+    bt_amx_written();
     _tile_loadd(4, ones, 64);
     _tile_loadd(5, ones, 64);
     _tile_loadd(6, ones, 64);

@@ -22,38 +22,55 @@ typedef struct attr {
 
 static int64_t blocks(const bt_node *n) { return (n->shape.h * n->shape.w + TILE - 1) / TILE; }
 
+static int64_t keys(const bt_node *n) { return n->src[1]->shape.h * n->src[1]->shape.w; }
+
 static int64_t attention_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
     return n->shape.n * ((const attr *)n->attr)->n_head * blocks(n);
 }
 
-/* Tiles: batch member, head, block of query rows; the last runs fastest, so
+/* A tile: some query rows of a head of a batch member. The rows run fastest, so
  * that a thread's next tile finds the head's keys and values in cache. */
+typedef struct place {
+    int64_t batch, head, kv; /* kv: the head of keys and values */
+    int64_t row, first;      /* of the queries: within the member, of all */
+    int rows;
+} place;
+
+static place place_of(const bt_node *n, int64_t tile)
+{
+    const attr *a = n->attr;
+    const int64_t nq = n->shape.h * n->shape.w;
+    place p = { .row = tile % blocks(n) * TILE };
+    p.head = tile / blocks(n) % a->n_head;
+    p.batch = tile / blocks(n) / a->n_head;
+    p.kv = p.head / (a->n_head / a->n_kv);
+    p.first = p.batch * nq + p.row;
+    p.rows = (int)(nq - p.row < TILE ? nq - p.row : TILE);
+    return p;
+}
+
 static void attention_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     (void)phase;
     const attr *a = n->attr;
     const bt_node *q = n->src[0], *k = n->src[1], *v = n->src[2];
-    int64_t nq = n->shape.h * n->shape.w, nk = k->shape.h * k->shape.w;
-    int64_t row = tile % blocks(n) * TILE;
-    int64_t head = tile / blocks(n) % a->n_head;
-    int64_t batch = tile / blocks(n) / a->n_head;
-    int64_t kv = head / (a->n_head / a->n_kv);
+    const place p = place_of(n, tile);
 
     x->kernels->attention(&(bt_attn){
-        .out = bt_row(n, batch * nq + row) + head * a->d,
-        .q = bt_row(q, batch * nq + row) + head * a->d,
-        .k = bt_row(k, batch * nk) + kv * a->d,
-        .v = bt_row(v, batch * nk) + kv * a->d,
+        .out = bt_row(n, p.first) + p.head * a->d,
+        .q = bt_row(q, p.first) + p.head * a->d,
+        .k = bt_row(k, p.batch * keys(n)) + p.kv * a->d,
+        .v = bt_row(v, p.batch * keys(n)) + p.kv * a->d,
         .ldo = (size_t)n->mem.ld,
         .ldq = (size_t)q->mem.ld,
         .ldk = (size_t)k->mem.ld,
         .ldv = (size_t)v->mem.ld,
-        .nq = (int)(nq - row < TILE ? nq - row : TILE),
-        .nk = (int)nk,
+        .nq = p.rows,
+        .nk = (int)keys(n),
         .d = a->d,
-        .causal = a->causal ? (int)row : -1,
+        .causal = a->causal ? (int)p.row : -1,
         .scale = a->scale,
         .scratch = x->scratch,
     });
@@ -69,8 +86,9 @@ static size_t attention_scratch(const bt_node *n, const bt_kernels *k)
 static void attention_cost(const bt_node *n, double *flops, double *bytes)
 {
     const bt_node *k = n->src[1];
-    double rows = (double)bt_rows(n->shape), nk = (double)(k->shape.h * k->shape.w);
-    *flops = 4 * rows * nk * (double)n->shape.c * (((const attr *)n->attr)->causal ? 0.5 : 1);
+    double rows = (double)bt_rows(n->shape);
+    *flops = 4 * rows * (double)keys(n) * (double)n->shape.c *
+             (((const attr *)n->attr)->causal ? 0.5 : 1);
     double kv = (double)bt_rows(k->shape) * (double)k->shape.c;
     *bytes = 8 * (rows * (double)n->shape.c + kv);
 }
@@ -85,7 +103,6 @@ static const bt_op op_attention = {
 
 /* ---- in bf16 ------------------------------------------------------------ */
 
-static int64_t keys(const bt_node *n) { return n->src[1]->shape.h * n->src[1]->shape.w; }
 static int64_t stores(const bt_node *n) { return (keys(n) + STORE - 1) / STORE; }
 
 static size_t head_bytes(const bt_node *n, const bt_kernels *k)
@@ -121,19 +138,18 @@ static void bf16_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
         return;
     }
     const attr *a = n->attr;
-    const int64_t nq = n->shape.h * n->shape.w, row = tile % blocks(n) * TILE;
-    const int64_t head = tile / blocks(n) % a->n_head, batch = tile / blocks(n) / a->n_head;
-    const int64_t kv = batch * a->n_kv + head / (a->n_head / a->n_kv);
+    const place p = place_of(n, tile);
+    const size_t stored = (size_t)(p.batch * a->n_kv + p.kv);
     x->kernels->attention_bf16(&(bt_attn_bf16){
-        .out = bt_row(n, batch * nq + row) + head * a->d,
-        .q = bt_row(n->src[0], batch * nq + row) + head * a->d,
-        .kv = (const uint8_t *)x->shared + (size_t)kv * head_bytes(n, x->kernels),
+        .out = bt_row(n, p.first) + p.head * a->d,
+        .q = bt_row(n->src[0], p.first) + p.head * a->d,
+        .kv = (const uint8_t *)x->shared + stored * head_bytes(n, x->kernels),
         .ldo = (size_t)n->mem.ld,
         .ldq = (size_t)n->src[0]->mem.ld,
-        .nq = (int)(nq - row < TILE ? nq - row : TILE),
+        .nq = p.rows,
         .nk = (int)keys(n),
         .d = a->d,
-        .causal = a->causal ? (int)row : -1,
+        .causal = a->causal ? (int)p.row : -1,
         .scale = a->scale,
         .scratch = x->scratch,
     });
