@@ -15,19 +15,10 @@ typedef struct bench {
 
 static bt_status read_prompt(bench *b)
 {
-    const int n = (int)b->ids.len;
     const double start = bt_now();
-    bt_status st = BT_OK;
     b->s->tokens.len = 0; /* nothing is reused */
-    while (st == BT_OK && b->s->tokens.len < b->ids.len) {
-        size_t pos = b->s->tokens.len, done;
-        BT_TRY(b->r->progress(b->r->host, "prompt", (int)pos, n));
-        BT_TRY(bt_llm_step(b->s, b->ids.data + pos, b->ids.len - pos, false, &done, b->r->cancel,
-                           b->r->error));
-    }
+    const bt_status st = bt_llm_read(b->s, b->ids.data, b->ids.len, b->r);
     b->prompt_s = bt_now() - start;
-    st = b->r->progress(b->r->host, "prompt", n, n);
-fail:
     return st;
 }
 

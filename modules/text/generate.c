@@ -63,14 +63,7 @@ static bt_status read_prompt(run_state *t)
                        "the prompt of %zu tokens does not fit the context of %d", t->ids.len,
                        t->n_ctx);
     t->n_reused = bt_llm_session_reuse(s, t->ids.data, t->ids.len);
-    while (s->tokens.len < t->n_prompt) {
-        size_t pos = s->tokens.len, done;
-        BT_TRY(t->r->progress(t->r->host, "prompt", (int)pos, (int)t->n_prompt));
-        BT_TRY(bt_llm_step(s, t->ids.data + pos, t->n_prompt - pos, false, &done, t->r->cancel,
-                           t->r->error));
-    }
-    st = t->r->progress(t->r->host, "prompt", (int)t->n_prompt, (int)t->n_prompt);
-fail:
+    st = bt_llm_read(s, t->ids.data, t->n_prompt, t->r);
     t->prompt_s = bt_now() - start;
     return st;
 }

@@ -101,6 +101,8 @@ void bt_llm_session_trace(bt_llm_session *s, bt_trace *trace); /* NULL: no more 
 /* Keeps the longest common prefix with ids[0..n), but less than all of ids and
  * only what reading ids from scratch would give; returns its length. */
 size_t bt_llm_session_reuse(bt_llm_session *s, const int32_t *ids, size_t n);
+/* Runs ids[0..n) behind those that the cache holds, with progress "prompt". */
+bt_status bt_llm_read(bt_llm_session *s, const int32_t *ids, size_t n, const bt_run *r);
 /* Runs the first of ids[0..n), n >= 1, up to the next cut; *done says how many
  * they were. Afterwards s->logits are those of the last (all: of each) row. */
 bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all, size_t *done,

@@ -144,3 +144,17 @@ bt_status bt_llm_step(bt_llm_session *s, const int32_t *ids, size_t n, bool all,
 fail:
     return st;
 }
+
+bt_status bt_llm_read(bt_llm_session *s, const int32_t *ids, size_t n, const bt_run *r)
+{
+    bt_status st;
+    while (s->tokens.len < n) {
+        const size_t pos = s->tokens.len;
+        size_t done;
+        BT_TRY(r->progress(r->host, "prompt", (int)pos, (int)n));
+        BT_TRY(bt_llm_step(s, ids + pos, n - pos, false, &done, r->cancel, r->error));
+    }
+    st = r->progress(r->host, "prompt", (int)n, (int)n);
+fail:
+    return st;
+}
