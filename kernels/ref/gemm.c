@@ -98,6 +98,48 @@ static void join_bf16(int n, float *y, uint16_t *z, const float *c, const float 
     }
 }
 
+static void minimal_in(const bt_points *t, int blocks, int n, const float *x, float *v, size_t ldv)
+{
+    const int p = t->pairs;
+    const size_t row = (size_t)n;
+    for (int b = 0; b < blocks; b++, x += (size_t)t->outs * row, v += n)
+        for (size_t i = 0; i < row; i++) {
+            float zero = x[2 * p * row + i], top = x[(2 * p + 1) * row + i];
+            for (int j = 0; j < p; j++) {
+                zero += t->all[j] * x[2 * j * row + i];
+                top += t->all[j] * x[(2 * j + 1) * row + i];
+            }
+            v[i] = zero;
+            v[(size_t)(2 * p + 1) * ldv + i] = top;
+            for (int a = 0; a < p; a++) {
+                float even = x[2 * p * row + i], odd = x[(2 * p - 1) * row + i];
+                for (int j = 0; j < p - 1; j++) {
+                    even += t->but[a][j] * x[(2 * j + 2) * row + i];
+                    odd += t->but[a][j] * x[(2 * j + 1) * row + i];
+                }
+                v[(size_t)(2 * a + 1) * ldv + i] = even + t->at[a] * odd;
+                v[(size_t)(2 * a + 2) * ldv + i] = even - t->at[a] * odd;
+            }
+        }
+}
+
+static void minimal_out(const bt_points *t, int blocks, int n, const float *v, size_t ldv, float *y)
+{
+    const int last = t->outs - 1;
+    for (int b = 0; b < blocks; b++, v += n)
+        for (int o = 0; o <= last; o++, y += n)
+            for (int i = 0; i < n; i++) {
+                float sum = 0.0f;
+                for (int a = 0; a < t->pairs; a++) {
+                    const float plus = v[(size_t)(2 * a + 1) * ldv + (size_t)i];
+                    const float minus = v[(size_t)(2 * a + 2) * ldv + (size_t)i];
+                    sum += t->power[o][a] * (o % 2 ? plus - minus : plus + minus);
+                }
+                sum += o == 0 ? v[i] : 0.0f;
+                y[i] = sum + (o == last ? v[(size_t)(2 * t->pairs + 1) * ldv + (size_t)i] : 0.0f);
+            }
+}
+
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -142,6 +184,8 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->dots_f32 = dots_f32;
     t->join_f32 = join_f32;
     t->join_bf16 = join_bf16;
+    t->minimal_in = minimal_in;
+    t->minimal_out = minimal_out;
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = bt_expand_bf16__scalar;
     t->to_bf16 = to_bf16;
