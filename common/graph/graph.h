@@ -49,13 +49,15 @@ typedef struct bt_shape {
  * quantized; for float weights bf16 with AMX, int8 with int8 dot products, else
  * f32. INT8 also quantizes float weights, to Q8_0; F32 is the reference. SPLIT is for
  * modules to choose: float weights as sums of two bf16 numbers, 16 bits of precision,
- * where AMX makes that faster than f32; else f32. */
+ * where AMX makes that faster than f32; else f32. MINIMAL, for modules too: f32, but 1-D
+ * convolutions of 3, 5 and 7 taps with fewer products (graph/minimal.h). */
 typedef enum bt_precision {
     BT_PREC_AUTO,
     BT_PREC_INT8,
     BT_PREC_BF16,
     BT_PREC_F32,
-    BT_PREC_SPLIT
+    BT_PREC_SPLIT,
+    BT_PREC_MINIMAL
 } bt_precision;
 
 /* What a computation runs on; made by the engine, shared by all. */
