@@ -14,12 +14,16 @@ static const double points[BT_MAX_PAIRS][BT_MAX_PAIRS] = {
     { 1.0, 1.5, 1.0 / 3, 3.0, 0.75 },
 };
 
-int bt_minimal_outs(int taps)
+enum { LARGE = 32768 }; /* weights of a tap: 3 taps of them are twice a core's L1 and more */
+
+int bt_minimal_outs(int taps, int64_t in, int64_t out)
 {
-    return taps == 3 || taps == 5 || taps == 7 ? 4 : 0;
+    if (taps != 3 && taps != 5 && taps != 7)
+        return 0;
+    return in * out < LARGE ? 6 : taps == 3 ? 2 : 4;
 }
 
-static int pairs_of(int taps) { return (bt_minimal_outs(taps) + taps - 3) / 2; }
+static int pairs_of(int taps, int outs) { return (outs + taps - 3) / 2; }
 
 /* Coefficients of the product of (s - at[i]^2) over all pairs but `skip`, rising; the
  * last one, 1, is not written. */
@@ -38,13 +42,13 @@ static void product(const double *at, int pairs, int skip, float *out)
         out[j] = (float)c[j];
 }
 
-void bt_minimal_points(int taps, bt_points *t)
+void bt_minimal_points(int taps, int outs, bt_points *t)
 {
-    const int pairs = pairs_of(taps);
+    const int pairs = pairs_of(taps, outs);
     const double *at = points[pairs - 1];
     memset(t, 0, sizeof *t);
     t->pairs = pairs;
-    t->outs = bt_minimal_outs(taps);
+    t->outs = outs;
     product(at, pairs, -1, t->all);
     for (int a = 0; a < pairs; a++) {
         double power = 1.0;
@@ -57,9 +61,9 @@ void bt_minimal_points(int taps, bt_points *t)
 
 /* The filter's value at a finite point, over the product of the point's distances from
  * the other finite ones; its last tap at infinity. */
-void bt_minimal_weights(int taps, double g[BT_MAX_POINTS][BT_MINIMAL_TAPS])
+void bt_minimal_weights(int taps, int outs, double g[BT_MAX_POINTS][BT_MINIMAL_TAPS])
 {
-    const int n = 2 * pairs_of(taps) + 1;
+    const int n = 2 * pairs_of(taps, outs) + 1;
     double x[BT_MAX_POINTS] = { 0.0 };
     for (int i = 1; i < n; i++)
         x[i] = points[n / 2 - 1][(i - 1) / 2] * (i % 2 ? 1.0 : -1.0);

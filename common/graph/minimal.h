@@ -28,11 +28,13 @@
 
 enum { BT_MINIMAL_TAPS = 7 }; /* of the longest filter that has a form here */
 
-/* Outputs of a group for a filter of so many taps; 0: there is no form for it. */
-int bt_minimal_outs(int taps);
+/* Outputs of a group for a filter of so many taps from `in` to `out` channels; 0: there
+ * is no form for it. Panels take (outs + taps - 1) / taps times the memory of the
+ * filter's, which is why large filters have smaller groups. */
+int bt_minimal_outs(int taps, int64_t in, int64_t out);
 /* Its points; and what they make of its taps, [outs + taps - 1][taps]. */
-void bt_minimal_points(int taps, bt_points *t);
-void bt_minimal_weights(int taps, double g[BT_MAX_POINTS][BT_MINIMAL_TAPS]);
+void bt_minimal_points(int taps, int outs, bt_points *t);
+void bt_minimal_weights(int taps, int outs, double g[BT_MAX_POINTS][BT_MINIMAL_TAPS]);
 
 /* A thread's memory for as many groups as are taken together. */
 typedef struct bt_minimal_scratch {

@@ -118,7 +118,7 @@ static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
 {
     double g[BT_MAX_POINTS][BT_MINIMAL_TAPS];
     const void *row[BT_MAX_POINTS][BT_NR] = { 0 };
-    bt_minimal_weights((int)s->taps, g);
+    bt_minimal_weights((int)s->taps, p->taps - (int)s->taps + 1, g);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         for (int64_t t = 0; t < s->taps; t++)
             if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, t, r->gather),
@@ -221,7 +221,7 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
         .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps
     };
     if (form == BT_FORM_MINIMAL)
-        p->taps += bt_minimal_outs((int)s.taps) - 1;
+        p->taps += bt_minimal_outs(p->taps, p->k, p->n) - 1;
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
     p->panel_bytes = bt_panel_bytes(type, p->k) * (form & BT_FORM_SPLIT ? 2 : 1);
     size_t bytes;

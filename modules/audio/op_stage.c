@@ -523,10 +523,11 @@ static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b
         if (f->taps % 2 == 0)
             return bt_graph_fail(g, "%s has an even length", name) != NULL;
         f->halo = f->taps / 2 * f->dilation;
-        f->block = bt_voice_outs(v, f->taps, f->dilation) * f->dilation;
-        if (f->block) {
+        const int outs = bt_voice_outs(v, s->c, f->taps, f->dilation);
+        f->block = outs * f->dilation;
+        if (outs) {
             s->align = (int)bt_common_multiple(s->align, f->block);
-            bt_minimal_points(f->taps, &s->points[form_of(f)]);
+            bt_minimal_points(f->taps, outs, &s->points[form_of(f)]);
         }
     }
     for (int i = s->n_convs - 1; i >= 0; after += s->conv[b][i--].halo)

@@ -161,9 +161,9 @@ static bool may_be_minimal(const bt_voice *v)
            !(v->compute->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16));
 }
 
-int bt_voice_outs(const bt_voice *v, int taps, int dilation)
+int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation)
 {
-    return v->minimal && dilation <= MOST_DILATION ? bt_minimal_outs(taps) : 0;
+    return v->minimal && dilation <= MOST_DILATION ? bt_minimal_outs(taps, c, c) : 0;
 }
 
 int64_t bt_common_multiple(int64_t a, int64_t b)
@@ -182,10 +182,12 @@ static int64_t whole_groups(const bt_voice *v)
 {
     int64_t frames = 1, rows = 1;
     for (int s = 0; s < v->n_stages; s++) {
+        const int c = dim(v, 1, "dec.ups.%d.weight", s);
         rows *= v->stride[s];
         for (int i = 0; i < v->n_kernels; i++)
             for (int j = 0; j < v->block_convs && frames <= MOST_ALIGN; j++) {
-                const int d = v->dilation[i][j], block = bt_voice_outs(v, v->block_k[i], d) * d;
+                const int d = v->dilation[i][j];
+                const int block = bt_voice_outs(v, c, v->block_k[i], d) * d;
                 if (block)
                     frames = bt_common_multiple(frames, bt_common_multiple(block, rows) / rows);
             }
@@ -205,9 +207,9 @@ static void align(bt_voice *v)
 
 /* Rows to each side of one filter's output that it reads: half the filter, and with
  * minimal filtering what its group reads. */
-static int filter_reach(const bt_voice *v, int kernel, int dilation)
+static int filter_reach(const bt_voice *v, int c, int kernel, int dilation)
 {
-    const int outs = bt_voice_outs(v, v->block_k[kernel], dilation);
+    const int outs = bt_voice_outs(v, c, v->block_k[kernel], dilation);
     return dilation * (v->block_k[kernel] / 2 + (outs ? outs - 1 : 0));
 }
 
@@ -220,12 +222,13 @@ static int reach(const bt_voice *v)
 {
     int r = dim(v, 2, "dec.conv_post.weight") / 2;
     for (int s = v->n_stages - 1; s >= 0; s--) {
+        const int c = dim(v, 1, "dec.ups.%d.weight", s);
         int most = 0;
         for (int i = 0; i < v->n_kernels; i++) {
             int sum = 0;
             for (int j = 0; j < v->block_convs; j++)
-                sum += filter_reach(v, i, v->dilation[i][j]) +
-                       (v->block_pairs ? filter_reach(v, i, 1) : 0);
+                sum += filter_reach(v, c, i, v->dilation[i][j]) +
+                       (v->block_pairs ? filter_reach(v, c, i, 1) : 0);
             most = sum > most ? sum : most;
         }
         r += most;

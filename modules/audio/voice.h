@@ -68,8 +68,9 @@ const bt_phoneme *bt_voice_phoneme(const bt_voice *v, const char *text, size_t n
 int bt_voice_speaker(const bt_voice *v, const char *name);
 
 /* shapes.c */
-/* Outputs that a decoder's filter makes together by minimal filtering; 0: it does not. */
-int bt_voice_outs(const bt_voice *v, int taps, int dilation);
+/* Outputs that a decoder's filter over c channels makes together by minimal filtering; 0:
+ * it does not. */
+int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation);
 int64_t bt_common_multiple(int64_t a, int64_t b); /* the least, of positive numbers */
 bt_status bt_voice_shapes(bt_voice *v, bt_error *err);
 

@@ -11,8 +11,8 @@
 
 enum {
     IN_GROUPS = 12, /* groups of a tile of phase 0 */
-    GROUPS = 96,    /* and of phase 1, at most */
-    PANELS = 2,
+    GROUPS = 120,   /* and of phase 1, at most */
+    PANELS = 4,
 };
 
 typedef struct attr {
@@ -127,7 +127,7 @@ static void conv_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
     const int64_t c = channels(n), per = tile_groups(n), g0 = tile / panel_tiles(n) * per;
     const int p0 = (int)(tile % panel_tiles(n)) * PANELS;
     const int np = w->panels - p0 < PANELS ? w->panels - p0 : PANELS;
-    const int step = k->gemm_np < np ? 1 : np; /* as tall as tiles can be */
+    const int step = k->gemm_np < 2 ? 1 : 2; /* as tall as tiles can be */
     const int m = (int)(groups_of(n) - g0 < per ? groups_of(n) - g0 : per);
     const size_t ldc = (size_t)np * BT_NR, ldp = w->taps * w->panel_bytes / sizeof(float);
     scratch s;
@@ -137,7 +137,7 @@ static void conv_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
         for (int i = 0; i < m; i++)
             s.rows[i] = v + i * c;
         for (int p = 0; p < np; p += step)
-            k->conv_f32(m, step, 1, w->k, s.rows, 0,
+            k->conv_f32(m, np - p < step ? np - p : step, 1, w->k, s.rows, 0,
                         (const float *)(const void *)bt_panel(w, p0 + p, point), 0, ldp,
                         s.sums + (size_t)(point * m) * ldc + p * BT_NR, ldc, 1);
     }
@@ -200,7 +200,7 @@ bt_node *bt_conv_minimal(bt_graph *g, bt_node *x, const bt_weight *w, const bt_w
     bt_shape s = x->shape;
     s.w += p.left + p.right - a.taps + 1;
     s.c = a.n;
-    bt_minimal_points(a.taps, &a.points);
+    bt_minimal_points(a.taps, bt_minimal_outs(a.taps, x->shape.c, a.n), &a.points);
     if (b && !(a.bias = bt_weight_channels(g, b, s.c)))
         return NULL;
     bt_node *n = bt_node_new(g, &op_conv_minimal, s, &x, 1, &a, sizeof a);
