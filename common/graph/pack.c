@@ -127,12 +127,10 @@ static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
         for (int point = 0; point < p->taps; point++) {
             float *dst = (float *)(void *)r->made + (size_t)(point * BT_NR + i) * s->k;
             row[point][i] = dst;
-            for (int64_t c = 0; c < s->k; c++) {
-                double sum = 0.0;
-                for (int64_t t = 0; t < s->taps; t++)
-                    sum += g[point][t] * (double)r->values[t * s->k + c];
-                dst[c] = (float)sum;
-            }
+            memset(dst, 0, r->dst_bytes);
+            for (int64_t t = 0; t < s->taps; t++)
+                for (int64_t c = 0; c < s->k; c++)
+                    dst[c] += (float)g[point][t] * r->values[t * s->k + c];
         }
     }
     for (int point = 0; point < p->taps; point++)

@@ -38,7 +38,7 @@ enum {
     STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
     MAX_CONVS = 2 * BT_VOICE_CONVS,
     B_BYTES = 24576, /* of float panels used at a time: in L1 */
-    GROUPS = 24, /* of minimal filtering, made together: two of the kernels' tallest tiles */
+    GROUPS = 12, /* of minimal filtering, made together: the kernels' tallest tile */
     FORMS = BT_MINIMAL_TAPS / 2, /* of minimal filtering: for 3, 5, 7 taps */
 };
 
