@@ -162,9 +162,8 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
 static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
 {
     rows r = { 0 };
-    bt_status st = rows_alloc(&r, s, p)
-                       ? BT_OK
-                       : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
+    bt_status st =
+        rows_alloc(&r, s, p) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
     const bool minimal = p->form == BT_FORM_MINIMAL;
     for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
         for (int tap = 0; st == BT_OK && tap < (minimal ? 1 : p->taps); tap++)

@@ -30,8 +30,7 @@ static inline __attribute__((always_inline)) void gemm_rows(const int M, int kc,
     f4 acc[2][NF];
 #pragma GCC unroll 8
     for (int i = 0; i < M * NF; i++)
-        acc[i / NF][i % NF] =
-            first ? (f4){ 0 } : load4(c + (size_t)(i / NF) * ldc + i % NF * 4);
+        acc[i / NF][i % NF] = first ? (f4){ 0 } : load4(c + (size_t)(i / NF) * ldc + i % NF * 4);
     for (int k = 0; k < kc; k++, b += BT_NR)
 #pragma GCC unroll 2
         for (int i = 0; i < M; i++)

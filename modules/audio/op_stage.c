@@ -38,7 +38,7 @@ enum {
     STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
     MAX_CONVS = 2 * BT_VOICE_CONVS,
     B_BYTES = 24576, /* of float panels used at a time: in L1 */
-    GROUPS = 12, /* of minimal filtering, made together: the kernels' tallest tile */
+    GROUPS = 12,     /* of minimal filtering, made together: the kernels' tallest tile */
     FORMS = BT_MINIMAL_TAPS / 2, /* of minimal filtering: for 3, 5, 7 taps */
 };
 
@@ -182,8 +182,8 @@ static size_t layout(const bt_node *n, uint8_t *base, scratch *out)
     const int64_t blocks = most_block_rows(s) * width(s);
     out->part = part_of(base, &at, (blocks > span(s) ? blocks : span(s)) * (int64_t)sizeof(float));
     if (blocks)
-        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, GROUPS, width(s),
-                                width(s), &out->minimal);
+        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, GROUPS, width(s), width(s),
+                                &out->minimal);
     return at;
 }
 

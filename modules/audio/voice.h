@@ -51,8 +51,8 @@ typedef struct bt_voice {
     bool block_pairs;                     /* HiFi-GAN's ResBlock1, else ResBlock2 */
     int stride[BT_VOICE_STAGES], pad[BT_VOICE_STAGES], up_k[BT_VOICE_STAGES];
     int block_k[BT_VOICE_KERNELS], dilation[BT_VOICE_KERNELS][BT_VOICE_CONVS];
-    int hop;    /* samples per frame */
-    int margin; /* frames on either side that a frame's samples depend on */
+    int hop;      /* samples per frame */
+    int margin;   /* frames on either side that a frame's samples depend on */
     bool minimal; /* the decoder's f32 filters may be minimal filtering (graph/minimal.h) */
     int align;    /* if so, it begins at a multiple of so many frames, else 1 */
 } bt_voice;

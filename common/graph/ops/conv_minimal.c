@@ -167,8 +167,7 @@ static void conv_detail(const bt_node *n, const int64_t *params, bt_detail *d)
 
 static size_t conv_packed_bytes(const bt_node *n)
 {
-    return (size_t)panels_of(n) * (size_t)points_of(n) *
-           bt_panel_bytes(BT_F32, (int)channels(n));
+    return (size_t)panels_of(n) * (size_t)points_of(n) * bt_panel_bytes(BT_F32, (int)channels(n));
 }
 
 static bt_status conv_prepare(bt_node *n, const bt_kernels *k, bt_error *err)

@@ -66,8 +66,8 @@ static int64_t out_len(int64_t in, int before, int after, int k, const bt_mm *mm
 /* A filter over rows, one after the other, that minimal filtering has a form for. */
 static bool may_be_minimal(const bt_mm *mm, bt_shape in, bt_shape out)
 {
-    return mm->kh == 1 && mm->stride == 1 && mm->dilation == 1 && mm->upsample == 1 &&
-           in.n == 1 && in.h == 1 && out.h == 1 && out.w >= 1 && bt_minimal_outs(mm->kw, in.c, out.c);
+    return mm->kh == 1 && mm->stride == 1 && mm->dilation == 1 && mm->upsample == 1 && in.n == 1 &&
+           in.h == 1 && out.h == 1 && out.w >= 1 && bt_minimal_outs(mm->kw, in.c, out.c);
 }
 
 static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p,
