@@ -130,6 +130,15 @@ typedef struct bt_points {
     float power[BT_MAX_OUTS][BT_MAX_PAIRS]; /* power[i][a] = at[a]^i */
 } bt_points;
 
+/* What becomes of its sums: y = sum + bias + a + b, z = leaky ReLU of y with slope alpha in
+ * 0..1; rows of y, z, a, b follow each other, bias is one row. All but y may be NULL; y may
+ * be a or b. */
+typedef struct bt_minimal_rows {
+    float *y, *z;
+    const float *bias, *a, *b;
+    float alpha;
+} bt_minimal_rows;
+
 /* Instructions whose speed `peak` tells: fused multiply-adds of floats, dot
  * products of pairs of bf16 and of fours of bytes, AMX tiles. */
 typedef enum bt_peak {
@@ -186,10 +195,12 @@ typedef struct bt_kernels {
      *   0:     sum over j <= P of all[j] x[2j]            infinity: all[j] x[2j + 1]
      *   +-at:  even +- at odd, even = sum over j < P of but[j] x[2j + 2], odd: x[2j + 1] */
     void (*minimal_in)(const bt_points *t, int blocks, int n, const float *x, float *v, size_t ldv);
-    /* And back, y[outs blocks][n]: y[i] = sum over pairs of at^i (v[at] + (-1)^i v[-at]), to
-     * the first of which v[0] is added and to the last v[infinity]. */
-    void (*minimal_out)(const bt_points *t, int blocks, int n, const float *v, size_t ldv,
-                        float *y);
+    /* And back, for blocks of `outs` times `dilation` rows of c values, of which the first
+     * `rows` are written; v is [point][blocks][dilation][c], points ldv values apart. The
+     * sums of output i of a group are those over pairs of at^i (v[at] + (-1)^i v[-at]), with
+     * v[0] in the first and v[infinity] in the last. */
+    void (*minimal_out)(const bt_points *t, int dilation, int c, int rows, const float *v,
+                        size_t ldv, const bt_minimal_rows *to);
 
     /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
      * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =

@@ -49,10 +49,11 @@ typedef struct bt_minimal_scratch {
 size_t bt_minimal_layout(uint8_t *base, int points, int groups, int64_t in, int64_t out,
                          bt_minimal_scratch *s);
 
-/* Sums of `blocks` blocks of outs * dilation rows; blocks * dilation <= groups. x: the
- * rows from half a filter before the first output's on to half a filter after the last
- * one's, in floats each; y: the outputs, out floats each (ops/minimal.c). */
-void bt_minimal_sums(const bt_kernels *k, const bt_points *t, const bt_packed *w, int dilation,
-                     int blocks, const float *x, const bt_minimal_scratch *s, float *y);
+/* The first `rows` rows of blocks of outs * dilation rows, of no more than s->groups groups.
+ * x: the inputs, `in` floats a row, from half a filter before the first output on to half
+ * a filter after the last block's last one; rows of `to` are `out` floats (ops/minimal.c). */
+void bt_minimal_filter(const bt_kernels *k, const bt_points *t, const bt_packed *w, int dilation,
+                       int rows, const float *x, const bt_minimal_scratch *s,
+                       const bt_minimal_rows *to);
 
 #endif

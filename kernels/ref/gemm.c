@@ -122,21 +122,36 @@ static void minimal_in(const bt_points *t, int blocks, int n, const float *x, fl
         }
 }
 
-static void minimal_out(const bt_points *t, int blocks, int n, const float *v, size_t ldv, float *y)
+/* Sum of output `out` of a group. */
+static float minimal_sum(const bt_points *t, int out, const float *v, size_t ldv)
 {
-    const int last = t->outs - 1;
-    for (int b = 0; b < blocks; b++, v += n)
-        for (int o = 0; o <= last; o++, y += n)
-            for (int i = 0; i < n; i++) {
-                float sum = 0.0f;
-                for (int a = 0; a < t->pairs; a++) {
-                    const float plus = v[(size_t)(2 * a + 1) * ldv + (size_t)i];
-                    const float minus = v[(size_t)(2 * a + 2) * ldv + (size_t)i];
-                    sum += t->power[o][a] * (o % 2 ? plus - minus : plus + minus);
-                }
-                sum += o == 0 ? v[i] : 0.0f;
-                y[i] = sum + (o == last ? v[(size_t)(2 * t->pairs + 1) * ldv + (size_t)i] : 0.0f);
-            }
+    float sum = out == 0 ? v[0] : 0.0f;
+    if (out == t->outs - 1)
+        sum = v[(size_t)(2 * t->pairs + 1) * ldv];
+    for (int a = 0; a < t->pairs; a++) {
+        const float plus = v[(size_t)(2 * a + 1) * ldv], minus = v[(size_t)(2 * a + 2) * ldv];
+        sum += t->power[out][a] * (out % 2 ? plus - minus : plus + minus);
+    }
+    return sum;
+}
+
+static void minimal_out(const bt_points *t, int dilation, int c, int rows, const float *v,
+                        size_t ldv, const bt_minimal_rows *to)
+{
+    const int block = t->outs * dilation;
+    for (int r = 0; r < rows; r++) {
+        const int in_block = r % block, group = r / block * dilation + in_block % dilation;
+        for (int k = 0; k < c; k++) {
+            const size_t at = (size_t)r * (size_t)c + (size_t)k;
+            float y = minimal_sum(t, in_block / dilation, v + (size_t)(group * c + k), ldv);
+            y += to->bias ? to->bias[k] : 0.0f;
+            y += to->a ? to->a[at] : 0.0f;
+            y += to->b ? to->b[at] : 0.0f;
+            to->y[at] = y;
+            if (to->z)
+                to->z[at] = y < 0.0f ? to->alpha * y : y;
+        }
+    }
 }
 
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of

@@ -56,6 +56,7 @@ typedef struct stage {
     int stride, pad; /* of up */
     int n_blocks, n_convs;
     bool pairs, half; /* half: bf16 products, else f32 */
+    bool minimal;     /* some filters are minimal filtering */
     int in, c;        /* channels */
     int halo;         /* of a whole residual block */
     int align;        /* tiles begin at multiples of so many rows */
@@ -138,20 +139,8 @@ static int64_t span(const stage *s) /* values of such rows, and of an input row 
     return in > step ? in : step;
 }
 
-/* Blocks of minimal filtering made together, and the most rows that these are. */
+/* Blocks of minimal filtering made together. */
 static int block_count(const filter *f) { return GROUPS / f->dilation; }
-
-static int64_t most_block_rows(const stage *s)
-{
-    int64_t most = 0;
-    for (int b = 0; b < s->n_blocks; b++)
-        for (int i = 0; i < s->n_convs; i++) {
-            const filter *f = &s->conv[b][i];
-            const int64_t rows = (int64_t)block_count(f) * f->block;
-            most = rows > most ? rows : most;
-        }
-    return most;
-}
 
 static void *part_of(uint8_t *base, size_t *at, int64_t bytes)
 {
@@ -179,9 +168,8 @@ static size_t layout(const bt_node *n, uint8_t *base, scratch *out)
     out->y = part_of(base, &at, floats);
     out->sum = part_of(base, &at, tile_rows(n) * width(s) * (int64_t)sizeof(float));
     out->bias = part_of(base, &at, span(s) * (int64_t)sizeof(float));
-    const int64_t blocks = most_block_rows(s) * width(s);
-    out->part = part_of(base, &at, (blocks > span(s) ? blocks : span(s)) * (int64_t)sizeof(float));
-    if (blocks)
+    out->part = part_of(base, &at, span(s) * (int64_t)sizeof(float));
+    if (s->minimal)
         at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, GROUPS, width(s), width(s),
                                 &out->minimal);
     return at;
@@ -367,33 +355,41 @@ static void finish(const work *w, const result *d, int64_t r, int64_t m, const f
         make_operand(w, m, y, wide, z, to);
 }
 
-/* Sums of the rows r.. of a filter; rows on, as many as are best made at a time, those
- * beyond `most` being of no use. */
-static int64_t sums_of(const work *w, const filter *f, const operand *a, int64_t r, int64_t most)
+/* The rows lo..hi-1 of a filter's output by minimal filtering. */
+static void filter_blocks(const work *w, const filter *f, const operand *a, const result *d,
+                          int64_t lo, int64_t hi)
 {
-    const int64_t at = r - w->base - f->halo, step = step_rows(w->s), wide = width(w->s);
-    if (!f->block) {
-        const int64_t m = most < step ? most : step;
-        multiply(w, f, (int)m, a->row + at, (size_t)f->dilation, 0, 1, w->m.part, (size_t)wide);
-        return m;
+    const int64_t wide = width(w->s), step = (int64_t)block_count(f) * f->block;
+    for (int64_t r = lo; r < hi; r += step) {
+        const int64_t m = hi - r < step ? hi - r : step, at = (r - w->base) * wide;
+        const int64_t to = (r - d->origin) * wide;
+        const bt_minimal_rows rows = {
+            .y = d->y + to,
+            .z = d->next ? (float *)(void *)d->next->data + at : NULL,
+            .bias = w->m.bias,
+            .a = d->x ? d->x + at : NULL,
+            .b = d->residual ? d->residual + to : NULL,
+            .alpha = BT_VITS_SLOPE,
+        };
+        bt_minimal_filter(w->k, &w->s->points[form_of(f)], f->packed, f->dilation, (int)m,
+                          (const float *)(void *)a->data + at - f->halo * wide, &w->m.minimal,
+                          &rows);
     }
-    const int64_t left = (most + f->block - 1) / f->block;
-    const int blocks = left < block_count(f) ? (int)left : block_count(f);
-    bt_minimal_sums(w->k, &w->s->points[form_of(f)], f->packed, f->dilation, blocks,
-                    (const float *)(void *)a->data + at * wide, &w->m.minimal, w->m.part);
-    return blocks * f->block < most ? blocks * f->block : most;
 }
 
 /* One convolution, on the rows that the filters after it need. */
 static void convolve(const work *w, const filter *f, const operand *a, result d)
 {
-    const int64_t len = w->n->shape.w, step = step_rows(w->s), wide = width(w->s);
+    const int64_t len = w->n->shape.w, step = step_rows(w->s);
     const int64_t lo = clamp(w->t0 - f->after, len), hi = clamp(w->end + f->after, len);
     repeat_bias(w, f->bias);
-    for (int64_t r = lo, m; r < hi; r += m) {
-        m = sums_of(w, f, a, r, hi - r);
-        for (int64_t i = 0; i < m; i += step)
-            finish(w, &d, r + i, m - i < step ? m - i : step, w->m.part + i * wide);
+    if (f->block)
+        filter_blocks(w, f, a, &d, lo, hi);
+    for (int64_t r = lo; !f->block && r < hi; r += step) {
+        const int64_t m = hi - r < step ? hi - r : step;
+        multiply(w, f, (int)m, a->row + (r - w->base - f->halo), (size_t)f->dilation, 0, 1,
+                 w->m.part, (size_t)width(w->s));
+        finish(w, &d, r, m, w->m.part);
     }
     if (d.next)
         pad_operand(w, d.next, w->t0 - f->after, lo, hi, w->end + f->after);
@@ -526,6 +522,7 @@ static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b
         const int outs = bt_voice_outs(v, s->c, f->taps, f->dilation);
         f->block = outs * f->dilation;
         if (outs) {
+            s->minimal = true;
             s->align = (int)bt_common_multiple(s->align, f->block);
             bt_minimal_points(f->taps, outs, &s->points[form_of(f)]);
         }

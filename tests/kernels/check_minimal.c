@@ -73,7 +73,6 @@ static void minimal_case(const bt_kernels *k, int pairs, int outs, int blocks, i
     const int count = 2 * pairs + 2, rows = outs * (blocks - 1) + count;
     const size_t ldv = (size_t)(blocks * n + 3), n_v = (size_t)(count - 1) * ldv + blocks * n;
     float *x = kc_floats((size_t)rows * n), *v = kc_floats(n_v), *alone = kc_floats(n_v);
-    float *y = kc_floats((size_t)blocks * outs * n);
     exact ? kc_ints(x, (size_t)rows * n, 4) : kc_noise(x, (size_t)rows * n, 1.0f);
     k->minimal_in(&t, blocks, n, x, v, ldv);
     for (int b = 0; b < blocks; b++) {
@@ -86,18 +85,50 @@ static void minimal_case(const bt_kernels *k, int pairs, int outs, int blocks, i
                 kc_same(&got, alone + (size_t)p * ldv + i, sizeof got, "minimal_in alone");
             }
     }
-    for (int p = 0; p < count; p++)
-        exact ? kc_ints(v + (size_t)p * ldv, (size_t)blocks * n, 50)
-              : kc_noise(v + (size_t)p * ldv, (size_t)blocks * n, 1.0f);
-    k->minimal_out(&t, blocks, n, v, ldv, y);
-    for (int b = 0; b < blocks; b++) {
-        k->minimal_out(&t, 1, n, v + b * n, ldv, x); /* x has no fewer rows */
-        for (int i = 0; i < outs * n; i++) {
-            const float got = y[(size_t)b * outs * n + i];
-            const sum want = out_of(&t, i / n, v + b * n + i % n, ldv);
-            kc_close((double)got, want.value, bound(want, exact), "minimal_out");
-            kc_same(&got, x + i, sizeof got, "minimal_out alone");
-        }
+    kc_release();
+}
+
+/* `rows` rows back, each value against double; rows alone: the same bytes. with: which of
+ * bias, a, b, z there are. */
+static void back_case(const bt_kernels *k, const bt_points *t, int dilation, int c, int rows,
+                      int exact, int with)
+{
+    const int block = t->outs * dilation, blocks = (rows + block - 1) / block;
+    const size_t ldv = (size_t)(blocks * dilation * c + 3), n = (size_t)rows * c;
+    const size_t n_v = (size_t)(2 * t->pairs + 1) * ldv + (size_t)(blocks * dilation * c);
+    float *v = kc_floats(n_v), *part[3], *y = kc_floats(n), *z = kc_floats(n);
+    exact ? kc_ints(v, n_v, 50) : kc_noise(v, n_v, 1.0f);
+    for (int i = 0; i < 3; i++) {
+        part[i] = kc_floats(i ? n : (size_t)c);
+        exact ? kc_ints(part[i], i ? n : (size_t)c, 50)
+              : kc_noise(part[i], i ? n : (size_t)c, 1.0f);
+    }
+    memcpy(y, part[2], n * sizeof *y);
+    bt_minimal_rows to = { .y = y, .alpha = 0.25f };
+    to.bias = with & 1 ? part[0] : NULL;
+    to.a = with & 2 ? part[1] : NULL;
+    to.b = with & 4 ? y : NULL;
+    to.z = with & 8 ? z : NULL;
+    k->minimal_out(t, dilation, c, rows, v, ldv, &to);
+    for (size_t i = 0; i < n; i++) {
+        const int r = (int)(i / c), at = r % block, group = r / block * dilation + at % dilation;
+        sum want = out_of(t, at / dilation, v + (size_t)(group * c) + i % c, ldv);
+        for (int p = 0; p < 3; p++)
+            if (with & 1 << p)
+                add(&want, 1.0, (double)part[p][p ? i : i % c]);
+        kc_close((double)y[i], want.value, bound(want, exact), "minimal_out");
+        if (to.z)
+            assert_float_equal(z[i], y[i] < 0.0f ? 0.25f * y[i] : y[i], 0.0f);
+    }
+    for (int r = block; r < rows; r += block) { /* from a block on: the same */
+        float *alone = kc_floats(n - (size_t)r * c);
+        const size_t from = (size_t)r * c;
+        memcpy(alone, part[2] + from, (n - from) * sizeof *alone);
+        bt_minimal_rows rest = { .y = alone, .bias = to.bias, .alpha = 0.25f };
+        rest.a = to.a ? to.a + from : NULL;
+        rest.b = to.b ? alone : NULL;
+        k->minimal_out(t, dilation, c, 1, v + (size_t)(r / t->outs * c), ldv, &rest);
+        kc_same(alone, y + from, (size_t)c * sizeof *alone, "minimal_out alone");
     }
     kc_release();
 }
@@ -112,6 +143,11 @@ void check_minimal(const bt_kernels *k)
                 minimal_case(k, pairs, outs, 1 + (int)i % 3, ns[i], 0);
             }
     minimal_case(k, 3, 6, 1, 384, 0);
+    for (int i = 0; i < 96; i++) {
+        const int pairs = 1 + i % BT_MAX_PAIRS, most = 2 * pairs + 1;
+        const bt_points t = points_of(pairs, most < BT_MAX_OUTS ? most : BT_MAX_OUTS, i % 2);
+        back_case(k, &t, 1 + i % 3, ns[i % 6], 1 + i % 40, i % 2, i / 2 % 16);
+    }
 }
 
 typedef struct job {
@@ -131,7 +167,8 @@ static void run_in(void *arg)
 static void run_out(void *arg)
 {
     const job *j = arg;
-    j->k->minimal_out(&j->t, BLOCKS, N, j->v, BLOCKS * N, j->x);
+    j->k->minimal_out(&j->t, 1, N, BLOCKS * j->t.outs, j->v, BLOCKS * N,
+                      &(bt_minimal_rows){ .y = j->x });
 }
 
 void bench_minimal(const bt_kernels *k)

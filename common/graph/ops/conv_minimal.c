@@ -141,7 +141,8 @@ static void conv_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile
                         (const float *)(const void *)bt_panel(w, p0 + p, point), 0, ldp,
                         s.sums + (size_t)(point * m) * ldc + p * BT_NR, ldc, 1);
     }
-    k->minimal_out(&a->points, m, (int)ldc, s.sums, (size_t)m * ldc, s.y);
+    k->minimal_out(&a->points, 1, (int)ldc, m * a->points.outs, s.sums, (size_t)m * ldc,
+                   &(bt_minimal_rows){ .y = s.y });
     finish(n, x, g0 * a->points.outs, (int64_t)p0 * BT_NR, np, s.y, (int64_t)m * a->points.outs);
 }
 

@@ -23,18 +23,20 @@ size_t bt_minimal_layout(uint8_t *base, int points, int groups, int64_t in, int6
     return v + sums + pad64(n * sizeof *s->rows);
 }
 
-void bt_minimal_sums(const bt_kernels *k, const bt_points *t, const bt_packed *w, int dilation,
-                     int blocks, const float *x, const bt_minimal_scratch *s, float *y)
+void bt_minimal_filter(const bt_kernels *k, const bt_points *t, const bt_packed *w, int dilation,
+                       int rows, const float *x, const bt_minimal_scratch *s,
+                       const bt_minimal_rows *to)
 {
     const size_t ldv = (size_t)s->groups * (size_t)s->in, ldc = (size_t)s->out;
-    const size_t ldp = w->taps * w->panel_bytes / sizeof(float);
+    const int block = t->outs * dilation, blocks = (rows + block - 1) / block;
     const int np = k->gemm_np < 2 ? 1 : 2; /* as tall as tiles can be */
     k->minimal_in(t, blocks, dilation * (int)s->in, x, s->v, ldv);
     for (int point = 0; point < w->taps; point++)
         for (int p = 0; p < w->panels; p += np)
             k->conv_f32(blocks * dilation, w->panels - p < np ? w->panels - p : np, 1, w->k,
                         s->rows + (size_t)point * s->groups, 0,
-                        (const float *)(const void *)bt_panel(w, p, point), 0, ldp,
+                        (const float *)(const void *)bt_panel(w, p, point), 0,
+                        w->taps * w->panel_bytes / sizeof(float),
                         s->sums + (size_t)point * s->groups * ldc + p * BT_NR, ldc, 1);
-    k->minimal_out(t, blocks, dilation * (int)s->out, s->sums, (size_t)s->groups * ldc, y);
+    k->minimal_out(t, dilation, (int)s->out, rows, s->sums, (size_t)s->groups * ldc, to);
 }
