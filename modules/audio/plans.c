@@ -102,6 +102,7 @@ bt_status bt_vits_plan_get(bt_vits_plans *ps, bt_vits_part part, int64_t size, b
         memset(old, 0, sizeof *old);
         return st;
     }
+    bt_plan_share(old->plan, &ps->arena);
     old->used = ++ps->clock;
     *out = old;
     return BT_OK;
@@ -112,4 +113,5 @@ void bt_vits_plans_clear(bt_vits_plans *ps)
     for (int i = 0; i < BT_VITS_PLANS; i++)
         bt_plan_free(ps->list[i].plan);
     memset(ps->list, 0, sizeof ps->list);
+    bt_arena_free(&ps->arena);
 }
