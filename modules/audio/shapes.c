@@ -10,7 +10,7 @@
 #include "voice.h"
 
 enum {
-    MOST_DILATION = 12, /* of minimal filtering: blocks of rows grow with it (op_stage.c) */
+    MOST_DILATION = 12, /* of minimal filtering: op_stage.c's GROUPS */
     MOST_ALIGN = 64,    /* frames */
 };
 

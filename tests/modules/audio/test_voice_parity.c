@@ -211,20 +211,22 @@ static void assert_same_sound(sound a, sound b)
     free(b.x);
 }
 
-/* In one piece, or its first frames for themselves; on any number of threads. */
+/* In one piece, or its first frames for themselves (one is spoken so slowly that it takes
+ * several pieces anyway, cut at other places then); on any number of threads. */
 static void minimal_filtering_has_the_same_groups_in_any_cut(void **state)
 {
     (void)state;
     for (int isa = 0; isa < N_ISAS; isa++)
         for (int i = 0; i < joe.n; i++) {
-            const golden_run *r = &joe.run[i];
+            golden_run r = joe.run[i];
             host h;
+            r.scales[1] *= i == 0 ? 4 : 1;
             if (!open_plain(&h, JOE, isa, 1))
                 continue;
-            sound whole = speak(&h, &joe, r, false);
+            sound whole = speak(&h, &joe, &r, false);
             host_close(&h);
             open_plain(&h, JOE, isa, 1 + i % 2);
-            assert_same_sound(whole, speak(&h, &joe, r, true));
+            assert_same_sound(whole, speak(&h, &joe, &r, true));
             host_close(&h);
         }
 }
