@@ -59,6 +59,7 @@ enum {
 typedef struct bt_vits_plans {
     const bt_voice *voice;
     bt_vits_plan list[BT_VITS_PLANS];
+    bt_arena arena; /* of whichever ran last */
     uint64_t clock;
 } bt_vits_plans;
 
