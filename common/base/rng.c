@@ -137,13 +137,30 @@ void bt_philox_randn(uint64_t seed, uint32_t offset, float *out, size_t n)
     }
 }
 
-double bt_uniform(uint64_t *state)
+#define SPLITMIX_STEP 0x9e3779b97f4a7c15u
+
+static uint64_t splitmix(uint64_t z)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    return (double)(z >> 11) * (1.0 / 9007199254740992.0);
+    return z ^ (z >> 31);
+}
+
+double bt_uniform(uint64_t *state)
+{
+    return (double)(splitmix(*state += SPLITMIX_STEP) >> 11) * (1.0 / 9007199254740992.0);
+}
+
+void bt_sum_noise(uint64_t seed, uint64_t first, float *out, size_t n)
+{
+    const float scale = 2.64291232e-5f; /* sqrt(12 / (4 (2^32 - 1))): the parts' variance */
+    uint64_t state = splitmix(seed + SPLITMIX_STEP) + first * SPLITMIX_STEP;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t z = splitmix(state += SPLITMIX_STEP);
+        const uint64_t pairs = (z & 0x0000ffff0000ffffu) + (z >> 16 & 0x0000ffff0000ffffu);
+        const int32_t sum = (int32_t)((pairs & 0xffffffffu) + (pairs >> 32));
+        out[i] = (float)(sum - 2 * 65535) * scale;
+    }
 }
 
 bt_status bt_seed_choose(int64_t wanted, uint64_t *seed, bt_error *err)
