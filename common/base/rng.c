@@ -151,15 +151,21 @@ double bt_uniform(uint64_t *state)
     return (double)(splitmix(*state += SPLITMIX_STEP) >> 11) * (1.0 / 9007199254740992.0);
 }
 
+/* The sum of four 16-bit parts, each at most 510. */
+static int32_t sum_parts(uint64_t x)
+{
+    return (int32_t)(x * UINT64_C(0x0001000100010001) >> 48);
+}
+
 void bt_sum_noise(uint64_t seed, uint64_t first, float *out, size_t n)
 {
-    const float scale = 2.64291232e-5f; /* sqrt(12 / (4 (2^32 - 1))): the parts' variance */
+    const uint64_t bytes = UINT64_C(0x00ff00ff00ff00ff);
+    const float scale = 6.76591684e-3f; /* sqrt(12 / (4 (256^2 - 1))) */
     uint64_t state = splitmix(seed + SPLITMIX_STEP) + first * SPLITMIX_STEP;
     for (size_t i = 0; i < n; i++) {
         const uint64_t z = splitmix(state += SPLITMIX_STEP);
-        const uint64_t pairs = (z & 0x0000ffff0000ffffu) + (z >> 16 & 0x0000ffff0000ffffu);
-        const int32_t sum = (int32_t)((pairs & 0xffffffffu) + (pairs >> 32));
-        out[i] = (float)(sum - 2 * 65535) * scale;
+        out[2 * i] = (float)(sum_parts(z & bytes) - 510) * scale;
+        out[2 * i + 1] = (float)(sum_parts(z >> 8 & bytes) - 510) * scale;
     }
 }
 

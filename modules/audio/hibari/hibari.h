@@ -24,7 +24,7 @@ typedef struct bt_hibari_settings {
     void *user;
 } bt_hibari_settings;
 
-enum { BT_HIBARI_CHUNK = 448 }; /* frames of new samples per run of the decoder */
+enum { BT_HIBARI_CHUNK = 1024 }; /* frames of new samples per run of the decoder */
 
 /* synth.c: one sentence, ids as the encoder reads them. beats (NULL or n numbers) gets the
  * durations, in units of 25 ms. */

@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "graph/ops.h"
 
-enum { FFT = BT_HIBARI_FFT, BINS = BT_HIBARI_BINS, HOP = BT_HIBARI_HOP, LANES = 16 };
+enum { FFT = BT_HIBARI_FFT, BINS = BT_HIBARI_BINS, HOP = BT_HIBARI_HOP, LANES = 8 };
 #define PI      3.14159265f
 #define LOUDEST 7.0f /* most that a logarithm of a magnitude may be */
 
@@ -85,25 +85,41 @@ static size_t frames_scratch(const bt_node *n, const bt_kernels *k)
     return sizeof(bench);
 }
 
-/* The pulses under the window of frame `row`, the ends mirrored. */
+/* A sample of the pulses, the ends mirrored. */
+static float mirrored(const bt_node *pulses, int64_t at)
+{
+    const int64_t last = pulses->shape.w * HOP - 1;
+    at = at < 0 ? -at : at;
+    at = at > last ? 2 * last - at : at;
+    at = at < 0 ? 0 : at; /* a sentence is longer than that; a chunk may be short */
+    return bt_row(pulses, at / HOP)[at % HOP];
+}
+
+/* The pulses under the window of frame `row`: even and odd ones (dsp/fft.h). */
 static void take_window(const bt_node *pulses, const float *window, int64_t row, int lanes,
                         int lane, float *time)
 {
-    const int64_t last = pulses->shape.w * HOP - 1;
-    int64_t at = row * HOP - FFT / 2;
-    for (int i = 0; i < FFT; i++, at++) {
-        int64_t p = at < 0 ? -at : at;
-        p = p > last ? 2 * last - p : p;
-        p = p < 0 ? 0 : p; /* a sentence is longer than that; a chunk may be short */
-        const float v = bt_row(pulses, p / HOP)[p % HOP];
-        time[((i & 1) * (FFT / 2) + i / 2) * lanes + lane] = v * window[i];
+    float *even = time + lane, *odd = even + FFT / 2 * lanes;
+    for (int q = 0; q < FFT / HOP; q++) {
+        const int64_t r = row - FFT / HOP / 2 + q;
+        float edge[HOP];
+        const float *x = edge;
+        if (r >= 0 && r < pulses->shape.w)
+            x = bt_row(pulses, r);
+        else
+            for (int j = 0; j < HOP; j++)
+                edge[j] = mirrored(pulses, r * HOP + j);
+        for (int j = 0; j < HOP; j += 2, even += lanes, odd += lanes) {
+            *even = x[j] * window[q * HOP + j];
+            *odd = x[j + 1] * window[q * HOP + j + 1];
+        }
     }
 }
 
 static void magnitudes(const bt_kernels *k, float *y, const float *x)
 {
     for (int i = 0; i < BINS; i++)
-        y[i] = fminf(x[i], LOUDEST);
+        y[i] = x[i] < LOUDEST ? x[i] : LOUDEST;
     k->act(BINS, y, y, BT_ACT_EXP, 0);
 }
 
@@ -124,7 +140,7 @@ static void open_row(const bt_kernels *k, const float *h, uint64_t seed, uint64_
     k->mul(BINS, sre, sre, b->magnitude);
     k->mul(BINS, sim, sim, b->magnitude);
     magnitudes(k, b->magnitude, h + 2 * BINS);
-    bt_sum_noise(seed, frame * 2 * BINS, b->noise, 2 * BINS);
+    bt_sum_noise(seed, frame * BINS, b->noise, BINS);
     for (int i = 0; i < BINS; i++) {
         sre[i] += b->magnitude[i] * b->noise[2 * i];
         sim[i] += b->magnitude[i] * b->noise[2 * i + 1];
@@ -211,7 +227,7 @@ static void overlap_row(const bt_node *n, const bt_hibari_tables *t, int64_t r)
         }
     }
     for (int j = 0; j < HOP; j++)
-        y[j] *= there == 4 ? t->norm[j] : 1 / fmaxf(sum[j], 1e-11f);
+        y[j] *= there == 4 ? t->norm[j] : 1 / (sum[j] > 1e-11f ? sum[j] : 1e-11f);
 }
 
 static void overlap_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
