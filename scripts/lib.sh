@@ -7,7 +7,7 @@ jobs=$(nproc)
 
 # What building needs, and espeak-ng, which `bottega speak` runs as a program.
 packages=(gcc cmake ninja-build pkg-config libpng-dev libsndfile1-dev libcjson-dev
-          libutf8proc-dev espeak-ng python3 python3-pip)
+          libutf8proc-dev zlib1g-dev espeak-ng python3 python3-pip)
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
