@@ -51,8 +51,10 @@ static bt_status hibari_open(bt_store *s, const bt_compute *c, void **model, bt_
     bt_status st = bt_hibari_open(s, c, &v, err);
     if (st != BT_OK)
         return st;
-    st = check_parts(v, err);
+    bt_error why = { 0 };
+    st = check_parts(v, &why);
     if (st != BT_OK) {
+        bt_fail(err, st, "%s: %s", bt_store_path(s), why.text);
         v->store = NULL; /* stays the caller's */
         bt_hibari_close(v);
         return st;
