@@ -9,6 +9,7 @@
  */
 #include "parts.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "formats/json.h"
@@ -19,6 +20,8 @@ enum { HEADS = 4, LONGEST_FILE = 1 << 20, MOST_LETTERS = 64, MOST_SLOTS = 16 };
 #define EPS 1e-5f
 
 struct bt_unknown {
+    pthread_mutex_t lock; /* until the matrices are made, by the first that needs them */
+    bool made;
     bt_store *store;
     bt_weights *ws;
     bt_arena text;
@@ -28,7 +31,7 @@ struct bt_unknown {
 };
 
 struct bt_unknown_job {
-    const bt_unknown *net;
+    bt_unknown *net;
     struct {
         bt_plan *plan;
         bt_node *ids, *places, *out;
@@ -138,7 +141,7 @@ static bt_status matrices(bt_unknown *u, bt_error *err)
                  { 500, "linear2", "b" } };
     bt_status st = BT_OK;
     char module[32], name[32], norm[48];
-    for (;; u->layers++) {
+    for (u->layers = 0;; u->layers++) {
         snprintf(norm, sizeof norm, "m.layers.%d.norm1.weight", u->layers);
         if (u->layers == 16 || !bt_store_find(u->store, norm))
             break;
@@ -196,12 +199,12 @@ bt_status bt_unknown_open(const char *folder, bool british, const bt_compute *c,
         return bt_no_memory(err, "the network for unknown words");
     }
     bt_status st;
+    pthread_mutex_init(&u->lock, NULL);
     BT_TRY(bt_store_open(path.data, &u->store, err));
     path.len -= strlen("onnx");
     bt_buf_puts(&path, "json");
     BT_TRY(path.failed ? bt_no_memory(err, "a path") : read_json(u, path.data, err));
     BT_TRY(bt_weights_create(u->store, c, &u->ws, err));
-    BT_TRY(matrices(u, err));
     BT_TRY(check_rows(u, err));
     bt_buf_free(&path);
     *out = u;
@@ -219,7 +222,21 @@ void bt_unknown_close(bt_unknown *u)
     bt_weights_free(u->ws);
     bt_store_close(u->store);
     bt_arena_free(&u->text);
+    pthread_mutex_destroy(&u->lock);
     bt_release(u);
+}
+
+/* The matrices take some milliseconds to turn, which a text of known words need not wait
+ * for. */
+static bt_status make_ready(bt_unknown *u, bt_error *err)
+{
+    bt_status st = BT_OK;
+    pthread_mutex_lock(&u->lock);
+    if (!u->made)
+        st = matrices(u, err);
+    u->made = st == BT_OK;
+    pthread_mutex_unlock(&u->lock);
+    return st;
 }
 
 /* ---- the network ------------------------------------------------------------------ */
@@ -245,8 +262,11 @@ static bt_node *feed_forward(bt_graph *g, bt_node *x, int l)
 
 static bt_status build(bt_unknown_job *j, int n, bt_error *err)
 {
-    const bt_unknown *u = j->net;
+    bt_unknown *u = j->net;
     bt_graph *g;
+    const bt_status st = make_ready(u, err);
+    if (st != BT_OK)
+        return st;
     if (bt_graph_create(u->ws, &g) != BT_OK)
         return bt_no_memory(err, "a graph");
     bt_graph_precision(g, BT_PREC_F32);
@@ -267,7 +287,7 @@ static bt_status build(bt_unknown_job *j, int n, bt_error *err)
     return bt_plan_create(g, &j->of[n].plan, err);
 }
 
-bt_status bt_unknown_job_open(const bt_unknown *u, bt_unknown_job **out)
+bt_status bt_unknown_job_open(bt_unknown *u, bt_unknown_job **out)
 {
     *out = bt_calloc(1, sizeof **out);
     if (!*out)
