@@ -45,22 +45,11 @@ bt_status bt_english_open(const char *folder, bool british, const bt_compute *c,
         return bt_no_memory(err, "English");
     e->compute = c;
     e->british = british;
-    bt_error errors[3];
-    bt_status states[3];
-#pragma omp parallel sections num_threads(c->threads < 3 ? c->threads : 3)
-    {
-#pragma omp section
-        states[0] = bt_tagger_open(folder, &e->tagger, &errors[0]);
-#pragma omp section
-        states[1] = open_table(folder, british ? "lexicon_gb_gold.json" : "lexicon_us_gold.json",
-                               &e->gold_file, &e->gold, &errors[1]);
-#pragma omp section
-        states[2] =
-            open_table(folder, british ? "lexicon_gb_silver.json" : "lexicon_us_silver.json",
-                       &e->silver_file, &e->silver, &errors[2]);
-    }
-    for (int i = 0; i < 3; i++)
-        BT_TRY(states[i] == BT_OK ? BT_OK : bt_fail(err, states[i], "%s", errors[i].text));
+    BT_TRY(open_table(folder, british ? "lexicon_gb_gold.json" : "lexicon_us_gold.json",
+                      &e->gold_file, &e->gold, err));
+    BT_TRY(open_table(folder, british ? "lexicon_gb_silver.json" : "lexicon_us_silver.json",
+                      &e->silver_file, &e->silver, err));
+    BT_TRY(bt_tagger_open(folder, &e->tagger, err));
     BT_TRY(open_table(folder, "tokenizer_exceptions.json", &e->special_file, &e->special, err));
     BT_TRY(bt_tables_open(folder, &e->tables, err));
     BT_TRY(bt_unknown_open(folder, british, c, &e->unknown, err));

@@ -12,11 +12,19 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "formats/json.h"
 #include "nn/layers.h"
 #include "text/utf8.h"
 
-enum { HEADS = 4, LONGEST_FILE = 1 << 20, MOST_LETTERS = 64, MOST_SLOTS = 16 };
+enum {
+    HEADS = 4,
+    LONGEST_FILE = 1 << 20,
+    MOST_LETTERS = 64,
+    MOST_SLOTS = 16,
+    MEMORY = 512,
+    LONGEST_SOUND = 256
+};
 #define EPS 1e-5f
 
 struct bt_unknown {
@@ -30,12 +38,21 @@ struct bt_unknown {
     int n_letters, n_labels, slots, longest, layers;
 };
 
+/* A word's letters and what was made of them: names come again. */
+typedef struct remembered {
+    int32_t ids[MOST_LETTERS];
+    int n; /* 0: free */
+    size_t bytes;
+    char phonemes[LONGEST_SOUND];
+} remembered;
+
 struct bt_unknown_job {
     bt_unknown *net;
     struct {
         bt_plan *plan;
         bt_node *ids, *places, *out;
-    } of[MOST_LETTERS + 1]; /* by letters of the word, made when first asked for */
+    } of[MOST_LETTERS + 1];   /* by letters of the word, made when first asked for */
+    remembered words[MEMORY]; /* at their hash; the later word wins */
 };
 
 /* ---- opening ----------------------------------------------------------------- */
@@ -336,14 +353,10 @@ static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int 
     return out;
 }
 
-bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
-                           bt_error *err)
+/* Runs the network on n letters. */
+static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, bt_str *phonemes,
+                     bt_error *err)
 {
-    int32_t ids[MOST_LETTERS];
-    const int n = read_letters(j->net, word, ids);
-    *phonemes = BT_NO_STR;
-    if (n == 0)
-        return BT_OK;
     bt_status st = j->of[n].plan ? BT_OK : build(j, n, err);
     if (st != BT_OK)
         return st;
@@ -359,4 +372,28 @@ bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *
         *phonemes =
             read_labels(j->net, a, bt_plan_data(j->of[n].plan, j->of[n].out), n * j->net->slots);
     return st;
+}
+
+bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
+                           bt_error *err)
+{
+    int32_t ids[MOST_LETTERS];
+    const int n = read_letters(j->net, word, ids);
+    *phonemes = BT_NO_STR;
+    if (n == 0)
+        return BT_OK;
+    const size_t bytes = (size_t)n * sizeof *ids;
+    remembered *m = &j->words[bt_hash(BT_HASH_INIT, ids, bytes) % MEMORY];
+    if (m->n == n && memcmp(m->ids, ids, bytes) == 0) {
+        *phonemes = bt_str_copy(a, m->phonemes, m->bytes);
+        return BT_OK;
+    }
+    const bt_status st = ask(j, ids, n, a, phonemes, err);
+    if (st != BT_OK || !phonemes->p || phonemes->n > sizeof m->phonemes)
+        return st;
+    memcpy(m->ids, ids, bytes);
+    memcpy(m->phonemes, phonemes->p, phonemes->n);
+    m->bytes = phonemes->n;
+    m->n = n;
+    return BT_OK;
 }

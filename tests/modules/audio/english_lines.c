@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     if (argc < 3)
         return 2;
     bt_kernels_init(&kernels, UINT32_MAX);
-    const bt_compute c = { .kernels = &kernels, .threads = 1 + (getenv("TWO") != NULL) };
+    const bt_compute c = { .kernels = &kernels, .threads = 1 };
     const double start = bt_now();
     if (bt_english_open(argv[1], strcmp(argv[2], "gb") == 0, &c, &e, &err) != BT_OK ||
         bt_english_job_open(e, &j, &err) != BT_OK)
