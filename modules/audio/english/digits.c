@@ -7,16 +7,18 @@
 /* What has been said so far. */
 typedef struct said {
     const bt_speller *speller;
-    bt_str all;
+    bt_buf all;
+    bool any;
     int rating;
 } said;
 
 static void say(said *s, bt_sound v)
 {
-    bt_arena *a = s->speller->arena;
     if (!v.phonemes.p)
         return;
-    s->all = s->all.p ? bt_str_join(a, s->all, " ", v.phonemes) : v.phonemes;
+    bt_buf_add(&s->all, " ", s->any);
+    bt_buf_add(&s->all, v.phonemes.p, v.phonemes.n);
+    s->any = true;
     s->rating = v.rating < s->rating ? v.rating : s->rating;
 }
 
@@ -237,7 +239,7 @@ static void say_number(said *s, bt_str word, bt_str end, int currency, bool head
 
 bt_sound bt_spell_number(const bt_speller *k, bt_str word, uint32_t currency, bool head)
 {
-    said s = { k, BT_NO_STR, 4 };
+    said s = { .speller = k, .rating = 4 };
     size_t n = word.n;
     while (n > 0 && (bt_is_ascii_lower((uint8_t)word.p[n - 1]) || word.p[n - 1] == '\''))
         n--;
@@ -251,15 +253,18 @@ bt_sound bt_spell_number(const bt_speller *k, bt_str word, uint32_t currency, bo
     }
     if (word.n > 0)
         say_number(&s, word, end, currency_index(currency), head, minus);
-    if (!s.all.p)
+    bt_str all = s.any ? bt_str_copy(k->arena, s.all.data, s.all.len) : BT_NO_STR;
+    k->arena->failed |= s.all.failed;
+    bt_buf_free(&s.all);
+    if (!all.p)
         return (bt_sound){ BT_NO_STR, 0 };
     if (bt_str_among(end, "s 's"))
-        s.all = bt_end_s(k, s.all);
+        all = bt_end_s(k, all);
     else if (bt_str_among(end, "ed 'd"))
-        s.all = bt_end_ed(k, s.all);
+        all = bt_end_ed(k, all);
     else if (bt_str_is(end, "ing"))
-        s.all = bt_end_ing(k, s.all);
-    return (bt_sound){ s.all, s.rating };
+        all = bt_end_ing(k, all);
+    return (bt_sound){ all, s.rating };
 }
 
 bool bt_is_number_word(bt_str word, bool head)

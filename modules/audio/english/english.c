@@ -6,7 +6,7 @@
 
 #include "text/utf8.h"
 
-enum { LONGEST_LEXICON = 256 << 20, LONGEST_SENTENCE = 1 << 16 };
+enum { LONGEST_LEXICON = 256 << 20, LONGEST_SENTENCE = 1 << 16, BYTES_PER_WORD = 28 };
 
 struct bt_english_job {
     const bt_english *english;
@@ -29,7 +29,8 @@ static bt_status open_table(const char *folder, const char *name, bt_packed_file
         return bt_no_memory(err, name);
     bt_status st = bt_packed_open(path.data, LONGEST_LEXICON, file, err);
     if (st == BT_OK)
-        st = bt_flat_read(path.data, file->data, file->size, &at, table, err);
+        st = bt_flat_read(path.data, file->data, file->size, &at, file->size / BYTES_PER_WORD,
+                          table, err);
     bt_buf_free(&path);
     return st;
 }
@@ -48,8 +49,8 @@ bt_status bt_english_open(const char *folder, bool british, const bt_compute *c,
                       &e->gold_file, &e->gold, err));
     BT_TRY(open_table(folder, british ? "lexicon_gb_silver.json" : "lexicon_us_silver.json",
                       &e->silver_file, &e->silver, err));
-    BT_TRY(open_table(folder, "tokenizer_exceptions.json", &e->special_file, &e->special, err));
     BT_TRY(bt_tagger_open(folder, &e->tagger, err));
+    BT_TRY(open_table(folder, "tokenizer_exceptions.json", &e->special_file, &e->special, err));
     BT_TRY(bt_tables_open(folder, &e->tables, err));
     BT_TRY(bt_unknown_open(folder, british, c, &e->unknown, err));
     *out = e;

@@ -35,7 +35,8 @@ void bt_english_close(bt_english *e); /* NULL is fine */
 bt_status bt_english_job_open(const bt_english *e, bt_english_job **out, bt_error *err);
 void bt_english_job_close(bt_english_job *j); /* NULL is fine */
 /* Words of the user's own, which win over all others: UTF-8, a line each, "word
- * phonemes" with a tab or spaces between (phonemes may hold spaces); lines that begin with # say nothing.
+ * phonemes" with a tab or spaces between (phonemes may hold spaces).
+ * Lines that begin with # say nothing.
  * A word in lower case is also found capitalized. Several files: the later wins. */
 bt_status bt_english_job_lexicon(bt_english_job *j, const char *path, bt_error *err);
 

@@ -6,7 +6,7 @@
  */
 #include "parts.h"
 
-#include "base/hash.h"
+#include <endian.h>
 
 enum {
     PROBES = 256, /* equal keys aside, tables of honest files need a tenth of this */
@@ -18,15 +18,52 @@ typedef struct bt_flat_slot {
     uint32_t at; /* of the key's first byte behind its quote; 0: free */
 } slot;
 
-static uint32_t hash_of(const char *p, size_t n)
+/* ---- eight bytes at a time ------------------------------------------------- */
+
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+static inline uint64_t load(const char *p)
 {
-    const uint64_t h = bt_hash(BT_HASH_INIT, p, n);
-    return (uint32_t)(h ^ h >> 32);
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return le64toh(w);
+}
+
+/* The lowest bit set is in the lowest byte that is 0. */
+static inline uint64_t zero_byte(uint64_t w) { return (w - EACH(1)) & ~w & EACH(0x80); }
+
+/* The first " or \ at or behind s[i]; n: there is none. */
+static inline size_t find_end(const char *s, size_t n, size_t i)
+{
+    for (; n - i >= 8; i += 8) {
+        const uint64_t w = load(s + i);
+        const uint64_t m = zero_byte(w ^ EACH('"')) | zero_byte(w ^ EACH('\\'));
+        if (m)
+            return i + (size_t)__builtin_ctzll(m) / 8;
+    }
+    while (i < n && s[i] != '"' && s[i] != '\\')
+        i++;
+    return i;
+}
+
+/* Of s[i..i + len); `n` is where the bytes that may be read end. */
+static inline uint32_t hash_of(const char *s, size_t n, size_t i, size_t len)
+{
+    uint64_t h = len, tail = 0;
+    for (; len >= 8; i += 8, len -= 8)
+        h = (h ^ load(s + i)) * 0x9E3779B97F4A7C15u, h ^= h >> 29;
+    if (len > 0 && n - i >= 8)
+        tail = load(s + i) & (~0ull >> (64 - 8 * len));
+    else
+        for (size_t k = 0; k < len; k++)
+            tail |= (uint64_t)(uint8_t)s[i + k] << 8 * k;
+    h = (h ^ tail) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(h >> 32);
 }
 
 /* ---- scanning ----------------------------------------------------------- */
 
-static size_t skip_space(const char *s, size_t n, size_t i)
+static inline size_t skip_space(const char *s, size_t n, size_t i)
 {
     while (i < n && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t'))
         i++;
@@ -34,45 +71,47 @@ static size_t skip_space(const char *s, size_t n, size_t i)
 }
 
 /* Behind the closing quote of the string whose opening one is s[i]; 0: there is none. */
-static size_t skip_string(const char *s, size_t n, size_t i)
+static inline size_t skip_string(const char *s, size_t n, size_t i)
 {
-    for (i++; i < n; i++) {
-        if (s[i] == '"')
+    for (i++; i < n; i += 2) {
+        i = find_end(s, n, i);
+        if (i < n && s[i] == '"')
             return i + 1;
-        if (s[i] == '\\')
-            i++;
     }
     return 0;
 }
 
-/* Behind the bracket that closes the one at s[i]; 0: none, or one more is inside. */
-static size_t skip_nest(const char *s, size_t n, size_t i)
+/* Behind the bracket that closes the array of strings at s[i]; 0: there is none. */
+static size_t skip_array(const char *s, size_t n, size_t i)
 {
-    const char close = s[i] == '{' ? '}' : ']';
     for (i++; i < n; i++) {
-        if (s[i] == close)
+        if (s[i] == ']')
             return i + 1;
-        if (s[i] == '{' || s[i] == '[' || s[i] == '}' || s[i] == ']')
-            return 0;
         if (s[i] == '"') {
-            i = skip_string(s, n, i);
-            if (i == 0)
+            const size_t end = skip_string(s, n, i);
+            if (end == 0)
                 return 0;
-            i--;
+            i = end - 1;
+        } else if (s[i] != ' ' && s[i] != ',') {
+            return 0;
         }
     }
     return 0;
 }
 
 /* Behind the value at s[i]; 0: there is none. */
-static size_t skip_value(const char *s, size_t n, size_t i)
+static inline size_t skip_value(const char *s, size_t n, size_t i)
 {
     if (i >= n)
         return 0;
     if (s[i] == '"')
         return skip_string(s, n, i);
-    if (s[i] == '{' || s[i] == '[')
-        return skip_nest(s, n, i);
+    if (s[i] == '[')
+        return skip_array(s, n, i);
+    if (s[i] == '{') { /* whose strings hold no } */
+        const char *end = memchr(s + i, '}', n - i);
+        return end ? (size_t)(end - s) + 1 : 0;
+    }
     const size_t from = i;
     while (i < n && (bt_is_ascii_letter((uint8_t)s[i]) || bt_is_ascii_digit((uint8_t)s[i]) ||
                      s[i] == '-' || s[i] == '+' || s[i] == '.'))
@@ -102,9 +141,9 @@ static bool grow(bt_flat *f, size_t size)
 }
 
 /* False: too many keys of one hash. */
-static bool insert(bt_flat *f, size_t at, size_t n)
+static inline bool insert(bt_flat *f, size_t size, size_t at, size_t n)
 {
-    const uint32_t h = hash_of(f->data + at, n);
+    const uint32_t h = hash_of(f->data, size, at, n);
     size_t k = h & f->mask, probes = 0;
     while (f->slots[k].at != 0) {
         k = (k + 1) & f->mask;
@@ -119,12 +158,12 @@ static bool insert(bt_flat *f, size_t at, size_t n)
 }
 
 /* One member at s[*i], or one string of an array; *i moves behind it. */
-static bool read_member(bt_flat *f, size_t size, bool object, size_t *i)
+static inline bool read_member(bt_flat *f, size_t size, bool object, size_t *i)
 {
     const char *s = f->data;
     const size_t key = *i + 1;
     size_t end = *i < size && s[*i] == '"' ? skip_string(s, size, *i) : 0;
-    if (end == 0 || !insert(f, key, end - 1 - key))
+    if (end == 0 || !insert(f, size, key, end - 1 - key))
         return false;
     if (object) {
         end = skip_space(s, size, end);
@@ -138,15 +177,17 @@ static bool read_member(bt_flat *f, size_t size, bool object, size_t *i)
     return *i < size;
 }
 
-bt_status bt_flat_read(const char *name, const char *data, size_t size, size_t *at, bt_flat *out,
-                       bt_error *err)
+bt_status bt_flat_read(const char *name, const char *data, size_t size, size_t *at, size_t keys,
+                       bt_flat *out, bt_error *err)
 {
-    size_t i = skip_space(data, size, *at);
-    *out = (bt_flat){ .data = data };
+    size_t i = skip_space(data, size, *at), slots = FIRST_SLOTS;
+    *out = (bt_flat){ .data = data, .end = data + size };
     if (size > UINT32_MAX || i >= size || (data[i] != '{' && data[i] != '['))
         return bt_fail(err, BT_EFORMAT, "%s: no table where one should be", name);
     const bool object = data[i] == '{';
-    if (!grow(out, FIRST_SLOTS))
+    while (slots < 2 * keys)
+        slots *= 2;
+    if (!grow(out, slots))
         return bt_no_memory(err, name);
     i = skip_space(data, size, i + 1);
     while (i < size && data[i] == '"') {
@@ -174,7 +215,7 @@ bt_str bt_flat_get(const bt_flat *f, bt_str key)
 {
     if (key.n > f->longest || !f->slots)
         return BT_NO_STR;
-    const uint32_t h = hash_of(key.p, key.n);
+    const uint32_t h = hash_of(key.p, key.n, 0, key.n);
     for (size_t k = h & f->mask; f->slots[k].at != 0; k = (k + 1) & f->mask) {
         const char *p = f->data + f->slots[k].at;
         if (f->slots[k].hash != h || strncmp(p, key.p, key.n) != 0 || p[key.n] != '"')
@@ -188,7 +229,7 @@ bt_str bt_flat_get(const bt_flat *f, bt_str key)
         v++;
         while (*v == ' ' || *v == '\n' || *v == '\r' || *v == '\t')
             v++;
-        return (bt_str){ v, skip_value(v, SIZE_MAX / 2, 0) };
+        return (bt_str){ v, skip_value(v, (size_t)(f->end - v), 0) };
     }
     return BT_NO_STR;
 }

@@ -125,16 +125,17 @@ uint32_t bt_lower_of(uint32_t c);
 
 /* Keys of one JSON object or array of strings, hashed where they lie in the file. */
 typedef struct bt_flat {
-    const char *data;
+    const char *data, *end; /* the whole file */
     struct bt_flat_slot *slots;
     size_t mask, n;
     size_t longest; /* bytes of the longest key, as escaped */
 } bt_flat;
 
-/* Reads an object whose values are strings, null, numbers, arrays or objects without
- * further nesting, or an array of strings, that begins at data[*at]; *at moves behind it. */
-bt_status bt_flat_read(const char *name, const char *data, size_t size, size_t *at, bt_flat *out,
-                       bt_error *err);
+/* Reads an object whose values are strings, numbers, null, arrays of strings or objects
+ * without further nesting, or an array of strings, that begins at data[*at]; *at moves
+ * behind it. `keys`: about how many there are; 0: unknown. */
+bt_status bt_flat_read(const char *name, const char *data, size_t size, size_t *at, size_t keys,
+                       bt_flat *out, bt_error *err);
 void bt_flat_free(bt_flat *f);
 /* The raw text of a key's value, or a string of length 0 in arrays; none: no such key.
  * `key` as JSON escapes it (bt_flat_escape). */
@@ -352,7 +353,7 @@ void bt_unknown_close(bt_unknown *u);
 
 /* Plans by length, and their weights: a job's own. */
 typedef struct bt_unknown_job bt_unknown_job;
-bt_status bt_unknown_job_open(const bt_unknown *u, bt_unknown_job **out);
+bt_status bt_unknown_job_open(bt_unknown *u, bt_unknown_job **out);
 void bt_unknown_job_close(bt_unknown_job *j);
 /* *phonemes: none if the word has no letter that the network knows. */
 bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,

@@ -127,19 +127,21 @@ static bt_str gold_sound(const bt_speller *s, const char *word)
 /* Letters by their names; none if one of them has none. */
 static bt_sound spell_letters(const bt_speller *s, bt_str word)
 {
-    bt_str all = BT_STR("");
-    for (size_t i = 0; i < word.n; i++) {
+    bt_buf names = { 0 };
+    bt_str name = BT_STR("");
+    for (size_t i = 0; name.p && i < word.n; i++) {
         const uint8_t c = (uint8_t)word.p[i];
         if (!bt_is_ascii_letter(c))
             continue;
         const char letter = (char)(c & ~32);
-        const bt_str name = choose(gold(s, (bt_str){ &letter, 1 }), NULL, NULL);
-        if (!name.p)
-            return none;
-        all = bt_str_cat(s->arena, all, name);
+        name = choose(gold(s, (bt_str){ &letter, 1 }), NULL, NULL);
+        bt_buf_add(&names, name.p, name.n);
     }
+    bt_str all = name.p && !names.failed ? bt_str_copy(s->arena, names.data, names.len) : BT_NO_STR;
+    s->arena->failed |= names.failed;
+    bt_buf_free(&names);
     all = bt_apply_stress(s->arena, all, BT_STRESS_SECONDARY);
-    return (bt_sound){ bt_stress_last(s->arena, all), 3 };
+    return all.p ? (bt_sound){ bt_stress_last(s->arena, all), 3 } : none;
 }
 
 bt_sound bt_lookup(const bt_speller *s, bt_str word, const char *tag, int stress,

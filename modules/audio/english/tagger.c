@@ -10,7 +10,13 @@
 
 #include "text/utf8.h"
 
-enum { LONGEST_FILE = 256 << 20, MOST_TAGS = 256, EDGE = 2, DECIMALS_MOST = 15 };
+enum {
+    LONGEST_FILE = 256 << 20,
+    MOST_TAGS = 256,
+    EDGE = 2,
+    DECIMALS_MOST = 15,
+    BYTES_PER_FEATURE = 48
+};
 
 /* ---- opening ----------------------------------------------------------------- */
 
@@ -65,7 +71,8 @@ bt_status bt_tagger_open(const char *folder, bt_tagger *t, bt_error *err)
                 at++;
             st = read_tags(t, &at, err);
         } else if (f && !f->slots) {
-            st = bt_flat_read("tagger.json", t->file.data, t->file.size, &at, f, err);
+            st = bt_flat_read("tagger.json", t->file.data, t->file.size, &at,
+                              f == &t->weights ? t->file.size / BYTES_PER_FEATURE : 0, f, err);
         } else {
             st = bad("an unknown member, or one twice", err);
         }

@@ -9,16 +9,27 @@
  */
 #include "parts.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "formats/json.h"
 #include "nn/layers.h"
 #include "text/utf8.h"
 
-enum { HEADS = 4, LONGEST_FILE = 1 << 20, MOST_LETTERS = 64, MOST_SLOTS = 16 };
+enum {
+    HEADS = 4,
+    LONGEST_FILE = 1 << 20,
+    MOST_LETTERS = 64,
+    MOST_SLOTS = 16,
+    MEMORY = 512,
+    LONGEST_SOUND = 256
+};
 #define EPS 1e-5f
 
 struct bt_unknown {
+    pthread_mutex_t lock; /* until the matrices are made, by the first that needs them */
+    bool made;
     bt_store *store;
     bt_weights *ws;
     bt_arena text;
@@ -27,12 +38,21 @@ struct bt_unknown {
     int n_letters, n_labels, slots, longest, layers;
 };
 
+/* A word's letters and what was made of them: names come again. */
+typedef struct remembered {
+    int32_t ids[MOST_LETTERS];
+    int n; /* 0: free */
+    size_t bytes;
+    char phonemes[LONGEST_SOUND];
+} remembered;
+
 struct bt_unknown_job {
-    const bt_unknown *net;
+    bt_unknown *net;
     struct {
         bt_plan *plan;
         bt_node *ids, *places, *out;
-    } of[MOST_LETTERS + 1]; /* by letters of the word, made when first asked for */
+    } of[MOST_LETTERS + 1];   /* by letters of the word, made when first asked for */
+    remembered words[MEMORY]; /* at their hash; the later word wins */
 };
 
 /* ---- opening ----------------------------------------------------------------- */
@@ -138,7 +158,7 @@ static bt_status matrices(bt_unknown *u, bt_error *err)
                  { 500, "linear2", "b" } };
     bt_status st = BT_OK;
     char module[32], name[32], norm[48];
-    for (;; u->layers++) {
+    for (u->layers = 0;; u->layers++) {
         snprintf(norm, sizeof norm, "m.layers.%d.norm1.weight", u->layers);
         if (u->layers == 16 || !bt_store_find(u->store, norm))
             break;
@@ -196,12 +216,12 @@ bt_status bt_unknown_open(const char *folder, bool british, const bt_compute *c,
         return bt_no_memory(err, "the network for unknown words");
     }
     bt_status st;
+    pthread_mutex_init(&u->lock, NULL);
     BT_TRY(bt_store_open(path.data, &u->store, err));
     path.len -= strlen("onnx");
     bt_buf_puts(&path, "json");
     BT_TRY(path.failed ? bt_no_memory(err, "a path") : read_json(u, path.data, err));
     BT_TRY(bt_weights_create(u->store, c, &u->ws, err));
-    BT_TRY(matrices(u, err));
     BT_TRY(check_rows(u, err));
     bt_buf_free(&path);
     *out = u;
@@ -219,7 +239,21 @@ void bt_unknown_close(bt_unknown *u)
     bt_weights_free(u->ws);
     bt_store_close(u->store);
     bt_arena_free(&u->text);
+    pthread_mutex_destroy(&u->lock);
     bt_release(u);
+}
+
+/* The matrices take some milliseconds to turn, which a text of known words need not wait
+ * for. */
+static bt_status make_ready(bt_unknown *u, bt_error *err)
+{
+    bt_status st = BT_OK;
+    pthread_mutex_lock(&u->lock);
+    if (!u->made)
+        st = matrices(u, err);
+    u->made = st == BT_OK;
+    pthread_mutex_unlock(&u->lock);
+    return st;
 }
 
 /* ---- the network ------------------------------------------------------------------ */
@@ -245,8 +279,11 @@ static bt_node *feed_forward(bt_graph *g, bt_node *x, int l)
 
 static bt_status build(bt_unknown_job *j, int n, bt_error *err)
 {
-    const bt_unknown *u = j->net;
+    bt_unknown *u = j->net;
     bt_graph *g;
+    const bt_status st = make_ready(u, err);
+    if (st != BT_OK)
+        return st;
     if (bt_graph_create(u->ws, &g) != BT_OK)
         return bt_no_memory(err, "a graph");
     bt_graph_precision(g, BT_PREC_F32);
@@ -267,7 +304,7 @@ static bt_status build(bt_unknown_job *j, int n, bt_error *err)
     return bt_plan_create(g, &j->of[n].plan, err);
 }
 
-bt_status bt_unknown_job_open(const bt_unknown *u, bt_unknown_job **out)
+bt_status bt_unknown_job_open(bt_unknown *u, bt_unknown_job **out)
 {
     *out = bt_calloc(1, sizeof **out);
     if (!*out)
@@ -316,14 +353,10 @@ static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int 
     return out;
 }
 
-bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
-                           bt_error *err)
+/* Runs the network on n letters. */
+static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, bt_str *phonemes,
+                     bt_error *err)
 {
-    int32_t ids[MOST_LETTERS];
-    const int n = read_letters(j->net, word, ids);
-    *phonemes = BT_NO_STR;
-    if (n == 0)
-        return BT_OK;
     bt_status st = j->of[n].plan ? BT_OK : build(j, n, err);
     if (st != BT_OK)
         return st;
@@ -339,4 +372,28 @@ bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *
         *phonemes =
             read_labels(j->net, a, bt_plan_data(j->of[n].plan, j->of[n].out), n * j->net->slots);
     return st;
+}
+
+bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
+                           bt_error *err)
+{
+    int32_t ids[MOST_LETTERS];
+    const int n = read_letters(j->net, word, ids);
+    *phonemes = BT_NO_STR;
+    if (n == 0)
+        return BT_OK;
+    const size_t bytes = (size_t)n * sizeof *ids;
+    remembered *m = &j->words[bt_hash(BT_HASH_INIT, ids, bytes) % MEMORY];
+    if (m->n == n && memcmp(m->ids, ids, bytes) == 0) {
+        *phonemes = bt_str_copy(a, m->phonemes, m->bytes);
+        return BT_OK;
+    }
+    const bt_status st = ask(j, ids, n, a, phonemes, err);
+    if (st != BT_OK || !phonemes->p || phonemes->n > sizeof m->phonemes)
+        return st;
+    memcpy(m->ids, ids, bytes);
+    memcpy(m->phonemes, phonemes->p, phonemes->n);
+    m->bytes = phonemes->n;
+    m->n = n;
+    return BT_OK;
 }
