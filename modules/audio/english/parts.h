@@ -285,7 +285,7 @@ bt_token *bt_token_add(bt_tokens *t);
 /* Appends the tokens of text[from..to), which has no links. */
 bool bt_cut_tokens(const bt_flat *special, bt_arena *a, const bt_utext *text, size_t from,
                    size_t to, bt_tokens *out);
-/* Appends the pieces of a token at which lexicons look (misaki's subtokens). */
+/* pieces.c: appends the pieces of a token at which lexicons look (misaki's subtokens). */
 bool bt_split_token(const bt_utext *text, const bt_token *token, bt_tokens *out);
 
 /* ---- rules.c, stress.c, digits.c: words in the lexicons -------------------- */
@@ -368,6 +368,8 @@ typedef struct bt_work {
     bt_arena *arena;
 } bt_work;
 
+/* fallback.c: the phonemes of a text that no lexicon knows, to *k. */
+bt_status bt_spell_unknown(const bt_work *w, bt_str text, bt_token *k, bt_error *err);
 /* Groups tokens to words, which are read together ("re-read" is one), and finds their
  * phonemes: pieces.v[ends[i - 1]..ends[i]) are word i's, the first has the word's tag.
  * `pieces` and `ends` start empty;
