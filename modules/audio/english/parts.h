@@ -176,8 +176,9 @@ bt_str bt_lexicon_get(const bt_flat *f, bt_str word);
 typedef struct bt_tagger {
     bt_packed_file file;
     bt_flat known, vocabulary, weights;
-    char (*tags)[8]; /* sorted */
+    char (*tags)[8]; /* sorted; zeros behind */
     int n_tags;
+    uint8_t slots[1024]; /* 1 + a tag's index, at its hash; 0: free */
 } bt_tagger;
 
 bt_status bt_tagger_open(const char *folder, bt_tagger *t, bt_error *err);
