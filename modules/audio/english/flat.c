@@ -213,7 +213,7 @@ void bt_flat_free(bt_flat *f)
 
 bt_str bt_flat_get(const bt_flat *f, bt_str key)
 {
-    if (key.n > f->longest || !f->slots)
+    if (!key.p || key.n > f->longest || !f->slots)
         return BT_NO_STR;
     const uint32_t h = hash_of(key.p, key.n, 0, key.n);
     for (size_t k = h & f->mask; f->slots[k].at != 0; k = (k + 1) & f->mask) {

@@ -176,8 +176,9 @@ bt_str bt_lexicon_get(const bt_flat *f, bt_str word);
 typedef struct bt_tagger {
     bt_packed_file file;
     bt_flat known, vocabulary, weights;
-    char (*tags)[8]; /* sorted */
+    char (*tags)[8]; /* sorted; zeros behind */
     int n_tags;
+    uint8_t slots[1024]; /* 1 + a tag's index, at its hash; 0: free */
 } bt_tagger;
 
 bt_status bt_tagger_open(const char *folder, bt_tagger *t, bt_error *err);
@@ -285,7 +286,7 @@ bt_token *bt_token_add(bt_tokens *t);
 /* Appends the tokens of text[from..to), which has no links. */
 bool bt_cut_tokens(const bt_flat *special, bt_arena *a, const bt_utext *text, size_t from,
                    size_t to, bt_tokens *out);
-/* Appends the pieces of a token at which lexicons look (misaki's subtokens). */
+/* pieces.c: appends the pieces of a token at which lexicons look (misaki's subtokens). */
 bool bt_split_token(const bt_utext *text, const bt_token *token, bt_tokens *out);
 
 /* ---- rules.c, stress.c, digits.c: words in the lexicons -------------------- */
@@ -368,6 +369,8 @@ typedef struct bt_work {
     bt_arena *arena;
 } bt_work;
 
+/* fallback.c: the phonemes of a text that no lexicon knows, to *k. */
+bt_status bt_spell_unknown(const bt_work *w, bt_str text, bt_token *k, bt_error *err);
 /* Groups tokens to words, which are read together ("re-read" is one), and finds their
  * phonemes: pieces.v[ends[i - 1]..ends[i]) are word i's, the first has the word's tag.
  * `pieces` and `ends` start empty;

@@ -10,9 +10,10 @@
 
 #include "text/utf8.h"
 
+enum { TAG_SLOTS = sizeof((bt_tagger *)0)->slots };
 enum {
     LONGEST_FILE = 256 << 20,
-    MOST_TAGS = 256,
+    MOST_TAGS = 255,
     EDGE = 2,
     DECIMALS_MOST = 15,
     BYTES_PER_FEATURE = 48
@@ -26,6 +27,23 @@ static bt_status bad(const char *what, bt_error *err)
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+static size_t tag_slot(const char tag[8])
+{
+    uint64_t k;
+    memcpy(&k, tag, sizeof k);
+    return (size_t)(k * 0x9E3779B97F4A7C15u >> 32) % TAG_SLOTS;
+}
+
+static void hash_tags(bt_tagger *t)
+{
+    for (int i = 0; i < t->n_tags; i++) {
+        size_t k = tag_slot(t->tags[i]);
+        while (t->slots[k])
+            k = (k + 1) % TAG_SLOTS;
+        t->slots[k] = (uint8_t)(i + 1);
+    }
+}
 
 /* The list of tags begins at data[*at]. */
 static bt_status read_tags(bt_tagger *t, size_t *at, bt_error *err)
@@ -46,6 +64,7 @@ static bt_status read_tags(bt_tagger *t, size_t *at, bt_error *err)
         memcpy(t->tags[t->n_tags++], tag.p, tag.n);
     }
     qsort(t->tags, (size_t)t->n_tags, sizeof *t->tags, by_name);
+    hash_tags(t);
     *at = (size_t)(end + 1 - data);
     return t->n_tags ? BT_OK : bad("no tags", err);
 }
@@ -97,17 +116,14 @@ void bt_tagger_close(bt_tagger *t)
 /* The tag's index; -1: there is none of that name. */
 static int tag_index(const bt_tagger *t, bt_str name)
 {
-    int a = 0, b = t->n_tags;
-    while (a < b) {
-        const int m = (a + b) / 2;
-        const int c = strncmp(t->tags[m], name.p, name.n);
-        if (c == 0 && t->tags[m][name.n] == 0)
-            return m;
-        if (c < 0)
-            a = m + 1;
-        else
-            b = m;
-    }
+    char tag[8] = "";
+    if (name.n >= sizeof tag)
+        return -1;
+    for (size_t i = 0; i < name.n; i++)
+        tag[i] = name.p[i];
+    for (size_t k = tag_slot(tag); t->slots[k]; k = (k + 1) % TAG_SLOTS)
+        if (memcmp(t->tags[t->slots[k] - 1], tag, sizeof tag) == 0)
+            return t->slots[k] - 1;
     return -1;
 }
 
