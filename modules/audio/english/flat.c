@@ -234,11 +234,11 @@ bt_str bt_flat_get(const bt_flat *f, bt_str key)
     return BT_NO_STR;
 }
 
-bt_str bt_flat_escape(bt_arena *a, bt_str key)
+bt_str bt_flat_escape(bt_pool *a, bt_str key)
 {
     if (!bt_str_has(key, '"') && !bt_str_has(key, '\\'))
         return key;
-    char *out = bt_arena_take(a, 2 * key.n);
+    char *out = bt_pool_take(a, 2 * key.n);
     size_t n = 0;
     for (size_t i = 0; out && i < key.n; i++) {
         if (key.p[i] == '"' || key.p[i] == '\\')

@@ -125,7 +125,7 @@ static bt_str find(const bt_user_lexicon *u, bt_str word)
     return a > 0 && bt_str_eq(u->v[a - 1].word, word) ? u->v[a - 1].phonemes : BT_NO_STR;
 }
 
-bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_arena *a, bt_str word)
+bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_pool *a, bt_str word)
 {
     if (u->n == 0)
         return BT_NO_STR;
@@ -137,6 +137,6 @@ bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_arena *a, bt_str word)
 void bt_user_lexicon_free(bt_user_lexicon *u)
 {
     bt_release(u->v);
-    bt_arena_free(&u->text);
+    bt_pool_free(&u->text);
     *u = (bt_user_lexicon){ 0 };
 }

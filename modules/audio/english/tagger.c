@@ -173,7 +173,7 @@ static look look_at(bt_str w)
 
 /* "x" word, "XX" WORD, "X1" I, "Xx" Word, "xX" other letters, "d" digits; otherwise its
  * first four characters, letters as x and digits as d. */
-static bt_str shape(bt_arena *a, const look *k)
+static bt_str shape(bt_pool *a, const look *k)
 {
     bool is_lower;
     if (k->letters && k->lower)
@@ -185,7 +185,7 @@ static bt_str shape(bt_arena *a, const look *k)
                                                                           : BT_STR("xX");
     if (k->digits)
         return BT_STR("d");
-    char *out = bt_arena_take(a, 16), *p = out;
+    char *out = bt_pool_take(a, 16), *p = out;
     for (int i = 0; out && i < 4 && k->c[i]; i++)
         p += bt_utf8_put(p, bt_is_ascii_digit(k->c[i]) ? 'd'
                             : bt_is_letter(k->c[i])    ? 'x'
@@ -193,7 +193,7 @@ static bt_str shape(bt_arena *a, const look *k)
     return (bt_str){ out, out ? (size_t)(p - out) : 0 };
 }
 
-static bt_str lower(bt_arena *a, bt_str w)
+static bt_str lower(bt_pool *a, bt_str w)
 {
     bt_buf b = { 0 };
     for (size_t i = 0; i < w.n;) {
@@ -209,7 +209,7 @@ static bt_str lower(bt_arena *a, bt_str w)
 
 /* A word as the features know it, JSON-escaped; those outside the vocabulary are known
  * by their shape. */
-static bt_str context_word(const bt_tagger *t, bt_arena *a, bt_str w, const look *k)
+static bt_str context_word(const bt_tagger *t, bt_pool *a, bt_str w, const look *k)
 {
     bt_str n;
     if (k->hyphen && k->c[0] != '-')
@@ -266,7 +266,7 @@ static double number(bt_str s)
 
 typedef struct scores {
     const bt_tagger *tagger;
-    bt_arena *arena;
+    bt_pool *arena;
     double of[MOST_TAGS];
     bool any;
 } scores;
@@ -321,11 +321,10 @@ static const char *predict(scores *s, bt_str word, bt_str w_shape, const bt_str 
     return s->any ? s->tagger->tags[best] : "NN";
 }
 
-void bt_tagger_run(const bt_tagger *t, bt_arena *a, const bt_str *words, size_t n,
-                   const char **tags)
+void bt_tagger_run(const bt_tagger *t, bt_pool *a, const bt_str *words, size_t n, const char **tags)
 {
-    bt_str *room = bt_arena_take(a, (n + 2 * EDGE) * sizeof *room), *ctx = room + EDGE;
-    look *looks = bt_arena_take(a, n * sizeof *looks);
+    bt_str *room = bt_pool_take(a, (n + 2 * EDGE) * sizeof *room), *ctx = room + EDGE;
+    look *looks = bt_pool_take(a, n * sizeof *looks);
     const char *before = "-START-", *before2 = "-START2-";
     scores s = { .tagger = t, .arena = a };
     if (!room || !looks)

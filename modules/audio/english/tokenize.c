@@ -145,7 +145,7 @@ static size_t suffix(const bt_utext *t, size_t a, size_t b)
 
 typedef struct cutter {
     const bt_flat *special;
-    bt_arena *arena;
+    bt_pool *arena;
     const bt_utext *text;
     bt_tokens *out;
     bool ok;
@@ -384,7 +384,7 @@ static void cut_chunk(cutter *k, size_t a, size_t b)
         rejoin(k, first);
 }
 
-bool bt_cut_tokens(const bt_flat *listed, bt_arena *a, const bt_utext *text, size_t from, size_t to,
+bool bt_cut_tokens(const bt_flat *listed, bt_pool *a, const bt_utext *text, size_t from, size_t to,
                    bt_tokens *out)
 {
     cutter k = { listed, a, text, out, true };

@@ -32,7 +32,7 @@ struct bt_unknown {
     bool made;
     bt_store *store;
     bt_weights *ws;
-    bt_arena text;
+    bt_pool text;
     uint32_t *letters; /* letters[i] has the number i + 1; 0 pads */
     bt_str *labels;    /* labels[i] has the number i + 1; 0 is the blank */
     int n_letters, n_labels, slots, longest, layers;
@@ -74,8 +74,8 @@ static bt_status read_alphabets(bt_unknown *u, const cJSON *json, bt_error *err)
         return bad(u, "its .json lacks alphabets or sizes", err);
     u->slots = (int)slots;
     u->longest = (int)longest;
-    u->letters = bt_arena_take(&u->text, (size_t)cJSON_GetArraySize(in) * sizeof *u->letters);
-    u->labels = bt_arena_take(&u->text, (size_t)cJSON_GetArraySize(out) * sizeof *u->labels);
+    u->letters = bt_pool_take(&u->text, (size_t)cJSON_GetArraySize(in) * sizeof *u->letters);
+    u->labels = bt_pool_take(&u->text, (size_t)cJSON_GetArraySize(out) * sizeof *u->labels);
     if (!u->letters || !u->labels)
         return bt_no_memory(err, "alphabets");
     cJSON_ArrayForEach(item, in)
@@ -261,7 +261,7 @@ void bt_unknown_close(bt_unknown *u)
         return;
     bt_weights_free(u->ws);
     bt_store_close(u->store);
-    bt_arena_free(&u->text);
+    bt_pool_free(&u->text);
     pthread_mutex_destroy(&u->lock);
     bt_release(u);
 }
@@ -360,7 +360,7 @@ static int read_letters(const bt_unknown *u, bt_str word, int32_t *ids)
     return n;
 }
 
-static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int steps)
+static bt_str read_labels(const bt_unknown *u, bt_pool *a, const float *x, int steps)
 {
     const int n = u->n_labels + 1;
     bt_str out = BT_STR("");
@@ -377,7 +377,7 @@ static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int 
 }
 
 /* Runs the network on n letters. */
-static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, bt_str *phonemes,
+static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_pool *a, bt_str *phonemes,
                      bt_error *err)
 {
     bt_status st = j->of[n].plan ? BT_OK : build(j, n, err);
@@ -397,7 +397,7 @@ static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, 
     return st;
 }
 
-bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
+bt_status bt_unknown_spell(bt_unknown_job *j, bt_pool *a, bt_str word, bt_str *phonemes,
                            bt_error *err)
 {
     int32_t ids[MOST_LETTERS];

@@ -55,7 +55,7 @@ static bool is_punctuation(const bt_utext *t, const bt_token *k)
 }
 
 /* What voices know of a mark. */
-static bt_str mark_phonemes(bt_arena *a, const bt_utext *t, const bt_token *k)
+static bt_str mark_phonemes(bt_pool *a, const bt_utext *t, const bt_token *k)
 {
     if (tagged(k, "-LRB-"))
         return BT_STR("(");
@@ -65,7 +65,7 @@ static bt_str mark_phonemes(bt_arena *a, const bt_utext *t, const bt_token *k)
         return BT_STR("\u201C");
     if (tagged(k, "\"\" ''"))
         return BT_STR("\u201D");
-    char *out = bt_arena_take(a, 4 * (k->to - k->from)), *p = out;
+    char *out = bt_pool_take(a, 4 * (k->to - k->from)), *p = out;
     for (size_t i = k->from; out && i < k->to; i++)
         if (is_spoken_mark(bt_at(t, i)))
             p += bt_utf8_put(p, bt_at(t, i));
@@ -132,7 +132,7 @@ static bool group(grouping *g)
     size_t longest = 0;
     for (size_t i = 0; i < g->tokens->n; i++) /* a piece has one character at least */
         longest += g->tokens->v[i].to - g->tokens->v[i].from + 1;
-    g->ends = bt_arena_take(g->w->arena, longest * sizeof *g->ends);
+    g->ends = bt_pool_take(g->w->arena, longest * sizeof *g->ends);
     for (size_t i = 0; g->ends && i < g->tokens->n; i++) {
         const bt_token *token = &g->tokens->v[i];
         const size_t first = p->n;
@@ -177,7 +177,7 @@ static merged merge(const bt_work *w, const bt_token *k, size_t n)
         m.currency = k[i].currency > m.currency ? k[i].currency : m.currency;
         bytes += 4 * (k[i].to - k[i].from);
     }
-    char *out = bt_arena_take(w->arena, bytes), *p = out;
+    char *out = bt_pool_take(w->arena, bytes), *p = out;
     for (size_t i = 0; out && i < n; i++)
         for (size_t c = k[i].from; c < k[i].to; c++)
             p += bt_utf8_put(p, bt_at(w->text, c));
@@ -194,11 +194,11 @@ static bool is_ascii(const char *s, size_t n)
 }
 
 /* Typographers' apostrophes as '. */
-static bt_str plain_apostrophes(bt_arena *a, bt_str s)
+static bt_str plain_apostrophes(bt_pool *a, bt_str s)
 {
     if (is_ascii(s.p, s.n))
         return s;
-    char *out = bt_arena_take(a, s.n);
+    char *out = bt_pool_take(a, s.n);
     size_t n = 0;
     for (size_t i = 0; out && i < s.n;) {
         const bool mark =
@@ -211,7 +211,7 @@ static bt_str plain_apostrophes(bt_arena *a, bt_str s)
 
 /* As lexicons spell it: compatible characters in their plain form. None: no lexicon
  * has such letters. */
-static bt_str plain_form(bt_arena *a, bt_str s)
+static bt_str plain_form(bt_pool *a, bt_str s)
 {
     bt_buf b = { 0 };
     if (is_ascii(s.p, s.n))

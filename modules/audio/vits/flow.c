@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * Normalizing flow, run backwards (VITS models.py ResidualCouplingBlock,
+ * mean-only): four couplings, before each the channels are reversed. The two
+ * halves of the channels stay apart, so reversing swaps them.
+ */
+#include "nn/layers.h"
+#include "audio/vits/vits.h"
+
+/* WaveNet of one coupling (modules.py WN, dilation rate 1): x [F, c] -> [F, c].
+ * Each layer makes 2c channels, tanh of one half gated by sigmoid of the other;
+ * of its 2c results c go on as a residual and c add up to the output. The last
+ * layer has only the latter. The speaker's c_i are 2c channels per layer. */
+static bt_node *wavenet(bt_graph *g, const bt_voice *v, bt_node *x, bt_node *speaker, int flow)
+{
+    int64_t c = v->flow_hidden;
+    bt_node *cond = NULL, *out = NULL;
+    if (v->gin)
+        cond = bt_nn_linear(g, speaker, "flow.flows.%d.enc.cond_layer", flow);
+    for (int i = 0; i < v->flow_layers; i++) {
+        const bt_weight *w = bt_w(g, "flow.flows.%d.enc.in_layers.%d.weight", flow, i);
+        int pad = w ? (int)(bt_weight_dim(w, 2) - 1) / 2 : 0;
+        bt_node *a = bt_nn_conv1d(g, x, (bt_conv){ .left = pad, .right = pad },
+                                  "flow.flows.%d.enc.in_layers.%d", flow, i);
+        if (v->gin)
+            a = bt_add(g, a, bt_slice(g, cond, 2 * c * i, 2 * c * (i + 1)));
+        a = bt_gate(g, bt_slice(g, a, 0, c), BT_ACT_TANH, bt_slice(g, a, c, 2 * c), BT_ACT_SIGMOID);
+        bt_node *r = bt_nn_linear(g, a, "flow.flows.%d.enc.res_skip_layers.%d", flow, i);
+        bt_node *skip = r;
+        if (i + 1 < v->flow_layers) {
+            x = bt_add(g, x, bt_slice(g, r, 0, c));
+            skip = bt_slice(g, r, c, 2 * c);
+        }
+        out = out ? bt_add(g, out, skip) : skip;
+    }
+    return out;
+}
+
+/* A coupling backwards: the half that went through unchanged tells the mean that
+ * was added to the other, which is taken off again. */
+void bt_vits_flow(bt_graph *g, const bt_voice *v, bt_node *speaker, bt_node *z[2])
+{
+    for (int flow = v->flow_last; flow >= 0; flow -= 2) {
+        bt_node *x0 = bt_flip(g, z[1]), *x1 = bt_flip(g, z[0]);
+        bt_node *h = bt_nn_linear(g, x0, "flow.flows.%d.pre", flow);
+        h = wavenet(g, v, h, speaker, flow);
+        bt_node *mean = bt_nn_linear(g, h, "flow.flows.%d.post", flow);
+        z[0] = x0;
+        z[1] = bt_add(g, x1, bt_scale(g, mean, -1));
+    }
+}
