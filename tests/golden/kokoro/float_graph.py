@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Kokoro's int8 ONNX as a graph of floats: the reference that Bottega is compared with.
+
+Quantized weights become their float values, and what quantizes activations goes.
+Three things that the export lost or broke are put back as hexgrad's PyTorch has them:
+  - the source's noise is an input, "noise" [1, samples, 1]: normal numbers, scaled by
+    0.003 where voiced and 0.1 / 3 elsewhere, and by the norm of the nine harmonics'
+    weights, as nine independent numbers would be by l_linear;
+  - the angle of a negative real number is +pi (torch.angle), not -pi;
+  - the overlap-add is divided by the sum of the squared windows everywhere, not in the
+    first twenty samples alone.
+"""
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+SG = "/decoder/decoder/generator/m_source/l_sin_gen/"
+GEN = "/decoder/decoder/generator/"
+IS = GEN + "istft/stft/"
+# What a run gives back, by our names: (tensor, how it lies there).
+TAPS = {
+    "bert": "/encoder/bert_encoder/Add_output_0",
+    "d": "/encoder/predictor/text_encoder/Concat_4_output_0",
+    "logits": "/encoder/predictor/duration_proj/linear_layer/Add_output_0",
+    "durations": "/encoder/Clip_output_0",
+    "t_en": "/encoder/text_encoder/Transpose_2_output_0",
+    "f0": "/encoder/Reshape_output_0",
+    "n": "/encoder/Reshape_1_output_0",
+    "trunk": "/decoder/decoder/decode.3/Div_4_output_0",
+    "har": GEN + "Concat_3_output_0",
+    "spec": GEN + "conv_post/Conv_output_0",
+}
+
+
+def _integers(graph, values):
+    """Multiplies by quantized weights: the whole numbers as floats; scales stay in the graph."""
+    one = numpy_helper.from_array(np.float32(1), "float:one")
+    graph.initializer.append(one)
+    made = {}
+
+    def weight(name, zero):
+        if (name, zero) not in made:
+            q = values[name].astype(np.float32)
+            z = values[zero].astype(np.float32) if zero else np.float32(0)
+            made[name, zero] = "float:%d" % len(made)
+            graph.initializer.append(numpy_helper.from_array(q - z, made[name, zero]))
+        return made[name, zero]
+
+    out, renamed = [], {}
+    for n in graph.node:
+        if n.op_type == "DynamicQuantizeLinear":
+            renamed[n.output[0]], renamed[n.output[1]] = n.input[0], "float:one"
+            continue
+        if n.op_type in ("MatMulInteger", "ConvInteger"):
+            zero = n.input[3] if len(n.input) > 3 else ""
+            m = helper.make_node(n.op_type[:-7], [n.input[0], weight(n.input[1], zero)], n.output, n.name)
+            m.attribute.extend(n.attribute)
+            n = m
+        elif n.op_type == "DynamicQuantizeLSTM":
+            n = lstm(graph, values, n)
+        elif n.op_type == "Floor" and n.name.endswith("_quant_rounded"):
+            renamed[n.output[0]] = n.input[0]
+            continue
+        elif n.op_type == "Cast" and n.name.endswith("bias_quantized_node"):
+            renamed[n.output[0]] = n.input[0]
+            continue
+        out.append(n)
+    del graph.value_info[:]  # types of what was quantized
+    del graph.node[:]
+    graph.node.extend(out)
+    for n in graph.node:
+        for i, name in enumerate(n.input):
+            while name in renamed:
+                name = renamed[name]
+            n.input[i] = name
+
+
+
+def lstm(graph, values, n):
+    """Per direction: [inputs, 4 h] whole numbers times a scale -> [4 h, inputs]."""
+    names = []
+    for at, scale in ((1, 8), (2, 10)):
+        w = values[n.input[at]].astype(np.float32) * values[n.input[scale]][:, None, None]
+        names.append(n.input[at] + ":float")
+        graph.initializer.append(numpy_helper.from_array(w.transpose(0, 2, 1).copy(), names[-1]))
+    m = helper.make_node("LSTM", [n.input[0], *names, *n.input[3:7]], n.output, n.name)
+    m.attribute.extend(n.attribute)
+    return m
+
+
+def _insert(graph, before, nodes):
+    at = next(i for i, n in enumerate(graph.node) if n.name == before)
+    for i, n in enumerate(nodes):
+        graph.node.insert(at + i, n)
+
+
+def _noise(graph, values):
+    """tanh(l_linear(sines) + noise): noise in front of the tanh."""
+    norm = np.float32(np.linalg.norm(values["onnx::MatMul_6993"].astype(np.float64)))
+    for name, v in (("noise:voiced", 0.003 * norm), ("noise:else", np.float32(0.1) / 3 * norm)):
+        graph.initializer.append(numpy_helper.from_array(np.float32(v), name))
+    graph.input.append(helper.make_tensor_value_info("noise", 1, [1, "samples", 1]))
+    tanh = next(n for n in graph.node if n.name == GEN + "m_source/l_tanh/Tanh")
+    _insert(graph, tanh.name, [
+        helper.make_node("Where", [SG + "Greater_output_0", "noise:voiced", "noise:else"], ["noise:amp"]),
+        helper.make_node("Mul", ["noise:amp", "noise"], ["noise:scaled"]),
+        helper.make_node("Add", [tanh.input[0], "noise:scaled"], ["noise:sum"]),
+    ])
+    tanh.input[0] = "noise:sum"
+
+
+def _angle(graph):
+    """Where(imag > 0, ..): the greater becomes greater or equal."""
+    n = next(n for n in graph.node if n.name == GEN + "Greater")
+    n.op_type = "GreaterOrEqual"
+
+
+def _windows(graph):
+    """Twenty values of the window's sum become the sum over all frames; IS/Mul_4 multiplies by
+    n_fft / hop, which the inverse basis was divided by."""
+    last = next(n for n in graph.node if n.name == IS + "Unsqueeze_3")
+    raw = IS + "Squeeze_1_output_0"
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(20) / 20)
+    graph.initializer.append(numpy_helper.from_array((window ** 2).astype(np.float32)[None, None], "win:sq"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(1e-11), "win:tiny"))
+    # One channel of ones, transposed convolution by the squared window.
+    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "win:zero"))
+    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "win:one"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(0), "win:nil"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(1), "win:unit"))
+    _insert(graph, last.name, [
+        helper.make_node("Slice", [GEN + "Exp_output_0", "win:zero", "win:one", "win:one"], ["win:bin"]),
+        helper.make_node("Mul", ["win:bin", "win:nil"], ["win:nils"]),
+        helper.make_node("Add", ["win:nils", "win:unit"], ["win:ones"]),
+        helper.make_node("ConvTranspose", ["win:ones", "win:sq"], ["win:sum"], strides=[5]),
+        helper.make_node("Squeeze", ["win:sum", "win:one"], ["win:sum2"]),
+        helper.make_node("Max", ["win:sum2", "win:tiny"], ["win:safe"]),
+        helper.make_node("Div", [raw, "win:safe"], ["win:out"]),
+    ])
+    last.input[0] = "win:out"
+
+
+def rewrite(path, repair=True, taps=TAPS):
+    """The float model; with repair=False without the three repairs and without noise."""
+    model = onnx.load(path)
+    graph = model.graph
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    _integers(graph, values)
+    if repair:
+        _noise(graph, values)
+        _angle(graph)
+        _windows(graph)
+    for name in taps.values():
+        graph.output.append(helper.make_empty_tensor_value_info(name))
+    del model.opset_import[:]
+    model.opset_import.extend([helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)])
+    return model
