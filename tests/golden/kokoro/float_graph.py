@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Kokoro's int8 ONNX as a graph of floats: the reference that Bottega is compared with.
 
-Quantized weights become their float values, and what quantizes activations goes.
-Three things that the export lost or broke are put back as hexgrad's PyTorch has them:
-  - the source's noise is an input, "noise" [1, samples, 1]: normal numbers, scaled by
-    0.003 where voiced and 0.1 / 3 elsewhere, and by the norm of the nine harmonics'
-    weights, as nine independent numbers would be by l_linear;
-  - the angle of a negative real number is +pi (torch.angle), not -pi;
+Quantized weights become their float values, and what quantizes activations goes. Two
+things that the export lost or broke are put back as hexgrad's PyTorch has them:
+  - the source's spectrum is an input, "har" [1, 22, rows]: the export has no noise, its
+    phases are sums of floats in the ten thousands, and the angle of a negative real number
+    is -pi instead of +pi (torch.angle). source() makes it in double;
   - the overlap-add is divided by the sum of the squared windows everywhere, not in the
     first twenty samples alone.
 """
@@ -28,6 +27,7 @@ TAPS = {
     "n": "/encoder/Reshape_1_output_0",
     "trunk": "/decoder/decoder/decode.3/Div_4_output_0",
     "har": GEN + "Concat_3_output_0",
+    "wave": GEN + "m_source/l_tanh/Tanh_output_0",
     "spec": GEN + "conv_post/Conv_output_0",
 }
 
@@ -94,25 +94,39 @@ def _insert(graph, before, nodes):
         graph.node.insert(at + i, n)
 
 
-def _noise(graph, values):
-    """tanh(l_linear(sines) + noise): noise in front of the tanh."""
-    norm = np.float32(np.linalg.norm(values["onnx::MatMul_6993"].astype(np.float64)))
-    for name, v in (("noise:voiced", 0.003 * norm), ("noise:else", np.float32(0.1) / 3 * norm)):
-        graph.initializer.append(numpy_helper.from_array(np.float32(v), name))
-    graph.input.append(helper.make_tensor_value_info("noise", 1, [1, "samples", 1]))
-    tanh = next(n for n in graph.node if n.name == GEN + "m_source/l_tanh/Tanh")
-    _insert(graph, tanh.name, [
-        helper.make_node("Where", [SG + "Greater_output_0", "noise:voiced", "noise:else"], ["noise:amp"]),
-        helper.make_node("Mul", ["noise:amp", "noise"], ["noise:scaled"]),
-        helper.make_node("Add", [tanh.input[0], "noise:scaled"], ["noise:sum"]),
-    ])
-    tanh.input[0] = "noise:sum"
+def source(pitch, noise, weight, bias, hop=300, fft=20, rate=24000):
+    """The wave and the spectrum of pitch [frames], noise [frames * hop] (hexgrad's istftnet.py,
+    SineGen, SourceModuleHnNSF, TorchSTFT). The nine harmonics' noise, summed by l_linear, is
+    one normal number with the weights' norm as its deviation."""
+    frames, n = len(pitch), len(pitch) * hop
+    h = np.arange(1, len(weight) + 1)
+    turns = pitch.astype(np.float32)[:, None] * h.astype(np.float32) / np.float32(rate)
+    turns = (turns - np.floor(turns)).astype(np.float64)
+    phase = np.cumsum(turns, 0) * hop
+    at = np.clip((np.arange(n) + 0.5) / hop - 0.5, 0, frames - 1)
+    low = np.minimum(np.floor(at).astype(int), max(frames - 2, 0))
+    part = (at - low)[:, None]
+    phase = phase[low] * (1 - part) + phase[np.minimum(low + 1, frames - 1)] * part
+    voiced = np.repeat(pitch > 10, hop)
+    sines = 0.1 * np.sin(2 * np.pi * phase) * voiced[:, None]
+    scale = np.where(voiced, 0.003, 0.1 / 3) * np.linalg.norm(weight.astype(np.float64))
+    wave = np.tanh(sines @ weight.astype(np.float64) + scale * noise + np.float64(bias))
+    padded = np.pad(wave, fft // 2, mode="reflect")
+    rows = n // (fft // 4) + 1
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(fft) / fft)
+    pieces = np.stack([padded[r * (fft // 4):][:fft] * window for r in range(rows)])
+    spectrum = np.fft.rfft(pieces)
+    spectrum = spectrum.real + 1j * np.where([0, *[1] * (fft // 2 - 1), 0], spectrum.imag, 0.0)
+    return wave, np.concatenate([np.abs(spectrum), np.angle(spectrum)], 1).T.astype(np.float32)
 
 
-def _angle(graph):
-    """Where(imag > 0, ..): the greater becomes greater or equal."""
-    n = next(n for n in graph.node if n.name == GEN + "Greater")
-    n.op_type = "GreaterOrEqual"
+def _source_input(graph):
+    """What read the source's spectrum reads the input "har"."""
+    graph.input.append(helper.make_tensor_value_info("har", 1, [1, 22, "rows"]))
+    for n in graph.node:
+        for i, name in enumerate(n.input):
+            if name == TAPS["har"]:
+                n.input[i] = "har"
 
 
 def _windows(graph):
@@ -141,14 +155,13 @@ def _windows(graph):
 
 
 def rewrite(path, repair=True, taps=TAPS):
-    """The float model; with repair=False without the three repairs and without noise."""
+    """The float model; with repair=False as the export has it."""
     model = onnx.load(path)
     graph = model.graph
     values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     _integers(graph, values)
     if repair:
-        _noise(graph, values)
-        _angle(graph)
+        _source_input(graph)
         _windows(graph)
     for name in taps.values():
         graph.output.append(helper.make_empty_tensor_value_info(name))

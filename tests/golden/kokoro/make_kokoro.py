@@ -12,8 +12,10 @@ import pathlib
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
+from onnx import numpy_helper
 from safetensors.numpy import save_file
 
 import float_graph
@@ -34,9 +36,15 @@ def main(folder):
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    model = float_graph.rewrite(str(folder / "kokoro.onnx")).SerializeToString()
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    export, session = (
+        ort.InferenceSession(
+            float_graph.rewrite(str(folder / "kokoro.onnx"), repair).SerializeToString(),
+            options, providers=["CPUExecutionProvider"])
+        for repair in (False, True))
     vocab = json.loads((folder / "vocab.json").read_text())["vocab"]
+    values = {t.name: numpy_helper.to_array(t) for t in onnx.load(folder / "kokoro.onnx").graph.initializer}
+    linear = (values["onnx::MatMul_6993"].ravel(),
+              values["decoder.decoder.generator.m_source.l_linear.bias"].ravel()[0])
     voices = np.load(folder / "voices_ja.npz")
     names = {**float_graph.TAPS, "audio": "audio"}
     tensors, runs = {}, []
@@ -45,11 +53,16 @@ def main(folder):
         style = voices[voice][len(ids) - 1]
         feed = {"tokens": np.array([[0, *ids, 0]], np.int64), "style": style,
                 "speed": np.array([speed], np.float32)}
-        # Durations do not depend on the noise, but its length depends on them.
-        none = {**feed, "noise": np.zeros((1, 1, 1), np.float32)}
-        frames = int(session.run([names["durations"]], none)[0].sum())
+        # Pitch does not depend on the source, which depends on the pitch.
+        early = export.run([names["f0"], names["wave"]], feed)
+        pitch = early[0].ravel()
+        silent, _ = float_graph.source(pitch, 0, *linear)
+        error = silent - early[1].ravel()
+        print("source: export against double %.1f dB" %
+              (10 * np.log10((silent ** 2).sum() / (error ** 2).sum())))
         torch.manual_seed(seed)
-        feed["noise"] = torch.randn(frames * 600).numpy()[None, :, None]
+        noise = torch.randn(len(pitch) * 300).numpy().astype(np.float64)
+        feed["har"] = float_graph.source(pitch, noise, *linear)[1][None]
         out = dict(zip(names, session.run(list(names.values()), feed)))
         tensors[name + ".ids"] = feed["tokens"][0].astype(np.int32)
         tensors[name + ".style"] = style.ravel()
@@ -60,7 +73,7 @@ def main(folder):
         tensors[name + ".energy"] = out["n"].ravel()
         tensors[name + ".samples"] = half(out["audio"].ravel())
         runs.append({"name": name, "voice": voice, "phonemes": text, "speed": speed, "seed": seed})
-        print(name, frames, float(np.abs(out["audio"]).max()))
+        print(name, len(pitch) // 2, float(np.abs(out["audio"]).max()))
     save_file(tensors, HERE / "kokoro.safetensors")
     (HERE / "kokoro.json").write_text(json.dumps({"runs": runs}, ensure_ascii=False, indent=1) + "\n")
 
