@@ -29,7 +29,8 @@ typedef struct attr {
     int harmonics, fft, hop; /* hop: samples of a frame of pitch, 300 */
     float bias, norm;        /* norm: |w| */
     float w[MAX_HARMONICS];
-    float window[BT_KOK_MAX_FFT], cosine[BT_KOK_MAX_FFT], sine[BT_KOK_MAX_FFT];
+    /* what sample i of a frame adds to a bin, the window included: [i][bin] */
+    float re[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1], im[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1];
 } attr;
 
 static int64_t frames(const bt_node *n) { return bt_rows(n->src[0]->shape); }
@@ -123,23 +124,34 @@ static void make_row(const bt_node *n, const bt_exec *x, int64_t r)
     const attr *a = n->attr;
     const int64_t len = samples(n);
     const float *in = wave(n, x);
-    float frame[BT_KOK_MAX_FFT], *y = bt_row(n, r);
+    float *y = bt_row(n, r), re[BT_KOK_MAX_FFT / 2 + 1] = { 0 }, im[BT_KOK_MAX_FFT / 2 + 1] = { 0 };
     const int bins = a->fft / 2 + 1;
     for (int i = 0; i < a->fft; i++) {
         int64_t at = r * (a->fft / 4) + i - a->fft / 2;
         at = at < 0 ? -at : at;
-        frame[i] = a->window[i] * in[at < len ? at : 2 * (len - 1) - at];
+        const float v = in[at < len ? at : 2 * (len - 1) - at];
+        for (int b = 0; b < bins; b++) {
+            re[b] += v * a->re[i][b];
+            im[b] += v * a->im[i][b];
+        }
     }
     for (int b = 0; b < bins; b++) {
-        float re = 0, im = 0;
-        for (int i = 0; i < a->fft; i++) {
-            re += frame[i] * a->cosine[i * b % a->fft];
-            im -= frame[i] * a->sine[i * b % a->fft];
-        }
-        /* real bins: torch.angle gives 0 or +pi */
-        y[b] = sqrtf(re * re + im * im);
-        y[bins + b] = atan2f(b == 0 || b == bins - 1 ? 0 : im, re);
+        /* the first and last bin are real: torch.angle gives 0 or +pi */
+        y[b] = sqrtf(re[b] * re[b] + im[b] * im[b]);
+        y[bins + b] = atan2f(im[b], re[b]);
     }
+}
+
+/* Window and transform; what is 0 in exact numbers is +0, so that no angle is -pi for it. */
+static void make_tables(attr *a)
+{
+    for (int i = 0; i < a->fft; i++)
+        for (int b = 0; b <= a->fft / 2; b++) {
+            const double window = 0.5 - 0.5 * cos(TWO_PI * i / a->fft);
+            const double angle = TWO_PI * (i * b % a->fft) / a->fft;
+            a->re[i][b] = (float)(window * cos(angle));
+            a->im[i][b] = b == 0 || 2 * b == a->fft ? 0 : (float)(-window * sin(angle));
+        }
 }
 
 static void source_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
@@ -181,11 +193,7 @@ bt_node *bt_kok_source(bt_graph *g, const bt_kokoro *k, bt_node *pitch, bt_node 
     }
     a.norm = (float)sqrt(norm);
     a.bias = *bias;
-    for (int i = 0; i < a.fft; i++) {
-        a.cosine[i] = (float)cos(TWO_PI * i / a.fft);
-        a.sine[i] = (float)sin(TWO_PI * i / a.fft);
-        a.window[i] = (float)(0.5 - 0.5 * cos(TWO_PI * i / a.fft));
-    }
+    make_tables(&a);
     const bt_shape s = { 1, 1, len / (a.fft / 4) + 1, a.fft + 2 };
     return bt_node_new(g, &op_source, s, (bt_node *[]){ pitch, noise }, 2, &a, sizeof a);
 }
