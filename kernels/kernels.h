@@ -250,6 +250,18 @@ typedef struct bt_kernels {
     void (*depthwise)(int c, int taps, float *y, const float *const *x, const float *w,
                       const float *bias);
 
+    /* ---- signals ---- */
+
+    /* s = sin x, c = cos x, off by 2e-7 for |x| < 1e4 (more beyond). s or c may be x. */
+    void (*sincos)(int n, float *s, float *c, const float *x);
+    /* One pass of a Fourier transform of r * m points (Stockham, decimation in frequency),
+     * r 2, 3, 4 or 5, with s values side by side at every point: for p < m, k < r, q < s
+     *   y[(r p + k) s + q] = w^(k p) sum_j x[(p + m j) s + q] e^(-2 pi i j k / r),
+     * w = e^(-2 pi i / (r m)). xr, xi, yr, yi: real and imaginary parts. w: for every p the
+     * real and imaginary part of w^p, w^2p, ..., w^(r-1)p. */
+    void (*fft_pass)(int r, int m, int s, const float *w, const float *xr, const float *xi,
+                     float *yr, float *yi);
+
     /* ---- what the processor can do at most (graph/peaks.c measures with these) ---- */
 
     /* Multiply-adds in registers that do not wait for each other; returns how many

@@ -3,11 +3,8 @@
  */
 #include "module.h"
 
-extern const bt_module bt_module_llama, bt_module_diffusion, bt_module_vits;
+extern const bt_module bt_module_llama, bt_module_diffusion, bt_module_vits, bt_module_hibari;
 
 const bt_module *const bt_modules[] = {
-    &bt_module_llama,
-    &bt_module_diffusion,
-    &bt_module_vits,
-    NULL,
+    &bt_module_llama, &bt_module_diffusion, &bt_module_vits, &bt_module_hibari, NULL,
 };

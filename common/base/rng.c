@@ -137,13 +137,36 @@ void bt_philox_randn(uint64_t seed, uint32_t offset, float *out, size_t n)
     }
 }
 
-double bt_uniform(uint64_t *state)
+#define SPLITMIX_STEP 0x9e3779b97f4a7c15u
+
+static uint64_t splitmix(uint64_t z)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    return (double)(z >> 11) * (1.0 / 9007199254740992.0);
+    return z ^ (z >> 31);
+}
+
+double bt_uniform(uint64_t *state)
+{
+    return (double)(splitmix(*state += SPLITMIX_STEP) >> 11) * (1.0 / 9007199254740992.0);
+}
+
+/* The sum of four 16-bit parts, each at most 510. */
+static int32_t sum_parts(uint64_t x)
+{
+    return (int32_t)(x * UINT64_C(0x0001000100010001) >> 48);
+}
+
+void bt_sum_noise(uint64_t seed, uint64_t first, float *out, size_t n)
+{
+    const uint64_t bytes = UINT64_C(0x00ff00ff00ff00ff);
+    const float scale = 6.76591684e-3f; /* sqrt(12 / (4 (256^2 - 1))) */
+    uint64_t state = splitmix(seed + SPLITMIX_STEP) + first * SPLITMIX_STEP;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t z = splitmix(state += SPLITMIX_STEP);
+        out[2 * i] = (float)(sum_parts(z & bytes) - 510) * scale;
+        out[2 * i + 1] = (float)(sum_parts(z >> 8 & bytes) - 510) * scale;
+    }
 }
 
 bt_status bt_seed_choose(int64_t wanted, uint64_t *seed, bt_error *err)

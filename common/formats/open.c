@@ -29,25 +29,38 @@ static bool looks_like_safetensors(const uint8_t *p, size_t n)
     return p[8] == '{' && header < UINT64_C(1) << 32;
 }
 
-/* A voice's settings lie beside it. */
-static bt_status add_voice_json(bt_store *s, bt_error *err)
+/* Text at `path` as the side file `name`, if it is there. */
+static bt_status add_beside(bt_store *s, const char *path, const char *name, bt_error *err)
 {
     char *text = NULL;
     size_t n = 0;
-    bt_buf name = { 0 };
-    bt_buf_printf(&name, "%s.json", bt_store_path(s));
-    char *path = bt_buf_take(&name);
-    if (!path)
-        return bt_store_no_memory(s, err);
     bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, err);
-    bt_release(path);
     if (st == BT_ENOTFOUND)
         return BT_OK;
     if (st != BT_OK)
         return st;
     char *copy = bt_store_own_str(s, text, n);
     bt_release(text);
-    return copy ? bt_store_add_file(s, "voice.json", copy, n, err) : bt_store_no_memory(s, err);
+    return copy ? bt_store_add_file(s, name, copy, n, err) : bt_store_no_memory(s, err);
+}
+
+/* A voice's settings lie beside it: <path>.json, or vocab.json and voices.json. */
+static bt_status add_voice_files(bt_store *s, bt_error *err)
+{
+    static const char *const names[] = { "vocab.json", "voices.json" };
+    const char *file = bt_store_path(s), *slash = strrchr(file, '/');
+    bt_buf path = { 0 };
+    bt_buf_printf(&path, "%s.json", file);
+    bt_status st =
+        path.failed ? bt_store_no_memory(s, err) : add_beside(s, path.data, "voice.json", err);
+    for (int i = 0; i < 2 && st == BT_OK; i++) {
+        path.len = 0;
+        bt_buf_add(&path, file, slash ? (size_t)(slash + 1 - file) : 0);
+        bt_buf_puts(&path, names[i]);
+        st = path.failed ? bt_store_no_memory(s, err) : add_beside(s, path.data, names[i], err);
+    }
+    bt_buf_free(&path);
+    return st;
 }
 
 static bt_status open_file(bt_store *s, bt_error *err)
@@ -70,7 +83,7 @@ static bt_status open_file(bt_store *s, bt_error *err)
     if (m.data[0] == 0x08 || ends_with(path, ".onnx")) {
         bt_store_set_format(s, "onnx");
         const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
-        return parsed == BT_OK ? add_voice_json(s, err) : parsed;
+        return parsed == BT_OK ? add_voice_files(s, err) : parsed;
     }
     if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
         return bt_fail(err, BT_EUNSUPPORTED,

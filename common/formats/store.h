@@ -70,7 +70,8 @@ const bt_tensor *bt_store_at(const bt_store *s, size_t i);
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
 
 /* Side files by relative name: "model_index.json", "unet/config.json",
- * "tokenizer/merges.txt", "voice.json" (a voice's <path>.json). Zero-terminated
+ * "tokenizer/merges.txt", "voice.json" (a voice's <path>.json), "vocab.json" and
+ * "voices.json" (of the same folder). Zero-terminated
  * text; len may be NULL. NULL: there is none. In a GGUF they are the metadata
  * "bottega.file.<name>". */
 const char *bt_store_file(const bt_store *s, const char *name, size_t *len);

@@ -89,6 +89,13 @@ int64_t bt_weight_dim(const bt_weight *w, int i);
  * computes (a folded norm, a permuted matrix). Same name again: the same weight. */
 const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
                                 const int64_t *dims);
+/* A weight whose values `fill` computes whenever they are wanted (dequantized, folded), so
+ * that nobody holds them; for large ones. `from` must outlive ws; fill may be called by
+ * several threads. Panels are kept in the pack cache under the name, which therefore must
+ * say all that the values depend on besides the model. Same name again: the same weight. */
+typedef bt_status (*bt_weight_fill)(const void *from, float *out, bt_error *err);
+const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, const int64_t *dims,
+                                  bt_weight_fill fill, const void *from);
 /* All values as floats (torch order), bt_release; NULL: no memory. */
 float *bt_weight_values(const bt_weight *w, bt_error *err);
 

@@ -147,13 +147,29 @@ static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
     return st;
 }
 
+/* Values that are derived exist while they are packed. */
+static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
+{
+    bt_error why = { 0 };
+    float *values = bt_weight_values(w, &why);
+    if (!values)
+        return bt_fail(err, why.status, "%s", why.text);
+    bt_tensor t = *w->t;
+    source of_values = *s;
+    t.data = (const uint8_t *)values;
+    of_values.t = &t;
+    bt_status st = pack_all(p, &of_values, err);
+    bt_release(values);
+    return st;
+}
+
 /* Panels in memory, made from the tensor. */
 static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
 {
     p->data = bt_alloc(bt_packed_bytes(p));
     if (!p->data)
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
-    bt_status st = pack_all(p, s, err);
+    bt_status st = w->fill ? pack_derived(w, p, s, err) : pack_all(p, s, err);
     if (st != BT_OK)
         bt_release(p->data);
     else if (w->t != &w->own)
@@ -161,13 +177,13 @@ static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_
     return st;
 }
 
-/* Only weights of the file are kept: those made in memory are small, and their
- * names do not say what is in them. */
+/* Weights made in memory are small, and their names do not say what is in them: they are
+ * not kept. */
 static bool find_panels(const bt_weight *w, bt_packed *p)
 {
     const bt_pack_item want = { w->t->name, p };
     const uint8_t *data = NULL;
-    if (w->set->cache && w->t != &w->own)
+    if (w->set->cache && !bt_weight_is_made(w))
         data = bt_pack_cache_find(w->set->cache, &want);
     p->data = (uint8_t *)(uintptr_t)data;
     p->mapped = p->kept = data != NULL;
@@ -280,16 +296,27 @@ static bool news_add(news *list, const bt_weight *w, bt_packed *p)
     return true;
 }
 
+static bool news_of(news *list, const bt_weight *w)
+{
+    bool ok = true;
+    pthread_mutex_lock(bt_weight_lock(w));
+    for (bt_packed *p = w->packed; ok && p; p = p->next)
+        ok = p->kept || news_add(list, w, p);
+    pthread_mutex_unlock(bt_weight_lock(w));
+    return ok;
+}
+
+/* Weights made in memory only ever come before those that the list begins with. */
 static bool news_collect(news *list, bt_weights *ws)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < ws->n_store; i++) {
-        const bt_weight *w = &ws->of_store[i];
-        pthread_mutex_lock(bt_weight_lock(w));
-        for (bt_packed *p = w->packed; ok && p; p = p->next)
-            ok = p->kept || news_add(list, w, p);
-        pthread_mutex_unlock(bt_weight_lock(w));
-    }
+    for (size_t i = 0; ok && i < ws->n_store; i++)
+        ok = news_of(list, &ws->of_store[i]);
+    pthread_mutex_lock(&ws->lock);
+    const bt_weight *w = ws->made;
+    pthread_mutex_unlock(&ws->lock);
+    for (; ok && w; w = w->next_made)
+        ok = bt_weight_is_made(w) || news_of(list, w);
     return ok;
 }
 

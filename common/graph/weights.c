@@ -102,12 +102,9 @@ int64_t bt_weight_dim(const bt_weight *w, int i)
     return i == 1 ? t->dims[t->n_dims - 1] : t->dims[i - 1];
 }
 
-const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
-                                const int64_t *dims)
+/* A weight that is not in the store, without values; NULL: no memory. */
+static bt_weight *new_own(const char *name, int n_dims, const int64_t *dims)
 {
-    const bt_weight *old = find_made(ws, name);
-    if (old)
-        return old;
     bt_weight *w = bt_calloc(1, sizeof *w);
     if (!w)
         return NULL;
@@ -115,23 +112,54 @@ const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *d
     for (int i = 0; i < BT_MAX_DIMS; i++)
         w->own.dims[i] = i < n_dims ? dims[i] : 1;
     w->own.bytes = (size_t)bt_tensor_count(&w->own) * sizeof(float);
-    uint8_t *copy = bt_alloc(w->own.bytes);
     w->own.name = bt_strdup(name);
-    if (!copy || !w->own.name) {
-        bt_release(copy);
-        bt_release((void *)w->own.name);
-        bt_release(w);
-        return NULL;
-    }
-    memcpy(copy, data, w->own.bytes);
-    w->own.data = copy;
     w->t = &w->own;
+    if (w->own.name)
+        return w;
+    bt_release(w);
+    return NULL;
+}
+
+static const bt_weight *add_own(bt_weights *ws, bt_weight *w)
+{
     w->set = ws;
     pthread_mutex_lock(&ws->lock);
     w->next_made = ws->made;
     ws->made = w;
     pthread_mutex_unlock(&ws->lock);
     return w;
+}
+
+const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *data, int n_dims,
+                                const int64_t *dims)
+{
+    const bt_weight *old = find_made(ws, name);
+    if (old)
+        return old;
+    bt_weight *w = new_own(name, n_dims, dims);
+    uint8_t *copy = w ? bt_alloc(w->own.bytes) : NULL;
+    if (!copy) {
+        bt_release(w ? (void *)w->own.name : NULL);
+        bt_release(w);
+        return NULL;
+    }
+    memcpy(copy, data, w->own.bytes);
+    w->own.data = copy;
+    return add_own(ws, w);
+}
+
+const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, const int64_t *dims,
+                                  bt_weight_fill fill, const void *from)
+{
+    const bt_weight *old = find_made(ws, name);
+    if (old)
+        return old;
+    bt_weight *w = new_own(name, n_dims, dims);
+    if (!w)
+        return NULL;
+    w->fill = fill;
+    w->from = from;
+    return add_own(ws, w);
 }
 
 /* [out][taps][in] to [out][in][taps] */
@@ -150,6 +178,12 @@ float *bt_weight_values(const bt_weight *w, bt_error *err)
     float *v = bt_alloc(n * sizeof *v);
     if (!v) {
         bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
+        return NULL;
+    }
+    if (w->fill) {
+        if (w->fill(w->from, v, err) == BT_OK)
+            return v;
+        bt_release(v);
         return NULL;
     }
     if (bt_dequantize_row(t->dtype, t->data, v, n)) {

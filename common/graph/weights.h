@@ -14,7 +14,9 @@ enum { BT_WEIGHT_LOCKS = 16 };
 struct bt_weight {
     bt_weights *set;
     const bt_tensor *t;
-    bt_tensor own;     /* what t points to, for weights made in memory */
+    bt_tensor own; /* what t points to, for weights made in memory; data NULL: derived */
+    bt_weight_fill fill;
+    const void *from;
     float *values;     /* cached by bt_weight_cached, or NULL */
     bt_packed *packed; /* list, one per form and type */
     bt_weight *next_made;
@@ -39,6 +41,9 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 {
     return &w->set->stripes[(uintptr_t)w / sizeof *w % BT_WEIGHT_LOCKS];
 }
+
+/* Made in memory from what the caller had: its name does not say what is in it. */
+static inline bool bt_weight_is_made(const bt_weight *w) { return w->t == &w->own && !w->fill; }
 
 void bt_packed_free(bt_packed *list); /* pack.c */
 

@@ -8,6 +8,7 @@
 void bt_kernels_init_arm(bt_kernels *t, uint32_t cpu);
 
 void bt_kernels_init_elem__neon(bt_kernels *t);
+void bt_kernels_init_signal__neon(bt_kernels *t);
 void bt_kernels_init_rows__neon(bt_kernels *t);
 void bt_kernels_init_panels__neon(bt_kernels *t);
 void bt_kernels_init_gemm__neon(bt_kernels *t);

@@ -9,6 +9,7 @@ void bt_kernels_init_arm(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "neon";
     bt_kernels_init_elem__neon(t);
+    bt_kernels_init_signal__neon(t);
     bt_kernels_init_rows__neon(t);
     bt_kernels_init_panels__neon(t);
     bt_kernels_init_gemm__neon(t);

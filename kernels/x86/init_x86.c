@@ -9,6 +9,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "avx2";
     bt_kernels_init_elem__avx2(t);
+    bt_kernels_init_signal__avx2(t);
     bt_kernels_init_rows__avx2(t);
     bt_kernels_init_panels__avx2(t);
     bt_kernels_init_gemm__avx2(t);
@@ -28,6 +29,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "avx512";
     bt_kernels_init_elem__avx512(t);
+    bt_kernels_init_signal__avx512(t);
     bt_kernels_init_rows__avx512(t);
     bt_kernels_init_panels__avx512(t);
     bt_kernels_init_gemm__avx512(t);

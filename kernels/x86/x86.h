@@ -9,6 +9,7 @@
 void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu);
 
 void bt_kernels_init_elem__avx2(bt_kernels *t);
+void bt_kernels_init_signal__avx2(bt_kernels *t);
 void bt_kernels_init_rows__avx2(bt_kernels *t);
 void bt_kernels_init_panels__avx2(bt_kernels *t);
 void bt_kernels_init_gemm__avx2(bt_kernels *t);
@@ -17,6 +18,7 @@ void bt_kernels_init_q8__avx2(bt_kernels *t);
 void bt_kernels_init_q8__avxvnni(bt_kernels *t);
 
 void bt_kernels_init_elem__avx512(bt_kernels *t);
+void bt_kernels_init_signal__avx512(bt_kernels *t);
 void bt_kernels_init_rows__avx512(bt_kernels *t);
 void bt_kernels_init_panels__avx512(bt_kernels *t);
 void bt_kernels_init_gemm__avx512(bt_kernels *t);

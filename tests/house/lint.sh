@@ -27,6 +27,7 @@ complain "formats <- base, kernels/types.h, kernels/quant.h" \
 complain "text <- base" "$(foreign common/text 'text|base')"
 complain "media <- base" "$(foreign common/media 'media|base')"
 complain "graph <- base, formats, kernels" "$(foreign common/graph 'graph|base|formats|kernels')"
+complain "dsp <- base, kernels" "$(foreign common/dsp 'dsp|base|kernels')"
 complain "nn <- graph" "$(foreign common/nn 'nn|graph|base')"
 for m in text image audio; do
     complain "a module includes no other module and no engine" \
@@ -34,12 +35,12 @@ for m in text image audio; do
 done
 complain "only graph/ops call kernels" \
     "$(grep -rnE 'kernels->[a-z_]+\(|bt_kernels_init' --include=*.[ch] common modules |
-        grep -vE '^(common/graph/ops/|modules/engine|modules/[a-z]+/op_)')"
+        grep -vE '^(common/graph/ops/|modules/engine|modules/[a-z]+/([a-z]+/)?op_)')"
 complain "cli and examples see bottega.h alone" \
     "$(grep -rnE '^ *# *include +["<](kernels|base|formats|text|media|graph|nn|modules)/' --include=*.[ch] cli examples)"
 complain "the library does not print, exit, abort or read the environment" \
     "$(grep -rnE '\b(printf|puts|perror|exit|_exit|abort|getenv|assert) *\(' --include=*.[ch] $library |
-        grep -vE 'modules/audio/espeak|: *(/?\*|//)')"
+        grep -vE 'modules/audio/vits/espeak|: *(/?\*|//)')"
 complain "lines of at most 100 columns" \
     "$(grep -rnE '^.{101,}' --include=*.[ch] --include=*.inc $library cli examples include tests | cut -c1-90)"
 complain "files of at most 1200 lines" \

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "audio/vits.h"
+#include "audio/vits/vits.h"
 #include "base/threads.h"
 #include "voice_host.h"
 
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
         ids[i] = i == 0 ? 1 : i == 200 ? 2 : i % 2 ? 0 : 14 + i * 7 % 90;
     host_open(&h, argc > 1 ? argv[1] : JOE, argc > 4 ? argv[4] : NULL, argc > 2 ? atoi(argv[2]) : 1,
               (bt_precision)precision);
-    bt_vits_plans plans = { .voice = h.model };
+    bt_parts plans = bt_vits_parts(h.model);
     bt_vits_settings s = {
         .noise_scale = 0.667f, .length_scale = 1, .noise_w = 0.8f, .samples = drop, .user = &n
     };
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
         double t = bt_now() - begin;
         best = i && t < best ? t : best;
     }
-    double seconds = (double)n / plans.voice->sample_rate;
+    double seconds = (double)n / ((const bt_voice *)plans.voice)->sample_rate;
     fprintf(stderr, "%s, %d threads, %s: %.2f s of audio in %.3f s, %.4f per second\n",
             h.kernels.isa, h.compute.threads, names[precision], seconds, best, best / seconds);
     if (argc > 5 && bt_trace_create(&s.trace) == BT_OK) {
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         print_parts(s.trace);
         bt_trace_free(s.trace);
     }
-    bt_vits_plans_clear(&plans);
+    bt_parts_clear(&plans);
     host_close(&h);
     return 0;
 }

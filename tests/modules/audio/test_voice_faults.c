@@ -2,7 +2,7 @@
  * Every allocation of opening a voice, speaking, and asking espeak-ng fails
  * once (in builds with BT_FAULTS; elsewhere only the unbroken run is made).
  */
-#include "audio/phonemes.h"
+#include "audio/vits/phonemes.h"
 #include "voice_host.h"
 
 static host h;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "audio/vits.h"
+#include "audio/vits/vits.h"
 #include "voice_host.h"
 
 #define TINY BT_SOURCE_DIR "/tests/golden/tiny-vits-high.onnx" /* three speakers */
@@ -194,10 +194,10 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
 {
     enum { F = 150 };
     host h;
-    bt_vits_plan *plan;
+    bt_part *plan;
     host_open(&h, path, NULL, 2, p);
     const bt_voice *v = h.model;
-    bt_vits_plans plans = { .voice = v };
+    bt_parts plans = bt_vits_parts(v);
     float *z = malloc((size_t)(F * v->inter) * sizeof *z);
     float *whole = malloc((size_t)(F * v->hop) * sizeof *whole);
     for (int i = 0; i < F * v->inter; i++)
@@ -205,7 +205,7 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
     for (int a = 0; a < F; a += 29) { /* first the whole, then windows; the last ends it */
         int b = a == 0 ? F : a + 5;
         int lo = a > v->margin ? a - v->margin : 0, hi = b + v->margin < F ? b + v->margin : F;
-        if (bt_vits_plan_get(&plans, BT_VITS_VOCODER, hi - lo, &plan, &h.error) != BT_OK)
+        if (bt_part_get(&plans, BT_VITS_VOCODER, hi - lo, &plan, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         if (plan->speaker)
             *(int32_t *)bt_plan_data(plan->plan, plan->speaker) = 1;
@@ -221,7 +221,7 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
     }
     free(z);
     free(whole);
-    bt_vits_plans_clear(&plans);
+    bt_parts_clear(&plans);
     host_close(&h);
 }
 

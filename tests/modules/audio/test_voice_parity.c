@@ -8,8 +8,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "audio/phonemes.h"
-#include "audio/vits.h"
+#include "audio/vits/phonemes.h"
+#include "audio/vits/vits.h"
 #include "formats/convert.h"
 #include "voice_host.h"
 
@@ -105,7 +105,7 @@ static sound speak(host *h, const golden *g, const golden_run *r)
     int32_t *ids32 = calloc(n, sizeof *ids32);
     for (size_t i = 0; i < n; i++)
         ids32[i] = (int32_t)ids[i];
-    bt_vits_plans plans = { .voice = h->model };
+    bt_parts plans = bt_vits_parts(h->model);
     bt_vits_settings s = {
         .speaker = r->speaker,
         .noise_scale = r->scales[0],
@@ -117,7 +117,7 @@ static sound speak(host *h, const golden *g, const golden_run *r)
     };
     if (bt_vits_speak(&plans, ids32, n, &s, NULL, &h->error) != BT_OK)
         fail_msg("%s", h->error.text);
-    bt_vits_plans_clear(&plans);
+    bt_parts_clear(&plans);
     free(ids);
     free(ids32);
     return out;

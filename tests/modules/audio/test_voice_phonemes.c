@@ -14,8 +14,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "audio/clauses.h"
-#include "audio/phonemes.h"
+#include "audio/vits/clauses.h"
+#include "audio/vits/phonemes.h"
 #include "base/threads.h"
 #include "voice_host.h"
 

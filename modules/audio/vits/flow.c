@@ -4,7 +4,7 @@
  * halves of the channels stay apart, so reversing swaps them.
  */
 #include "nn/layers.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 /* WaveNet of one coupling (modules.py WN, dilation rate 1): x [F, c] -> [F, c].
  * Each layer makes 2c channels, tanh of one half gated by sigmoid of the other;

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Plans per part and size. Sentences differ in length, so a plan is made in
- * well under the time it takes to run; a few are kept for what repeats (the
- * chunks of long sentences, the same sentence again).
+ * The parts of VITS as plans: their inputs and outputs, and what they compute in.
  */
-#include <string.h>
-
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
 /* The three parts, each [rows, channels] in and out. */
 
 /* f32 or as good, whatever was asked for: lengths must not depend on that. */
-static void build_encoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
+static void build_encoder(bt_graph *g, const bt_voice *v, bt_part *p)
 {
     if (v->compute->precision != BT_PREC_AUTO)
         bt_graph_precision(g, BT_PREC_F32);
@@ -28,7 +24,7 @@ static void build_encoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
         bt_graph_fail(g, "enc_p.proj has the wrong size");
 }
 
-static void build_flow(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
+static void build_flow(bt_graph *g, const bt_voice *v, bt_part *p)
 {
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker);
     for (int i = 0; i < 2; i++)
@@ -38,7 +34,7 @@ static void build_flow(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
         bt_output(g, p->out[i]);
 }
 
-static void build_vocoder(bt_graph *g, const bt_voice *v, bt_vits_plan *p)
+static void build_vocoder(bt_graph *g, const bt_voice *v, bt_part *p)
 {
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker);
     p->in[0] = bt_input(g, rows(p->size, v->inter));
@@ -59,54 +55,15 @@ static bt_precision choose(const bt_voice *v, bt_vits_part part)
     return cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_F32;
 }
 
-static bt_status build(const bt_voice *v, bt_vits_plan *p, bt_error *err)
+void bt_vits_build(bt_graph *g, const void *voice, bt_part *p)
 {
-    bt_graph *g;
-    if (bt_graph_create(v->ws, &g) != BT_OK)
-        return bt_no_memory(err, "a graph");
+    const bt_voice *v = voice;
     if (v->compute->precision == BT_PREC_AUTO)
-        bt_graph_precision(g, choose(v, p->part));
-    if (p->part == BT_VITS_ENCODER)
+        bt_graph_precision(g, choose(v, (bt_vits_part)p->kind));
+    if (p->kind == BT_VITS_ENCODER)
         build_encoder(g, v, p);
-    else if (p->part == BT_VITS_FLOW)
+    else if (p->kind == BT_VITS_FLOW)
         build_flow(g, v, p);
     else
         build_vocoder(g, v, p);
-    return bt_plan_create(g, &p->plan, err);
-}
-
-bt_status bt_vits_plan_get(bt_vits_plans *ps, bt_vits_part part, int64_t size, bt_vits_plan **out,
-                           bt_error *err)
-{
-    bt_vits_plan *old = &ps->list[0];
-    *out = NULL;
-    for (int i = 0; i < BT_VITS_PLANS; i++) {
-        bt_vits_plan *p = &ps->list[i];
-        if (p->plan && p->part == part && p->size == size) {
-            p->used = ++ps->clock;
-            *out = p;
-            return BT_OK;
-        }
-        if (p->used < old->used)
-            old = p;
-    }
-    bt_plan_free(old->plan);
-    memset(old, 0, sizeof *old);
-    old->part = part;
-    old->size = size;
-    bt_status st = build(ps->voice, old, err);
-    if (st != BT_OK) {
-        memset(old, 0, sizeof *old);
-        return st;
-    }
-    old->used = ++ps->clock;
-    *out = old;
-    return BT_OK;
-}
-
-void bt_vits_plans_clear(bt_vits_plans *ps)
-{
-    for (int i = 0; i < BT_VITS_PLANS; i++)
-        bt_plan_free(ps->list[i].plan);
-    memset(ps->list, 0, sizeof ps->list);
 }

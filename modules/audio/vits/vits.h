@@ -5,7 +5,8 @@
 #ifndef BT_AUDIO_VITS_H
 #define BT_AUDIO_VITS_H
 
-#include "voice.h"
+#include "audio/speak/parts.h"
+#include "audio/vits/voice.h"
 
 #define BT_VITS_SLOPE      0.1f  /* of the leaky ReLUs in the vocoder */
 #define BT_VITS_LAST_SLOPE 0.01f /* of the one before its last convolution */
@@ -40,31 +41,16 @@ bt_node *bt_vits_wave(bt_graph *g, bt_node *x, const char *prefix);
 
 typedef enum bt_vits_part { BT_VITS_ENCODER, BT_VITS_FLOW, BT_VITS_VOCODER } bt_vits_part;
 
-/* A planned part for one size; members it does not have are NULL. */
-typedef struct bt_vits_plan {
-    bt_vits_part part;
-    int64_t size; /* T or F */
-    uint64_t used;
-    bt_plan *plan;
-    bt_node *ids, *speaker;
-    bt_node *in[2], *out[2]; /* encoder: noise; stats, duration. flow: halves; halves.
-                                vocoder: z; samples */
-} bt_vits_plan;
+enum { BT_VITS_CHUNK = 448 /* frames of new samples per run of the decoder */ };
 
-/* The last few plans of a job; least used out. */
-enum {
-    BT_VITS_PLANS = 4,
-    BT_VITS_CHUNK = 448 /* frames of new samples per run of the decoder */
-};
-typedef struct bt_vits_plans {
-    const bt_voice *voice;
-    bt_vits_plan list[BT_VITS_PLANS];
-    uint64_t clock;
-} bt_vits_plans;
+/* plans.c: for bt_parts.build. in, out: encoder: noise; stats, duration. flow: halves;
+ * halves. vocoder: z; samples. */
+void bt_vits_build(bt_graph *g, const void *voice, bt_part *p);
 
-bt_status bt_vits_plan_get(bt_vits_plans *p, bt_vits_part part, int64_t size, bt_vits_plan **out,
-                           bt_error *err);
-void bt_vits_plans_clear(bt_vits_plans *p);
+static inline bt_parts bt_vits_parts(const bt_voice *v)
+{
+    return (bt_parts){ .voice = v, .ws = v->ws, .build = bt_vits_build };
+}
 
 /* What a voice is asked to do with a sentence. */
 typedef struct bt_vits_settings {
@@ -80,7 +66,7 @@ typedef struct bt_vits_settings {
 } bt_vits_settings;
 
 /* synth.c: one sentence; *frames may be NULL */
-bt_status bt_vits_speak(bt_vits_plans *p, const int32_t *ids, size_t n, const bt_vits_settings *s,
+bt_status bt_vits_speak(bt_parts *p, const int32_t *ids, size_t n, const bt_vits_settings *s,
                         int64_t *frames, bt_error *err);
 
 #endif

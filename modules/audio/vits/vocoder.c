@@ -4,7 +4,7 @@
  * these are in op_stage.c, since what they pass on is too large to be written out.
  */
 #include "nn/layers.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 /* [F, inter] -> [F * hop, 1]: stage s makes stride[s] rows of one, as a
  * rule with half the channels; the product of the strides is a frame's samples. */

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "nn/layers.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 #define EPS 1e-5f
 

@@ -20,7 +20,7 @@
 
 #include "graph/ops.h"
 #include "graph/pack.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 enum {
     TILE_VALUES = 32768, /* of an output tile: about 0.6 MiB of scratch */

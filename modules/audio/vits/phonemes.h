@@ -6,24 +6,9 @@
 
 #include <stdatomic.h>
 
-#include "espeak.h"
-#include "voice.h"
-
-/* One sentence: what one pass of the model speaks. */
-typedef struct bt_utterance {
-    int32_t *ids;
-    int n, cap;
-} bt_utterance;
-
-typedef struct bt_utterances {
-    bt_utterance *v;
-    size_t n, cap;
-    size_t missing;  /* code points that the voice has no phoneme for, left out */
-    bt_buf phonemes; /* what was spoken, a line per sentence */
-} bt_utterances;
-
-void bt_utterances_free(bt_utterances *u);
-void bt_utterances_drop(bt_utterances *u); /* the sentences; the rest stays */
+#include "audio/speak/utterance.h"
+#include "audio/vits/espeak.h"
+#include "audio/vits/voice.h"
 
 /* Both append to `out`. Phonemes (or the text of voices whose phonemes are its
  * characters): one sentence per line. */

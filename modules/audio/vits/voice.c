@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The voice's JSON: sample rate, phonemes, speakers, defaults.
  */
-#include "voice.h"
+#include "audio/vits/voice.h"
 
 #include <math.h>
 #include <stdio.h>

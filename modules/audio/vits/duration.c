@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "nn/layers.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 #define EPS 1e-5f
 

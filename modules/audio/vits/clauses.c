@@ -9,7 +9,7 @@
  *  - dashes count before white space, as a semicolon;
  *  - an empty line ends a sentence.
  */
-#include "clauses.h"
+#include "audio/vits/clauses.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "voice.h"
+#include "audio/vits/voice.h"
 
 static const bt_tensor *find(const bt_voice *v, const char *fmt, va_list ap)
 {

@@ -9,7 +9,7 @@
  * linked; starting it takes longer than most answers; and text never comes
  * near a command line. Every wait has an end, since the program is not ours.
  */
-#include "espeak.h"
+#include "audio/vits/espeak.h"
 
 #include <errno.h>
 #include <fcntl.h>

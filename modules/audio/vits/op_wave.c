@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "graph/ops.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 enum { TILE = 128 }; /* samples: what they are made of stays in L1 */
 

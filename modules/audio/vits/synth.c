@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 enum {
     CHUNK = BT_VITS_CHUNK,
@@ -22,7 +22,7 @@ enum {
 };
 
 typedef struct work {
-    bt_vits_plans *plans;
+    bt_parts *plans;
     const bt_vits_settings *s;
     bt_torch_rng rng;
     float *stats;    /* [T][2 * inter]; the deviations ready for use */
@@ -32,8 +32,10 @@ typedef struct work {
     int64_t t, f;
 } work;
 
+static const bt_voice *voice_of(const work *w) { return w->plans->voice; }
+
 /* A plan that is ready but for the speaker's number. */
-static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
+static bt_status run(work *w, bt_part *p, const char *name, bt_error *err)
 {
     if (p->speaker) {
         int32_t *speaker = bt_plan_data(p->plan, p->speaker);
@@ -41,10 +43,7 @@ static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
             return bt_no_memory(err, "speech");
         *speaker = w->s->speaker;
     }
-    bt_trace_attach(p->plan, w->s->trace, name);
-    bt_status st = bt_plan_run(p->plan, w->s->cancel, err);
-    bt_trace_attach(p->plan, NULL, NULL);
-    return st;
+    return bt_part_run(p, name, w->s->cancel, w->s->trace, err);
 }
 
 /* ---- phonemes to frames ------------------------------------------------ */
@@ -52,7 +51,7 @@ static bt_status run(work *w, bt_vits_plan *p, const char *name, bt_error *err)
 /* Deviation of the noise instead of its log, the scale included. */
 static void keep_stats(work *w, const float *stats)
 {
-    const int64_t c = w->plans->voice->inter;
+    const int64_t c = voice_of(w)->inter;
     for (int64_t i = 0; i < w->t; i++) {
         const float *src = stats + i * 2 * c;
         float *dst = w->stats + i * 2 * c;
@@ -66,7 +65,7 @@ static void keep_stats(work *w, const float *stats)
 static bt_status expand(work *w, const float *log_duration, bt_error *err)
 {
     float m, logs;
-    bt_status st = bt_vits_affine(w->plans->voice, &m, &logs, err);
+    bt_status st = bt_vits_affine(voice_of(w), &m, &logs, err);
     if (st != BT_OK)
         return st;
     int64_t total = 0;
@@ -94,15 +93,15 @@ static bt_status expand(work *w, const float *log_duration, bt_error *err)
 /* Fills stats, source and f. */
 static bt_status encode(work *w, const int32_t *ids, bt_error *err)
 {
-    bt_vits_plan *p;
-    bt_status st = bt_vits_plan_get(w->plans, BT_VITS_ENCODER, w->t, &p, err);
+    bt_part *p;
+    bt_status st = bt_part_get(w->plans, BT_VITS_ENCODER, w->t, &p, err);
     if (st != BT_OK)
         return st;
     int32_t *in = bt_plan_data(p->plan, p->ids);
     float *z0 = bt_plan_data(p->plan, p->in[0]), *z1 = bt_plan_data(p->plan, p->in[1]);
     size_t t = (size_t)w->t;
     float *noise = bt_calloc(2 * t, sizeof *noise);
-    w->stats = bt_calloc(t * 2 * (size_t)w->plans->voice->inter, sizeof *w->stats);
+    w->stats = bt_calloc(t * 2 * (size_t)voice_of(w)->inter, sizeof *w->stats);
     if (!in || !z0 || !z1 || !noise || !w->stats) {
         bt_release(noise);
         return bt_no_memory(err, "speech");
@@ -126,7 +125,7 @@ static bt_status encode(work *w, const int32_t *ids, bt_error *err)
 /* Half h of the prior's samples: mean + noise * deviation. */
 static void sample_half(const work *w, int h, float *dst)
 {
-    const int64_t c = w->plans->voice->inter, half = c / 2;
+    const int64_t c = voice_of(w)->inter, half = c / 2;
     for (int64_t f = 0; f < w->f; f++) {
         const float *mean = w->stats + w->source[f] * 2 * c + h * half, *dev = mean + c;
         const float *noise = w->noise + h * half * w->f + f;
@@ -138,10 +137,10 @@ static void sample_half(const work *w, int h, float *dst)
 /* A sample of the prior for every frame, through the flow: fills z. */
 static bt_status flow(work *w, bt_error *err)
 {
-    const int64_t c = w->plans->voice->inter, half = c / 2;
+    const int64_t c = voice_of(w)->inter, half = c / 2;
     size_t n = (size_t)w->f * (size_t)c;
-    bt_vits_plan *p;
-    bt_status st = bt_vits_plan_get(w->plans, BT_VITS_FLOW, w->f, &p, err);
+    bt_part *p;
+    bt_status st = bt_part_get(w->plans, BT_VITS_FLOW, w->f, &p, err);
     if (st != BT_OK)
         return st;
     w->noise = bt_calloc(n, sizeof *w->noise);
@@ -169,9 +168,9 @@ static bt_status flow(work *w, bt_error *err)
 /* Samples of frames a..b out of a run over lo..hi. */
 static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, bt_error *err)
 {
-    const bt_voice *v = w->plans->voice;
-    bt_vits_plan *p;
-    bt_status st = bt_vits_plan_get(w->plans, BT_VITS_VOCODER, hi - lo, &p, err);
+    const bt_voice *v = voice_of(w);
+    bt_part *p;
+    bt_status st = bt_part_get(w->plans, BT_VITS_VOCODER, hi - lo, &p, err);
     if (st != BT_OK)
         return st;
     float *in = bt_plan_data(p->plan, p->in[0]);
@@ -189,7 +188,7 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
  * own joins the last. */
 static bt_status decode_all(work *w, bt_error *err)
 {
-    const int64_t margin = w->plans->voice->margin, f = w->f;
+    const int64_t margin = voice_of(w)->margin, f = w->f;
     bt_status st = BT_OK;
     for (int64_t a = 0; st == BT_OK && a < f;) {
         const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
@@ -200,8 +199,8 @@ static bt_status decode_all(work *w, bt_error *err)
     return st;
 }
 
-bt_status bt_vits_speak(bt_vits_plans *plans, const int32_t *ids, size_t n,
-                        const bt_vits_settings *s, int64_t *frames, bt_error *err)
+bt_status bt_vits_speak(bt_parts *plans, const int32_t *ids, size_t n, const bt_vits_settings *s,
+                        int64_t *frames, bt_error *err)
 {
     work w = { .plans = plans, .s = s, .t = (int64_t)n };
     bt_status st;

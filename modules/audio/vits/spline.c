@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "graph/op.h"
-#include "vits.h"
+#include "audio/vits/vits.h"
 
 #define TAIL     5.0f  /* beyond +-TAIL the spline is the identity */
 #define MIN_SIZE 1e-3f /* of a bin's width and height, and of a slope */

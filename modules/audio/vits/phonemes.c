@@ -3,11 +3,11 @@
  * strings of phonemes, each clause with its punctuation; decomposed (NFD); then
  * ids: ^ _ (p _)* $.
  */
-#include "phonemes.h"
+#include "audio/vits/phonemes.h"
 
 #include <string.h>
 
-#include "clauses.h"
+#include "audio/vits/clauses.h"
 #include "text/utf8.h"
 
 enum {
@@ -15,52 +15,11 @@ enum {
     LONGEST = 2000, /* ...or anywhere */
 };
 
-void bt_utterances_drop(bt_utterances *u)
-{
-    for (size_t i = 0; i < u->n; i++)
-        bt_release(u->v[i].ids);
-    u->n = 0;
-}
-
-void bt_utterances_free(bt_utterances *u)
-{
-    bt_utterances_drop(u);
-    bt_release(u->v);
-    bt_buf_free(&u->phonemes);
-    memset(u, 0, sizeof *u);
-}
-
 /* ---- phonemes to ids --------------------------------------------------- */
 
 static bool add_ids(bt_utterance *u, const bt_phoneme *p)
 {
-    if (u->n + p->n_ids > u->cap) {
-        int cap = 2 * u->cap + p->n_ids + 256;
-        int32_t *ids = bt_realloc_array(u->ids, (size_t)u->cap, (size_t)cap, sizeof *ids);
-        if (!ids)
-            return false;
-        u->ids = ids;
-        u->cap = cap;
-    }
-    for (int i = 0; i < p->n_ids; i++)
-        u->ids[u->n++] = p->ids[i];
-    return true;
-}
-
-/* Room for one sentence more; NULL: no memory. */
-static bt_utterance *begin(bt_utterances *out)
-{
-    if (out->n == out->cap) {
-        size_t cap = out->cap ? 2 * out->cap : 16;
-        bt_utterance *v = bt_realloc_array(out->v, out->cap, cap, sizeof *v);
-        if (!v)
-            return NULL;
-        out->v = v;
-        out->cap = cap;
-    }
-    bt_utterance *u = &out->v[out->n++];
-    memset(u, 0, sizeof *u);
-    return u;
+    return bt_utterance_add(u, p->ids, p->n_ids);
 }
 
 /* The phoneme at s: the longest cluster, else one code point. */
@@ -120,7 +79,7 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
     }
     while (st == BT_OK && at < nfd.len) {
         int heard;
-        bt_utterance *u = begin(out);
+        bt_utterance *u = bt_utterance_begin(out);
         if (!u || out->phonemes.failed ||
             !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &heard))
             st = BT_ENOMEM;

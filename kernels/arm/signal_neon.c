@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec_neon.h"
+
+#include "../tmpl/signal.inc"

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * Phonemes to ids, ids to samples.
+ */
+#ifndef BT_AUDIO_HIBARI_HIBARI_H
+#define BT_AUDIO_HIBARI_HIBARI_H
+
+#include "audio/hibari/network.h"
+#include "audio/speak/utterance.h"
+
+/* utter.c: a sentence of phonemes (UTF-8, misaki's alphabet), appended to u; one of more
+ * than 400 is cut between clauses. What the voice has no sound for is left out and counted, or,
+ * if `strict`, an error. */
+bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bool strict,
+                          bt_utterances *u, bt_error *err);
+
+typedef struct bt_hibari_settings {
+    float speed; /* 1: as trained */
+    uint64_t seed;
+    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
+    const atomic_bool *cancel;
+    bt_trace *trace;
+    /* Samples in order, some at a time; not BT_OK ends the run with that. */
+    bt_status (*samples)(void *user, const float *x, size_t n);
+    void *user;
+} bt_hibari_settings;
+
+enum { BT_HIBARI_CHUNK = 1024 }; /* frames of new samples per run of the decoder */
+
+/* synth.c: one sentence, ids as the encoder reads them. beats (NULL or n numbers) gets the
+ * durations, in units of 25 ms. */
+bt_status bt_hibari_speak(bt_parts *p, const int32_t *ids, size_t n, const bt_hibari_settings *s,
+                          int32_t *beats, bt_error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * A hibari voice (PyPI hibari-tts 0.2.1): its weights, its alphabet and its folder.
+ */
+#ifndef BT_AUDIO_HIBARI_VOICE_H
+#define BT_AUDIO_HIBARI_VOICE_H
+
+#include "dsp/fft.h"
+#include "graph/graph.h"
+
+enum {
+    BT_HIBARI_RATE = 24000,
+    BT_HIBARI_FFT = 1200, /* samples of a window */
+    BT_HIBARI_BINS = BT_HIBARI_FFT / 2 + 1,
+    BT_HIBARI_HOP = 300, /* samples of a frame: 12.5 ms */
+    BT_HIBARI_LINEARS = 128,
+};
+
+/* A linear layer of the file: int8 [in][out], one scale; and a factor per output, or NULL. */
+typedef struct bt_hibari_linear {
+    const int8_t *q;
+    int64_t in, out;
+    float scale;
+    float *gain; /* owned */
+} bt_hibari_linear;
+
+/* A phoneme is one code point. */
+typedef struct bt_hibari_phoneme {
+    uint32_t code;
+    int32_t id;
+} bt_hibari_phoneme;
+
+/* Of the vocoder; the same for every voice. */
+typedef struct bt_hibari_tables {
+    bt_fft *fft;
+    float window[BT_HIBARI_FFT]; /* Hann, periodic */
+    float source[BT_HIBARI_FFT]; /* the same, so that a cosine of amplitude 1 has height 1/2 */
+    float norm[BT_HIBARI_HOP];   /* 1 / the squared windows over a sample */
+} bt_hibari_tables;
+
+typedef struct bt_hibari {
+    bt_store *store;
+    const bt_compute *compute;
+    bt_weights *ws;
+    bt_hibari_linear linear[BT_HIBARI_LINEARS];
+    int n_linears;
+    bt_hibari_phoneme *phonemes; /* sorted by code */
+    int n_phonemes, n_symbols;
+    int reach; /* frames on either side that a frame's samples depend on */
+    bt_hibari_tables tables;
+} bt_hibari;
+
+/* Voice of these tensors? */
+bool bt_hibari_is(const bt_store *s);
+/* Takes `s` over if it succeeds. */
+bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_error *err);
+void bt_hibari_close(bt_hibari *v); /* NULL is fine */
+/* -1: the voice has no such phoneme. */
+int32_t bt_hibari_phoneme_id(const bt_hibari *v, uint32_t code);
+
+/* weights.c: makes the quantized layers known to v->ws under the names of their modules. */
+bt_status bt_hibari_weights(bt_hibari *v, bt_error *err);
+
+#endif

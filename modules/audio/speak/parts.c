@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * See parts.h.
+ */
+#include "audio/speak/parts.h"
+
+#include <string.h>
+
+static bt_status plan_of(const bt_parts *ps, bt_part *p, bt_error *err)
+{
+    bt_graph *g;
+    if (bt_graph_create(ps->ws, &g) != BT_OK)
+        return bt_no_memory(err, "a graph");
+    ps->build(g, ps->voice, p);
+    return bt_plan_create(g, &p->plan, err);
+}
+
+bt_status bt_part_get(bt_parts *ps, int kind, int64_t size, bt_part **out, bt_error *err)
+{
+    bt_part *old = &ps->list[0];
+    *out = NULL;
+    for (int i = 0; i < BT_PARTS; i++) {
+        bt_part *p = &ps->list[i];
+        if (p->plan && p->kind == kind && p->size == size) {
+            p->used = ++ps->clock;
+            *out = p;
+            return BT_OK;
+        }
+        if (p->used < old->used)
+            old = p;
+    }
+    bt_plan_free(old->plan);
+    *old = (bt_part){ .kind = kind, .size = size };
+    bt_status st = plan_of(ps, old, err);
+    if (st != BT_OK) {
+        memset(old, 0, sizeof *old);
+        return st;
+    }
+    old->used = ++ps->clock;
+    *out = old;
+    return BT_OK;
+}
+
+void bt_parts_clear(bt_parts *ps)
+{
+    for (int i = 0; i < BT_PARTS; i++)
+        bt_plan_free(ps->list[i].plan);
+    memset(ps->list, 0, sizeof ps->list);
+}
+
+bt_status bt_part_run(bt_part *p, const char *name, const atomic_bool *cancel, bt_trace *trace,
+                      bt_error *err)
+{
+    bt_trace_attach(p->plan, trace, name);
+    bt_status st = bt_plan_run(p->plan, cancel, err);
+    bt_trace_attach(p->plan, NULL, NULL);
+    return st;
+}

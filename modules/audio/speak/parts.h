@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * The networks of a voice, planned for the sizes that a job met last. Sentences differ in
+ * length, so a plan is made in well under the time it takes to run; a few are kept for
+ * what repeats (the chunks of long sentences, the same sentence again).
+ */
+#ifndef BT_AUDIO_PARTS_H
+#define BT_AUDIO_PARTS_H
+
+#include "graph/graph.h"
+
+enum { BT_PARTS = 5, BT_PART_NODES = 3 };
+
+/* One network for one size; nodes it does not have are NULL. */
+typedef struct bt_part {
+    int kind;     /* which network: the family's number */
+    int64_t size; /* of its rows */
+    uint64_t used;
+    bt_plan *plan;
+    bt_node *ids, *speaker;
+    bt_node *in[BT_PART_NODES], *out[BT_PART_NODES];
+} bt_part;
+
+/* Puts the nodes of p->kind for p->size into g and their inputs and outputs into *p. */
+typedef void (*bt_part_build)(bt_graph *g, const void *voice, bt_part *p);
+
+/* Set the first three; bt_parts_clear at the end. */
+typedef struct bt_parts {
+    const void *voice;
+    bt_weights *ws;
+    bt_part_build build;
+    bt_part list[BT_PARTS];
+    uint64_t clock;
+} bt_parts;
+
+/* The least used makes room. *out is good until the next call. */
+bt_status bt_part_get(bt_parts *p, int kind, int64_t size, bt_part **out, bt_error *err);
+void bt_parts_clear(bt_parts *p);
+/* Runs it under this name in the trace (NULL: none). */
+bt_status bt_part_run(bt_part *p, const char *name, const atomic_bool *cancel, bt_trace *trace,
+                      bt_error *err);
+
+#endif

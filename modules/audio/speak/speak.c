@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT
+ * A run: text to sentences, one after the other to sound, so that a book's
+ * first words are there before its last ones are read.
+ */
+#include "audio/speak/speak.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/threads.h"
+
+/* ---- jobs -------------------------------------------------------------- */
+
+bt_status bt_speak_job_open(const bt_speak_family *f, int rate, void *own, bt_module_job **out,
+                            bt_error *err)
+{
+    bt_module_job *job = own ? bt_calloc(1, sizeof *job) : NULL;
+    *out = job;
+    if (!job) {
+        f->close(own);
+        return bt_no_memory(err, "the job");
+    }
+    *job = (bt_module_job){ .family = f, .rate = rate, .own = own };
+    return BT_OK;
+}
+
+void bt_speak_job_close(bt_module_job *job)
+{
+    if (!job)
+        return;
+    job->family->close(job->own);
+    bt_release(job);
+}
+
+/* ---- text -------------------------------------------------------------- */
+
+size_t bt_speak_line_end(const char *text, size_t n, size_t at)
+{
+    const char *end = memchr(text + at, '\n', n - at);
+    return end ? (size_t)(end - text) + 1 : n;
+}
+
+typedef struct source {
+    bt_module_job *job;
+    const char *text;
+    size_t n, at;
+    bool phonemes;
+} source;
+
+static source source_of(bt_module_job *job, const bt_speak_options *o)
+{
+    source s = { .job = job, .phonemes = o->phonemes[0] };
+    s.text = s.phonemes ? o->phonemes : o->text;
+    s.n = strlen(s.text);
+    return s;
+}
+
+static size_t piece_end(const source *s)
+{
+    if (s->phonemes)
+        return bt_speak_line_end(s->text, s->n, s->at);
+    return s->job->family->piece_end(s->job->own, s->text, s->n, s->at);
+}
+
+static int count_pieces(source s)
+{
+    int n = 0;
+    for (; s.at < s.n; s.at = piece_end(&s))
+        n++;
+    return n;
+}
+
+/* The next piece's sentences into u. */
+static bt_status utter(const bt_run *r, source *s, bt_utterances *u)
+{
+    const bt_speak_family *f = s->job->family;
+    const char *text = s->text + s->at;
+    size_t end = piece_end(s), n = end - s->at;
+    s->at = end;
+    return (s->phonemes ? f->utter_phonemes : f->utter)(s->job->own, r, text, n, u);
+}
+
+/* ---- samples ----------------------------------------------------------- */
+
+/* From the voice to the engine, by way of volume and normalizing. */
+typedef struct sink {
+    const bt_run *r;
+    int rate;
+    float volume;
+    bool whole; /* keep a sentence until its peak is known */
+    float *held;
+    size_t n, cap;
+    double total; /* samples given on */
+} sink;
+
+static bt_status give(sink *k, const float *x, size_t n)
+{
+    k->total += (double)n;
+    return k->r->samples(k->r->host, k->rate, x, n);
+}
+
+/* Clipped only where a factor may have made it necessary. */
+static bt_status give_scaled(sink *k, const float *x, size_t n, float factor)
+{
+    float part[4096];
+    bt_status st = BT_OK;
+    for (size_t i = 0; st == BT_OK && i < n;) {
+        size_t m = n - i < 4096 ? n - i : 4096;
+        for (size_t j = 0; j < m; j++)
+            part[j] = fminf(fmaxf(x[i + j] * factor, -1), 1);
+        st = give(k, part, m);
+        i += m;
+    }
+    return st;
+}
+
+/* Samples as the voice has them ready. */
+static bt_status take(void *user, const float *x, size_t n)
+{
+    sink *k = user;
+    if (!k->whole)
+        return k->volume == 1 ? give(k, x, n) : give_scaled(k, x, n, k->volume);
+    if (k->n + n > k->cap) {
+        size_t cap = 2 * k->cap + n;
+        float *held = bt_realloc_array(k->held, k->cap, cap, sizeof *held);
+        if (!held)
+            return bt_no_memory(k->r->error, "a sentence");
+        k->held = held;
+        k->cap = cap;
+    }
+    memcpy(k->held + k->n, x, n * sizeof *x);
+    k->n += n;
+    return BT_OK;
+}
+
+/* With `normalize` the sentence was held back: its peak becomes `volume`. */
+static bt_status end_sentence(sink *k)
+{
+    float peak = 0;
+    for (size_t i = 0; i < k->n; i++)
+        peak = fmaxf(peak, fabsf(k->held[i]));
+    size_t n = k->n;
+    k->n = 0;
+    return give_scaled(k, k->held, n, peak > 1e-8f ? k->volume / peak : 0);
+}
+
+static bt_status silence(sink *k, double seconds)
+{
+    static const float zeros[1024];
+    bt_status st = BT_OK;
+    for (size_t n = (size_t)(seconds * k->rate); st == BT_OK && n;) {
+        size_t m = n < 1024 ? n : 1024;
+        st = give(k, zeros, m);
+        n -= m;
+    }
+    return st;
+}
+
+/* ---- run --------------------------------------------------------------- */
+
+bt_status bt_speak_report(const bt_run *r, const char *name, double value)
+{
+    char json[40];
+    snprintf(json, sizeof json, "%.9g", value);
+    return r->report(r->host, name, json);
+}
+
+/* What a run counts. */
+typedef struct tally {
+    uint64_t seed; /* of the first sentence */
+    int sentences;
+    double ids, text_seconds, model_seconds;
+} tally;
+
+static bt_status report_all(const bt_run *r, const bt_utterances *u, const tally *t, double audio)
+{
+    bt_buf json = { 0 };
+    char seed[24];
+    bt_status st;
+    bt_buf_json(&json, u->phonemes.data ? u->phonemes.data : "", u->phonemes.len);
+    if (json.failed) {
+        st = bt_no_memory(r->error, "the report");
+        goto fail;
+    }
+    BT_TRY(r->report(r->host, "spoken_phonemes", json.data));
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)t->seed);
+    BT_TRY(r->report(r->host, "seed", seed));
+    BT_TRY(bt_speak_report(r, "sentences", t->sentences));
+    BT_TRY(bt_speak_report(r, "phoneme_ids", t->ids));
+    BT_TRY(bt_speak_report(r, "missing_phonemes", (double)u->missing));
+    BT_TRY(bt_speak_report(r, "phonemize_seconds", t->text_seconds));
+    BT_TRY(bt_speak_report(r, "model_seconds", t->model_seconds));
+    BT_TRY(bt_speak_report(r, "audio_seconds", audio));
+fail:
+    bt_buf_free(&json);
+    return st;
+}
+
+/* The sentences in u, then empties it. */
+static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, sink *k, bt_utterances *u,
+                             tally *t)
+{
+    const bt_speak_options *o = c->r->options;
+    bt_status st = BT_OK;
+    for (size_t i = 0; i < u->n; i++) {
+        const bt_utterance *x = &u->v[i];
+        if (t->sentences && o->sentence_silence > 0)
+            BT_TRY(silence(k, o->sentence_silence));
+        c->seed = t->seed + (uint64_t)t->sentences;
+        c->first = t->sentences == 0;
+        BT_TRY(job->family->speak(job->own, x->ids, (size_t)x->n, c));
+        BT_TRY(end_sentence(k));
+        t->sentences++;
+        t->ids += x->n;
+    }
+fail:
+    bt_utterances_drop(u);
+    return st;
+}
+
+static bt_status speak_all(bt_module_job *job, const bt_run *r, sink *k, bt_utterances *u)
+{
+    bt_speak_call call = { .r = r, .samples = take, .user = k };
+    source from = source_of(job, r->options);
+    tally t = { 0 };
+    int pieces = count_pieces(from);
+    bt_status st;
+    BT_TRY(bt_seed_choose(((const bt_speak_options *)r->options)->seed, &t.seed, r->error));
+    for (int i = 0; from.at < from.n; i++) {
+        BT_TRY(r->progress(r->host, "speak", i, pieces));
+        double begin = bt_now();
+        BT_TRY(utter(r, &from, u));
+        double middle = bt_now();
+        BT_TRY(speak_piece(job, &call, k, u, &t));
+        t.text_seconds += middle - begin;
+        t.model_seconds += bt_now() - middle;
+    }
+    if (t.sentences == 0)
+        return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
+    BT_TRY(r->progress(r->host, "speak", pieces, pieces));
+    BT_TRY(report_all(r, u, &t, k->total / k->rate));
+fail:
+    return st;
+}
+
+bt_status bt_speak(bt_module_job *job, const bt_run *r)
+{
+    const bt_speak_options *o = r->options;
+    sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
+    bt_utterances u = { 0 };
+    bt_status st = job->family->begin(job->own, r);
+    if (st == BT_OK)
+        st = speak_all(job, r, &k, &u);
+    bt_utterances_free(&u);
+    bt_release(k.held);
+    return st;
+}
