@@ -3,7 +3,7 @@
  * al. 2020; transformers' AlbertModel), then a linear layer into the predictor's width.
  */
 #include "graph/op.h"
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define LAYER    "bert.encoder.albert_layer_groups.0.albert_layers.0."
 #define EPS      1e-12f

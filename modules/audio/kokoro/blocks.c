@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define EPS   1e-5f
 #define SLOPE 0.2f

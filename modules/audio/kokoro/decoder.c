@@ -2,7 +2,7 @@
  * From frames of text, pitch and energy to what the vocoder begins with (hexgrad's
  * istftnet.py, Decoder): residual blocks that see text, pitch and energy again and again.
  */
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 bt_node *bt_kok_decoder(bt_graph *g, const bt_kokoro *k, bt_node *asr, bt_node *pitch,
                         bt_node *energy, bt_node *style, bt_node *twice)

@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define EPS        1e-5f
 #define SLOPE      0.1f

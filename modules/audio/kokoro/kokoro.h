@@ -13,12 +13,26 @@ enum {
     BT_KOK_STAGES = 2,   /* upsampling stages of the vocoder */
     BT_KOK_MAX_FFT = 64, /* of the last transform; Kokoro's is 20 */
     BT_KOK_RATE = 24000,
+    BT_KOK_NAME = 192,   /* bytes of a tensor's name */
+    BT_KOK_KNOWN = 4096, /* of the table of names; Kokoro has about 1100 */
 };
+
+struct bt_kok_origin;
+
+/* A name that was looked up; w NULL: the file has no such tensor. */
+typedef struct bt_kok_known {
+    char *name;
+    const bt_weight *w;
+} bt_kok_known;
 
 typedef struct bt_kokoro {
     bt_store *store;
     const bt_compute *compute;
     bt_weights *ws;
+    struct bt_kok_origin *origins; /* of computed weights */
+    bt_kok_known *known;           /* [BT_KOK_KNOWN], by hash */
+    int n_known;
+    bool opened; /* both are complete */
 
     int n_tokens, style;              /* symbols; half of a style row: 128 */
     int positions, bert, bert_layers; /* of the ALBERT: 512, 768, 12 */
@@ -40,6 +54,7 @@ bool bt_kokoro_is(const bt_store *s);
 /* A weight as floats; missing: a sticky error, or NULL from bt_kok_opt. */
 const bt_weight *bt_kok_w(bt_graph *g, const bt_kokoro *k, const char *fmt, ...) BT_PRINTF(3, 4);
 const bt_weight *bt_kok_opt(bt_graph *g, const bt_kokoro *k, const char *fmt, ...) BT_PRINTF(3, 4);
+void bt_kok_forget(bt_kokoro *k); /* frees what it knows; after the weights */
 /* The size of dimension i, 0: no such tensor. */
 int bt_kok_dim(const bt_kokoro *k, int i, const char *name);
 /* "<prefix>.weight" and, where there is one, "<prefix>.bias" */
@@ -112,6 +127,7 @@ typedef struct bt_kok_settings {
     float length_scale; /* 1 / speed */
     float noise_scale;  /* 1: as trained; on the source's noise */
     uint64_t seed;
+    bool joined_before, joined_after; /* a piece of a sentence: more comes right before, after */
     const atomic_bool *cancel;
     bt_trace *trace;
     bt_status (*samples)(void *user, const float *x, size_t n);

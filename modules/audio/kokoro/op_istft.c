@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "graph/op.h"
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 enum { HOPS = 64, OVERLAP = 4 }; /* hops of a tile; rows that share a sample */
 #define TWO_PI 6.283185307179586

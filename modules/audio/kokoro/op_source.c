@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "graph/op.h"
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 enum { FRAMES = 8, ROWS = 64, MAX_HARMONICS = 32 };
 #define AMPLITUDE 0.1

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 

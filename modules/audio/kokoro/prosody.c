@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define EPS 1e-5f
 

@@ -6,9 +6,13 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
-enum { MAX_FRAMES = 1 << 14 }; /* of a piece: nearly seven minutes */
+enum {
+    MAX_FRAMES = 1 << 14, /* of a piece: nearly seven minutes */
+    JOIN_FRAMES = 6,      /* 150 ms */
+    FADE = 120,           /* samples: 5 ms */
+};
 
 typedef struct work {
     bt_kok_plans *plans;
@@ -84,6 +88,23 @@ static void make_noise(const work *w, float *noise, size_t n)
         noise[i] *= w->s->noise_scale;
 }
 
+/* Where pieces of one sentence meet, the model has made its silence of a sentence's beginning
+ * and end: of the frames of the leading 0 so many stay, and both sides fade for a moment, so
+ * that no step is heard. */
+static bt_status give(const work *w, float *x, int64_t n)
+{
+    const int64_t spare = w->s->joined_before ? w->frames[0] - JOIN_FRAMES : 0;
+    const int64_t skip = spare > 0 ? spare * w->plans->voice->hop : 0;
+    x += skip;
+    n -= skip;
+    for (int64_t i = 0; i < FADE && i < n; i++) {
+        const float f = ((float)i + 0.5f) / FADE;
+        x[i] *= w->s->joined_before ? f : 1;
+        x[n - 1 - i] *= w->s->joined_after ? f : 1;
+    }
+    return w->s->samples(w->s->user, x, (size_t)n);
+}
+
 static bt_status decode(work *w, bt_kok_plan *text, bt_error *err)
 {
     bt_kok_plan *p;
@@ -109,8 +130,7 @@ static bt_status decode(work *w, bt_kok_plan *text, bt_error *err)
         shift[i + 1] = i;
     make_noise(w, noise, (size_t)n);
     st = run(w, p, "wave", err);
-    return st == BT_OK ? w->s->samples(w->s->user, bt_plan_data(p->plan, p->out[0]), (size_t)n)
-                       : st;
+    return st == BT_OK ? give(w, bt_plan_data(p->plan, p->out[0]), n) : st;
 }
 
 bt_status bt_kok_speak(bt_kok_plans *plans, const int32_t *ids, size_t n, const bt_kok_settings *s,

@@ -2,7 +2,7 @@
  * The decoder's view of the text (hexgrad's modules.py, TextEncoder): embedding, three
  * convolutions with norms, an LSTM.
  */
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define EPS   1e-5f
 #define SLOPE 0.2f

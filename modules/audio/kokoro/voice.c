@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A Kokoro voice: what the shapes of its tensors tell.
  */
-#include "kokoro.h"
+#include "audio/kokoro/kokoro.h"
 
 #define GEN "decoder.generator."
 
@@ -51,6 +51,19 @@ bool bt_kokoro_is(const bt_store *s)
     return false;
 }
 
+/* Builds both parts once: a voice with missing or wrong tensors is refused here and not in the
+ * middle of a job, and every name is known from then on. */
+static bt_status check_parts(const bt_kokoro *k, bt_error *err)
+{
+    bt_kok_plans plans = { .voice = k };
+    bt_kok_plan *p;
+    bt_status st = bt_kok_plan_get(&plans, BT_KOK_TEXT, 3, &p, err);
+    if (st == BT_OK)
+        st = bt_kok_plan_get(&plans, BT_KOK_WAVE, 4, &p, err);
+    bt_kok_plans_clear(&plans);
+    return st;
+}
+
 bt_status bt_kokoro_open(bt_store *s, const bt_compute *c, bt_kokoro **out, bt_error *err)
 {
     bt_kokoro *k = bt_calloc(1, sizeof *k);
@@ -59,9 +72,13 @@ bt_status bt_kokoro_open(bt_store *s, const bt_compute *c, bt_kokoro **out, bt_e
         return bt_no_memory(err, "a voice");
     k->store = s;
     k->compute = c;
-    bt_status st = bt_weights_create(s, c, &k->ws, err);
+    k->known = bt_calloc(BT_KOK_KNOWN, sizeof *k->known);
+    bt_status st = k->known ? bt_weights_create(s, c, &k->ws, err) : bt_no_memory(err, "a voice");
     if (st == BT_OK)
         st = read_shapes(k, err);
+    if (st == BT_OK)
+        st = check_parts(k, err);
+    k->opened = true;
     if (st != BT_OK) {
         k->store = NULL;
         bt_kokoro_close(k);
@@ -76,6 +93,7 @@ void bt_kokoro_close(bt_kokoro *k)
     if (!k)
         return;
     bt_weights_free(k->ws);
+    bt_kok_forget(k);
     bt_store_close(k->store);
     bt_release(k);
 }

@@ -6,29 +6,29 @@
  *   - the ONNX export's: a wrapper's "encoder." or "decoder." in front, some modules twice;
  *     quantized weights (formats/onnx_quantized.c), which become floats here;
  *     LSTMs as ONNX lays them out, with its order of gates.
- * What has to be computed is made once per voice, when a graph first asks for it.
+ * What has to be computed is values.c's.
  */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "kokoro.h"
+#include "audio/kokoro/weights.h"
+#include "base/hash.h"
 
-enum { NAME = 192, ALIASES = 6 };
+enum { ALIASES = 6 };
 
 /* ---- names ------------------------------------------------------------------ */
 
-static void put(char out[NAME], const char *fmt, ...)
+static void put(char out[BT_KOK_NAME], const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out, NAME, fmt, ap);
+    vsnprintf(out, BT_KOK_NAME, fmt, ap);
     va_end(ap);
 }
 
 /* What module `m` may be called in a file; returns how many there are. */
-static int aliases(const char *m, char out[ALIASES][NAME])
+static int aliases(const char *m, char out[ALIASES][BT_KOK_NAME])
 {
     const size_t head = strcspn(m, ".");
     const char *rest = m[head] ? m + head + 1 : "";
@@ -51,86 +51,12 @@ static int aliases(const char *m, char out[ALIASES][NAME])
 
 static const bt_weight *find(const bt_kokoro *k, const char *module, const char *leaf)
 {
-    char name[2 * NAME];
+    char name[2 * BT_KOK_NAME];
     const int n = snprintf(name, sizeof name, "%s%s", module, leaf);
     return n < (int)sizeof name ? bt_weight_find(k->ws, name) : NULL;
 }
 
-/* ---- values ----------------------------------------------------------------- */
-
-static int64_t count(const bt_weight *w) { return bt_tensor_count(bt_weight_tensor(w)); }
-
-static bool is_whole(const bt_weight *w)
-{
-    const bt_dtype t = bt_weight_tensor(w)->dtype;
-    return t == BT_I8 || t == BT_U8;
-}
-
-static int whole(const bt_weight *w, int64_t i)
-{
-    const bt_tensor *t = bt_weight_tensor(w);
-    return t->dtype == BT_U8 ? t->data[i] : ((const int8_t *)t->data)[i];
-}
-
-/* (q - zero point) * scale to [outer][inner] floats, scales by `outer` where there are
- * several; turned: q is [inner][outer]. NULL: no memory, or sizes that do not fit. */
-static float *dequantize(const bt_weight *q, const bt_weight *scale, const bt_weight *zero,
-                         int64_t outer, int64_t inner, bool turned, bt_error *err)
-{
-    if (count(q) != outer * inner || (count(scale) != 1 && count(scale) != outer) ||
-        (zero && (!is_whole(zero) || (count(zero) != 1 && count(zero) != outer)))) {
-        bt_fail(err, BT_EFORMAT, "tensor %s has scales that do not fit", bt_weight_tensor(q)->name);
-        return NULL;
-    }
-    float *s = bt_weight_values(scale, err), *v = NULL;
-    if (s && !(v = bt_alloc((size_t)(outer * inner) * sizeof *v)))
-        bt_no_memory(err, bt_weight_tensor(q)->name);
-    for (int64_t o = 0; v && o < outer; o++) {
-        const float f = s[count(scale) == 1 ? 0 : o];
-        const int z = zero ? whole(zero, count(zero) == 1 ? 0 : o) : 0;
-        for (int64_t i = 0; i < inner; i++)
-            v[o * inner + i] = f * (float)(whole(q, turned ? i * outer + o : o * inner + i) - z);
-    }
-    bt_release(s);
-    return v;
-}
-
-/* w = g v / |v|, the norm of each v[o] (torch.nn.utils.weight_norm, dim 0). */
-static float *fold_norm(const bt_weight *g, const bt_weight *v, bt_error *err)
-{
-    const int64_t outer = bt_weight_dim(v, 0), inner = outer ? count(v) / outer : 0;
-    if (count(g) != outer) {
-        bt_fail(err, BT_EFORMAT, "tensor %s does not fit its weight_v", bt_weight_tensor(g)->name);
-        return NULL;
-    }
-    float *gain = bt_weight_values(g, err), *w = gain ? bt_weight_values(v, err) : NULL;
-    for (int64_t o = 0; w && o < outer; o++) {
-        double sum = 0;
-        for (int64_t i = 0; i < inner; i++)
-            sum += (double)w[o * inner + i] * (double)w[o * inner + i];
-        const float f = (float)((double)gain[o] / sqrt(sum));
-        for (int64_t i = 0; i < inner; i++)
-            w[o * inner + i] *= f;
-    }
-    bt_release(gain);
-    return w;
-}
-
-/* v (released) as the weight `name`, with the dimensions of `like`, the first two
- * exchanged if it is turned. */
-static const bt_weight *make(const bt_kokoro *k, const char *name, float *v, const bt_weight *like,
-                             bool turned, bt_error *err)
-{
-    int64_t dims[BT_MAX_DIMS];
-    const int n = bt_weight_tensor(like)->n_dims;
-    for (int i = 0; i < n; i++)
-        dims[i] = bt_weight_dim(like, turned && i < 2 ? 1 - i : i);
-    const bt_weight *w = v ? bt_weight_make(k->ws, name, v, n, dims) : NULL;
-    if (v && !w)
-        bt_no_memory(err, name);
-    bt_release(v);
-    return w;
-}
+/* ---- finding -------------------------------------------------------------- */
 
 /* How a weight that has to be computed may lie there. The last is any quantized tensor
  * that kept its name (embeddings): for what a node multiplies by, the others say more. */
@@ -138,52 +64,113 @@ static const char *const forms[] = { ".weight", ".weight_turned", ".weight_quant
 enum { TURNED = 1, FORMS = 3 };
 
 /* "<module>.weight" of such a form. NULL: none, or an error. */
-static const bt_weight *compute(const bt_kokoro *k, const char *module, const char *name, int form,
+static const bt_weight *compute(bt_kokoro *k, const char *module, const char *name, int form,
                                 bt_error *err)
 {
     const bt_weight *g = find(k, module, ".weight_g"), *v = find(k, module, ".weight_v");
-    const bt_weight *scale = find(k, module, ".weight_scale");
+    const bt_weight *q = find(k, module, forms[form]), *scale = find(k, module, ".weight_scale");
     if (g && v)
-        return make(k, name, fold_norm(g, v, err), v, false, err);
-    const bt_weight *q = find(k, module, forms[form]);
-    const bool turned = form == TURNED;
-    if (!scale || !q || !is_whole(q))
+        return bt_kok_from_norm(k, name, g, v, err);
+    if (!scale || !q || !bt_kok_is_whole(q))
         return NULL;
-    const int64_t outer = bt_weight_dim(q, turned), inner = outer ? count(q) / outer : 0;
-    v = find(k, module, ".weight_zero_point");
-    return make(k, name, dequantize(q, scale, v, outer, inner, turned, err), q, turned, err);
+    const bt_weight *zero = find(k, module, ".weight_zero_point");
+    const bt_weight *w = bt_kok_from_whole(k, name, q, form == TURNED, scale, zero, err);
+    return strstr(name, "embedding") ? bt_kok_kept(k, name, w, err) : w;
 }
 
-/* NULL without an error: there is none. */
-static const bt_weight *look_up(const bt_kokoro *k, const char *name, bt_error *err)
+/* "predictor.lstm" + ".weight_hh_l0_reverse" out of ONNX's W, R and B. */
+static const bt_weight *lstm_part(bt_kokoro *k, const char *module, const char *leaf,
+                                  const char *name, bt_error *err)
 {
-    char module[NAME], names[ALIASES][NAME];
+    const bool hidden = strstr(leaf, "_hh_") != NULL;
+    const int direction = strstr(leaf, "_reverse") != NULL;
+    if (strncmp(leaf, ".bias_", 6) == 0) {
+        const bt_weight *b = find(k, module, ".B");
+        return b ? bt_kok_from_bias(k, name, b, direction, hidden, err) : NULL;
+    }
+    const bt_weight *w = find(k, module, hidden ? ".R" : ".W");
+    const bt_weight *scale = find(k, module, hidden ? ".R_scale" : ".W_scale");
+    return w ? bt_kok_from_gates(k, name, w, scale, direction, err) : NULL;
+}
+
+static bool usable(const bt_weight *w) { return w && !bt_kok_is_whole(w); }
+
+/* NULL without an error: there is none. */
+static const bt_weight *look_up(bt_kokoro *k, const char *name, bt_error *err)
+{
+    char module[BT_KOK_NAME], names[ALIASES][BT_KOK_NAME];
     const char *dot = strrchr(name, '.');
-    const bool is_weight = strcmp(dot, ".weight") == 0;
     /* "alpha1.0": the leaf begins at the dot before the number */
     while (dot > name && dot[1] >= '0' && dot[1] <= '9')
         for (dot--; dot > name && *dot != '.'; dot--) {}
     put(module, "%.*s", (int)(dot - name), name);
     const int n = aliases(module, names);
-    const bt_weight *w = bt_weight_find(k->ws, name);
-    for (int i = 0; (!w || is_whole(w)) && i < n; i++)
+    const bt_weight *w = NULL;
+    for (int i = 0; !usable(w) && i < n; i++)
         w = find(k, names[i], dot);
-    for (int i = 0; is_weight && (!w || is_whole(w)) && i < FORMS * n && err->status == BT_OK; i++)
-        w = compute(k, names[i % n], name, i / n, err);
-    return err->status == BT_OK && w && !is_whole(w) ? w : NULL;
+    if (usable(w))
+        return w;
+    w = NULL;
+    const bool is_weight = strcmp(dot, ".weight") == 0, is_lstm = strstr(dot, "_l0") != NULL;
+    for (int i = 0; !w && i < FORMS * n && err->status == BT_OK; i++) {
+        if (is_weight)
+            w = compute(k, names[i % n], name, i / n, err);
+        else if (is_lstm && i < n)
+            w = lstm_part(k, names[i], dot, name, err);
+    }
+    return w;
+}
+
+/* ---- a table of what was found, so that plans are made quickly ------------------- */
+
+static bt_kok_known *slot(const bt_kokoro *k, const char *name)
+{
+    uint64_t h = bt_hash(BT_HASH_INIT, name, strlen(name));
+    while (k->known[h % BT_KOK_KNOWN].name && strcmp(k->known[h % BT_KOK_KNOWN].name, name) != 0)
+        h++;
+    return &k->known[h % BT_KOK_KNOWN];
+}
+
+/* While the voice is opened by one thread all names that graphs ask for are looked up once;
+ * from then on the table is only read. */
+static const bt_weight *known(bt_kokoro *k, const char *name, bt_error *err)
+{
+    bt_kok_known *s = slot(k, name);
+    if (s->name || k->opened)
+        return s->w;
+    if (k->n_known == BT_KOK_KNOWN / 2)
+        return bt_fail(err, BT_EUNSUPPORTED, "the voice has too many tensors"), NULL;
+    s->w = look_up(k, name, err);
+    s->name = err->status == BT_OK ? bt_strdup(name) : NULL;
+    k->n_known += s->name != NULL;
+    if (!s->name && err->status == BT_OK)
+        bt_no_memory(err, name);
+    return s->w;
+}
+
+void bt_kok_forget(bt_kokoro *k)
+{
+    for (int i = 0; k->known && i < BT_KOK_KNOWN; i++)
+        bt_release(k->known[i].name);
+    bt_release(k->known);
+    while (k->origins) {
+        bt_kok_origin *o = k->origins;
+        k->origins = o->next;
+        bt_release(o);
+    }
 }
 
 static const bt_weight *get(bt_graph *g, const bt_kokoro *k, bool must, const char *fmt, va_list ap)
 {
-    char name[NAME];
+    char name[BT_KOK_NAME];
     bt_error err = { 0 };
     vsnprintf(name, sizeof name, fmt, ap);
-    const bt_weight *w = look_up(k, name, &err);
+    const bt_weight *w = known((bt_kokoro *)k, name, &err);
     if (err.status != BT_OK)
         bt_graph_fail(g, "%s", err.text);
     else if (!w && must)
         bt_graph_fail(g, "the voice has no tensor %s", name);
-    return w;
+    return err.status == BT_OK ? w : NULL;
 }
 
 const bt_weight *bt_kok_w(bt_graph *g, const bt_kokoro *k, const char *fmt, ...)
@@ -208,7 +195,7 @@ const bt_weight *bt_kok_opt(bt_graph *g, const bt_kokoro *k, const char *fmt, ..
 int bt_kok_dim(const bt_kokoro *k, int i, const char *name)
 {
     static const char *const end[] = { "", "_v", "_turned", "_quantized" };
-    char module[NAME], names[ALIASES][NAME], leaf[NAME];
+    char module[BT_KOK_NAME], names[ALIASES][BT_KOK_NAME], leaf[BT_KOK_NAME];
     const char *dot = strrchr(name, '.');
     put(module, "%.*s", (int)(dot - name), name);
     const int n = aliases(module, names);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * Phonemes to ids, and where a sentence that is too long for one pass is cut: into as few
+ * pieces as will do, all about equally long, after the end of a clause, else between words.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "audio/kokoro/styles.h"
+#include "text/utf8.h"
+
+enum { PAD = 0 };
+
+static bool ends_clause(uint32_t c)
+{
+    return c == ',' || c == ';' || c == ':' || c == '.' || c == '!' || c == '?' || c == 0x2014 ||
+           c == 0x2026;
+}
+
+/* Bytes of s that the next piece has, of `left` known phonemes: the cut nearest to `aim`
+ * phonemes and not above `most`; clauses win over words, words over anything. */
+static size_t cut(const bt_kok_beside *b, const char *s, size_t n, int left, int most)
+{
+    const int pieces = (left + most - 1) / most, aim = (left + pieces - 1) / pieces;
+    size_t best = 0, at = 0;
+    int count = 0, rank = 0, miss = 0;
+    uint32_t c, last = 0;
+    if (left <= most)
+        return n;
+    for (; at < n && count <= most; last = c) {
+        const size_t len = bt_utf8_next(s + at, n - at, &c);
+        const int level = c == ' ' ? ends_clause(last) ? 3 : 2 : 1, off = abs(count - aim);
+        /* a clause far from the aim would leave the rest too long for the pieces planned */
+        const bool fits = left - count <= (pieces - 1) * most;
+        if (at && fits && (level > rank || (level == rank && off < miss))) {
+            best = at;
+            rank = level;
+            miss = off;
+        }
+        count += bt_kok_symbol_id(b, c) >= 0;
+        at += len;
+    }
+    return best ? best : at;
+}
+
+static int count_known(const bt_kok_beside *b, const char *s, size_t n)
+{
+    int count = 0;
+    uint32_t c;
+    for (size_t at = 0; at < n; count += bt_kok_symbol_id(b, c) >= 0)
+        at += bt_utf8_next(s + at, n - at, &c);
+    return count;
+}
+
+static bt_status add_ids(const bt_kok_beside *b, const char *s, size_t n, bool strict,
+                         bt_utterance *u, size_t *missing, bt_error *err)
+{
+    const int32_t pad = PAD;
+    bool ok = bt_utterance_add(u, &pad, 1);
+    for (size_t at = 0; ok && at < n;) {
+        uint32_t c;
+        const size_t len = bt_utf8_next(s + at, n - at, &c);
+        const int32_t id = bt_kok_symbol_id(b, c);
+        if (id < 0 && strict)
+            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
+                           s + at, (unsigned)c);
+        *missing += id < 0;
+        ok = id < 0 || bt_utterance_add(u, &id, 1);
+        at += len;
+    }
+    return ok && bt_utterance_add(u, &pad, 1) ? BT_OK : bt_no_memory(err, "phonemes");
+}
+
+bt_status bt_kok_utter(const bt_kokoro *k, const bt_kok_beside *b, const char *s, size_t n,
+                       bool strict, bt_utterances *out, bt_error *err)
+{
+    bt_status st = BT_OK;
+    while (n && strchr(" \t\r\n", s[n - 1]))
+        n--;
+    while (n && strchr(" \t", *s))
+        s++, n--;
+    if (n && out->phonemes.len)
+        bt_buf_puts(&out->phonemes, "\n");
+    bt_buf_add(&out->phonemes, s, n);
+    int left = count_known(b, s, n);
+    if (out->phonemes.failed)
+        return bt_no_memory(err, "phonemes");
+    if (left == 0 && !strict) {
+        out->missing += n > 0;
+        return BT_OK;
+    }
+    bt_utterance *u = n ? bt_utterance_begin(out) : NULL;
+    if (n && !u)
+        return bt_no_memory(err, "phonemes");
+    while (n && st == BT_OK) {
+        const size_t end = cut(b, s, n, left, k->positions - 2);
+        left -= count_known(b, s, end);
+        st = add_ids(b, s, end, strict, u, &out->missing, err);
+        for (s += end, n -= end; n && *s == ' '; s++, n--)
+            left--;
+    }
+    return st;
+}
