@@ -25,12 +25,26 @@ static int64_t lstm_tiles(const bt_node *n, const bt_exec *x, int phase)
     return n->src[1] ? 2 : 1;
 }
 
-/* The product's sums, a multiple of BT_NR; gates; cell, state and a spare one. */
+/* The product's sums, a multiple of BT_NR; gates; cell, state and a spare one; a panel. */
 static size_t lstm_scratch(const bt_node *n, const bt_kernels *k)
 {
     const size_t h = (size_t)((const attr *)n->attr)->h;
     (void)k;
-    return (4 * h + BT_NR + 4 * h + 3 * h) * sizeof(float);
+    return (4 * h + BT_NR + 4 * h + 3 * h + BT_NR * h) * sizeof(float);
+}
+
+/* sums = W state; where there is no kernel for it, panel by panel: the same bytes. */
+static void product(const bt_kernels *k, const bt_packed *w, const float *state, float *sums,
+                    float *panel)
+{
+    if (k->gemv_f32[w->type]) {
+        k->gemv_f32[w->type](w->panels, w->k, state, w->data, w->panel_bytes, sums);
+        return;
+    }
+    for (int p = 0; p < w->panels; p++) {
+        k->expand(w->type, panel, bt_panel(w, p, 0), 0, w->k);
+        k->gemm_f32(1, 1, w->k, &state, panel, 0, sums + p * BT_NR, BT_NR, 1);
+    }
 }
 
 /* One row: gates [4h] are the sums; state and cell [h] move on. */
@@ -57,7 +71,7 @@ static void lstm_run(const bt_node *n, const bt_exec *x, int phase, int64_t d)
     memset(cell, 0, 2 * (size_t)h * sizeof *cell); /* and state */
     for (int64_t i = 0; i < rows; i++) {
         const int64_t r = d ? rows - 1 - i : i;
-        k->gemv_f32[w->type](w->panels, h, state, w->data, w->panel_bytes, sums);
+        product(k, w, state, sums, spare + h);
         k->add(4 * h, gates, sums, a->b_hh[d]);
         k->add(4 * h, gates, gates, bt_row(n->src[d], r));
         step(k, h, gates, cell, state, spare);

@@ -30,7 +30,7 @@ typedef struct attr {
     float bias, norm;        /* norm: |w| */
     float w[MAX_HARMONICS];
     /* what sample i of a frame adds to a bin, the window included: [i][bin] */
-    float re[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1], im[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1];
+    double re[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1], im[BT_KOK_MAX_FFT][BT_KOK_MAX_FFT / 2 + 1];
 } attr;
 
 static int64_t frames(const bt_node *n) { return bt_rows(n->src[0]->shape); }
@@ -124,33 +124,35 @@ static void make_row(const bt_node *n, const bt_exec *x, int64_t r)
     const attr *a = n->attr;
     const int64_t len = samples(n);
     const float *in = wave(n, x);
-    float *y = bt_row(n, r), re[BT_KOK_MAX_FFT / 2 + 1] = { 0 }, im[BT_KOK_MAX_FFT / 2 + 1] = { 0 };
+    double re[BT_KOK_MAX_FFT / 2 + 1] = { 0 }, im[BT_KOK_MAX_FFT / 2 + 1] = { 0 };
+    float *y = bt_row(n, r);
     const int bins = a->fft / 2 + 1;
     for (int i = 0; i < a->fft; i++) {
         int64_t at = r * (a->fft / 4) + i - a->fft / 2;
         at = at < 0 ? -at : at;
-        const float v = in[at < len ? at : 2 * (len - 1) - at];
+        const double v = (double)in[at < len ? at : 2 * (len - 1) - at];
         for (int b = 0; b < bins; b++) {
             re[b] += v * a->re[i][b];
             im[b] += v * a->im[i][b];
         }
     }
     for (int b = 0; b < bins; b++) {
-        /* the first and last bin are real: torch.angle gives 0 or +pi */
-        y[b] = sqrtf(re[b] * re[b] + im[b] * im[b]);
-        y[bins + b] = atan2f(im[b], re[b]);
+        /* Where a frame is its own mirror image (at both ends) and in the first and last bin
+         * there is no imaginary part: rounding must not choose between -pi and +pi. */
+        const double part = fabs(im[b]) > 1e-9 * fabs(re[b]) ? im[b] : 0;
+        y[b] = (float)sqrt(re[b] * re[b] + part * part);
+        y[bins + b] = atan2f((float)part, (float)re[b]);
     }
 }
 
-/* Window and transform; what is 0 in exact numbers is +0, so that no angle is -pi for it. */
 static void make_tables(attr *a)
 {
     for (int i = 0; i < a->fft; i++)
         for (int b = 0; b <= a->fft / 2; b++) {
             const double window = 0.5 - 0.5 * cos(TWO_PI * i / a->fft);
             const double angle = TWO_PI * (i * b % a->fft) / a->fft;
-            a->re[i][b] = (float)(window * cos(angle));
-            a->im[i][b] = b == 0 || 2 * b == a->fft ? 0 : (float)(-window * sin(angle));
+            a->re[i][b] = window * cos(angle);
+            a->im[i][b] = -window * sin(angle);
         }
 }
 

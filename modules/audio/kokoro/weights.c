@@ -34,7 +34,7 @@ static int aliases(const char *m, char out[ALIASES][BT_KOK_NAME])
     const char *rest = m[head] ? m + head + 1 : "";
     int n = 0, i, j;
     put(out[n++], "%s", m);
-    put(out[n++], "%.*s.module.%s", (int)head, m, rest);
+    put(out[n++], "%.*s.module%s", (int)head, m, m + head);
     if (strncmp(m, "decoder.", 8) == 0) {
         put(out[n++], "decoder.%s", m);
         if (strcmp(m, "decoder.asr_res.0") == 0)

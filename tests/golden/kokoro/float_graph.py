@@ -116,7 +116,9 @@ def source(pitch, noise, weight, bias, hop=300, fft=20, rate=24000):
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(fft) / fft)
     pieces = np.stack([padded[r * (fft // 4):][:fft] * window for r in range(rows)])
     spectrum = np.fft.rfft(pieces)
-    spectrum = spectrum.real + 1j * np.where([0, *[1] * (fft // 2 - 1), 0], spectrum.imag, 0.0)
+    # What is zero but for rounding (frames that mirror themselves) must not choose the sign of pi.
+    imag = np.where(np.abs(spectrum.imag) > 1e-9 * np.abs(spectrum.real), spectrum.imag, 0.0)
+    spectrum = spectrum.real + 1j * imag
     return wave, np.concatenate([np.abs(spectrum), np.angle(spectrum)], 1).T.astype(np.float32)
 
 

@@ -22,8 +22,8 @@ import float_graph
 
 HERE = pathlib.Path(__file__).parent
 RUNS = [  # name, voice, phonemes, speed, seed
-    ("short", "jf_alpha", "koɲɲiʨiβa, seˈkai.", 1.0, 7),
-    ("english", "jm_kumo", "hˈɛlO, ðɪs ɪz ɐ tˈɛst.", 1.25, 11),
+    ("short", "jf_alpha", "seˈkai, hai.", 1.0, 7),
+    ("english", "jm_kumo", "hˈɛlO!", 1.5, 11),
 ]
 
 def half(x):
