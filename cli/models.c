@@ -23,7 +23,7 @@ static const char *default_name(bt_kind kind)
 {
     switch (kind) {
     case BT_KIND_IMAGE: return "icons-128.gguf";
-    case BT_KIND_AUDIO: return "en_US-joe-medium.onnx";
+    case BT_KIND_AUDIO: return "hibari";
     default: return "SmolLM2-135M-Instruct.Q4_1.gguf";
     }
 }
@@ -86,6 +86,17 @@ static int folders(char *dirs[MAX_DIRS])
     return n;
 }
 
+/* A folder of the model's own, with its side files: "hibari/hibari.onnx". NULL: it is
+ * none; free. */
+static char *own_folder(const char *dir, const char *name)
+{
+    char *path = cli_text("%s/%s/%s.onnx", dir, name, name);
+    if (cli_exists(path))
+        return path;
+    free(path);
+    return NULL;
+}
+
 /* A name may be given without its suffix. NULL: nowhere; free. */
 static char *search(const char *name)
 {
@@ -93,6 +104,8 @@ static char *search(const char *name)
     char *dirs[MAX_DIRS], *found = NULL;
     const int n = folders(dirs);
     for (int i = 0; i < n; i++) {
+        if (!found)
+            found = own_folder(dirs[i], name);
         for (size_t k = 0; k < 3 && !found; k++) {
             char *path = cli_text("%s/%s%s", dirs[i], name, suffixes[k]);
             if (cli_exists(path))
@@ -152,8 +165,10 @@ void cli_each_model(void (*each)(void *user, const char *path), void *user)
             if (e->d_name[0] == '.')
                 continue;
             char *path = cli_text("%s/%s", dirs[i], e->d_name);
-            if (is_model(path))
-                each(user, path);
+            char *inside = own_folder(dirs[i], e->d_name);
+            if (inside || is_model(path))
+                each(user, inside ? inside : path);
+            free(inside);
             free(path);
         }
         if (d)

@@ -100,11 +100,9 @@ typedef struct bt_attn {
     void *scratch;
 } bt_attn;
 
-/* The same in bf16: keys, values, queries and weights are rounded to bf16, sums
- * are f32. kv: made by attention_bf16_store. The same promise: row i's bytes
- * depend on its own query and the keys it sees alone. scale > 0. scratch:
- * attention_bf16_scratch(d) bytes, 64-aligned. */
-typedef struct bt_attn_bf16 {
+/* The same over keys and values that a bt_attn_form has stored, in fewer bits. The same
+ * promise for what is stored. scale > 0. */
+typedef struct bt_attn_stored {
     float *out;
     const float *q;
     const void *kv;
@@ -114,7 +112,22 @@ typedef struct bt_attn_bf16 {
     int causal;
     float scale;
     void *scratch;
-} bt_attn_bf16;
+} bt_attn_stored;
+
+/* Attention in fewer bits: a head's keys and values are first stored in the kernel's
+ * own order. NULL members = not there. */
+typedef struct bt_attn_form {
+    /* Of nk keys, linear in nk for multiples of BT_KEYS; kv is 64-aligned. */
+    size_t (*bytes)(int nk, int d);
+    /* Stores keys j0..j0+n. centre: d floats to subtract from every key of the head, or
+     * NULL; scores of a query all move by the same, which changes no weight.
+     * bf16: any j0 and n, at once or one by one; all bytes must be finite numbers before
+     * the first store: zeros will do. int8: j0 % BT_KEYS == 0, whole blocks. */
+    void (*store)(void *kv, int j0, int n, int d, const float *k, size_t ldk, const float *v,
+                  size_t ldv, const float *centre);
+    size_t (*scratch)(int d); /* bytes, 64-aligned */
+    void (*run)(const bt_attn_stored *a);
+} bt_attn_form;
 
 /* Instructions whose speed `peak` tells: fused multiply-adds of floats, dot
  * products of pairs of bf16 and of fours of bytes, AMX tiles. */
@@ -276,15 +289,10 @@ typedef struct bt_kernels {
     void (*attention)(const bt_attn *a);
     void (*to_f16)(int n, const float *x, uint16_t *y); /* to nearest even */
 
-    /* Attention in bf16; NULL = not there. Keys and values of a head are stored in
-     * the kernel's own order, attention_bf16_bytes(nk, d) for nk of them, 64-aligned,
-     * linear in nk for multiples of BT_KEYS; a later key can be stored without touching
-     * the others. All bytes must be finite numbers before the first use: zeros will do. */
-    size_t (*attention_bf16_bytes)(int nk, int d);
-    void (*attention_bf16_store)(void *kv, int j0, int n, int d, const float *k, size_t ldk,
-                                 const float *v, size_t ldv);
-    size_t (*attention_bf16_scratch)(int d);
-    void (*attention_bf16)(const bt_attn_bf16 *a);
+    /* bf16: queries, keys, values and weights are rounded to bf16, sums are f32. int8:
+     * queries and keys are bytes with a scale for each row, weights have 16 bits, values
+     * are bytes with a scale for each channel of a block of BT_KEYS keys. */
+    bt_attn_form attention_bf16, attention_int8;
 } bt_kernels;
 
 /* Fills the table for these flags (of bt_cpu_flags, possibly capped). */

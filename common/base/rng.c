@@ -152,10 +152,7 @@ double bt_uniform(uint64_t *state)
 }
 
 /* The sum of four 16-bit parts, each at most 510. */
-static int32_t sum_parts(uint64_t x)
-{
-    return (int32_t)(x * UINT64_C(0x0001000100010001) >> 48);
-}
+static int32_t sum_parts(uint64_t x) { return (int32_t)(x * UINT64_C(0x0001000100010001) >> 48); }
 
 void bt_sum_noise(uint64_t seed, uint64_t first, float *out, size_t n)
 {

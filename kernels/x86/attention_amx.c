@@ -49,10 +49,7 @@ static int steps(int d) { return (d + STEP - 1) / STEP; }
 static int ranks(int d) { return (d + 15) / 16; }
 static size_t group_bytes(int d) { return (size_t)(2 * steps(d) + ranks(d)) * TILE; }
 
-static size_t attention_bf16_bytes(int nk, int d)
-{
-    return (size_t)((nk + GROUP - 1) / GROUP) * group_bytes(d);
-}
+static size_t bytes(int nk, int d) { return (size_t)((nk + GROUP - 1) / GROUP) * group_bytes(d); }
 
 /* ---- storing keys and values ------------------------------------------- */
 
@@ -64,6 +61,15 @@ static inline vi halves(const float *x, int n)
     const vf lo = v_load_n(x, n < 16 ? n : 16);
     const vf hi = n > 16 ? v_load_n(x + 16, n - 16) : v_zero();
     return (vi)_mm512_cvtne2ps_pbh(hi, lo);
+}
+
+/* The same of x - y. */
+static inline vi halves_less(const float *x, const float *y, int n)
+{
+    float z[STEP] = { 0 };
+    for (int i = 0; i < n && i < STEP; i++)
+        z[i] = x[i] - y[i];
+    return halves(z, STEP);
 }
 
 /* Values of a whole group: pairs of keys woven together, then turned. */
@@ -96,15 +102,18 @@ static void store_value(uint8_t *dst, int key, int d, const float *v)
     }
 }
 
-static void attention_bf16_store(void *kv, int j0, int n, int d, const float *k, size_t ldk,
-                                 const float *v, size_t ldv)
+static void store(void *kv, int j0, int n, int d, const float *k, size_t ldk, const float *v,
+                  size_t ldv, const float *centre)
 {
     const size_t keys = (size_t)(2 * steps(d)) * TILE;
     for (int j = j0, i = 0; i < n; j++, i++) {
         uint8_t *group = (uint8_t *)kv + (size_t)(j / GROUP) * group_bytes(d);
         uint8_t *row = group + (size_t)(j % GROUP / 16 * steps(d)) * TILE + j % 16 * 64;
+        const float *key = k + (size_t)i * ldk;
         for (int c = 0; c < d; c += STEP)
-            _mm512_storeu_si512(row + c / STEP * TILE, halves(k + (size_t)i * ldk + c, d - c));
+            _mm512_storeu_si512(row + c / STEP * TILE, centre
+                                                           ? halves_less(key + c, centre + c, d - c)
+                                                           : halves(key + c, d - c));
         if (j % GROUP == 0 && n - i >= GROUP)
             store_values(group + keys, d, v + (size_t)i * ldv, ldv);
         else if (j % GROUP > i || n - i + j % GROUP < GROUP) /* of a group cut short */
@@ -141,7 +150,7 @@ static size_t layout(int d, uint8_t *base, work *w)
     return q + s + p + o;
 }
 
-static size_t attention_bf16_scratch(int d) { return layout(d, NULL, NULL); }
+static size_t scratch(int d) { return layout(d, NULL, NULL); }
 
 /* ---- products ---------------------------------------------------------- */
 
@@ -325,7 +334,7 @@ static void load_queries(const work *w, const float *q, size_t ldq, int n)
         }
 }
 
-static void store_rows(const work *w, const bt_attn_bf16 *a, int i0, int n)
+static void store_rows(const work *w, const bt_attn_stored *a, int i0, int n)
 {
     float *out = a->out + (size_t)i0 * a->ldo;
     for (int i = 0; a->state && i < n; i++) {
@@ -346,7 +355,7 @@ static void store_rows(const work *w, const bt_attn_bf16 *a, int i0, int n)
 }
 
 /* Queries i0..i0+n. */
-static void rows(work *w, const bt_attn_bf16 *a, int i0, int n)
+static void rows(work *w, const bt_attn_stored *a, int i0, int n)
 {
     const vf c = v_set(a->scale * 1.44269504f), unit = v_set(UNIT);
     const int last = a->causal < 0 ? a->nk : a->causal + i0 + n, nk = last < a->nk ? last : a->nk;
@@ -380,7 +389,7 @@ static void rows(work *w, const bt_attn_bf16 *a, int i0, int n)
     store_rows(w, a, i0, n);
 }
 
-static void attention_bf16(const bt_attn_bf16 *a)
+static void run(const bt_attn_stored *a)
 {
     work w = { .kv = a->kv };
     layout(a->d, a->scratch, &w);
@@ -392,8 +401,5 @@ static void attention_bf16(const bt_attn_bf16 *a)
 
 void bt_kernels_init_attention__amx(bt_kernels *t)
 {
-    t->attention_bf16_bytes = attention_bf16_bytes;
-    t->attention_bf16_store = attention_bf16_store;
-    t->attention_bf16_scratch = attention_bf16_scratch;
-    t->attention_bf16 = attention_bf16;
+    t->attention_bf16 = (bt_attn_form){ bytes, store, scratch, run };
 }

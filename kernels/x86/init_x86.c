@@ -39,6 +39,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "avx512vnni";
     bt_kernels_init_q8__avx512vnni(t);
+    bt_kernels_init_attention__avx512vnni(t);
     if (!(cpu & BT_CPU_AVX512BF16))
         return;
     t->isa = "avx512bf16";

@@ -26,6 +26,7 @@ void bt_kernels_init_attention__avx512(bt_kernels *t);
 void bt_kernels_init_bf16__avx512(bt_kernels *t);
 void bt_kernels_init_bf16__amx(bt_kernels *t);
 void bt_kernels_init_attention__amx(bt_kernels *t);
+void bt_kernels_init_attention__avx512vnni(bt_kernels *t);
 void bt_kernels_init_q8__avx512vnni(bt_kernels *t);
 void bt_kernels_init_peak__avx2(bt_kernels *t);
 void bt_kernels_init_peak__amx(bt_kernels *t);

@@ -39,12 +39,16 @@ says err "none of model,ddim,euler,euler_a,dpm++2m,euler_karras"
 expect 0 "$bottega" speak "Hello from the workshop." -o hello.wav --seed 1
 [ "$(stat -c %s hello.wav)" -gt 20000 ] || complain "hello.wav is short"
 expect 0 "$bottega" speak -o hello.flac "Hello."
+expect 0 "$bottega" speak -m en_US-joe-medium -o joe.wav "Hello." --noise-w 0.5 # by espeak-ng
+expect 2 "$bottega" speak -o joe.wav "Hello." --noise-w 0.5 # the other voice has no such thing
 
 # What a run leaves out is told.
 expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
 says err "its end is left out"
-expect 0 "$bottega" speak --phonemes "abc §§" -o odd.wav
+expect 0 "$bottega" speak -m en_US-joe-medium --phonemes "abc §§" -o odd.wav
 says err "left out: 2 phonemes"
+expect 3 "$bottega" speak --phonemes "abc §§" -o odd.wav
+says err 'has no phoneme "§"'
 
 # Seed -1 draws one; what was drawn makes the same again.
 expect 0 "$bottega" speak "One." --seed -1 -o drawn.wav --json

@@ -276,7 +276,7 @@ static void run_cuts(const char *isa, bt_precision precision, int threads, const
     const uint64_t values = (uint64_t)LAYERS * 2 * LEN * KV * D;
     if (precision == BT_PREC_F32)
         assert_int_equal(bt_kv_bytes(kv), values * sizeof(float));
-    else if (!f.kernels.attention_bf16)
+    else if (!f.kernels.attention_bf16.run)
         assert_int_equal(bt_kv_bytes(kv), values * sizeof(uint16_t));
     bt_kv_free(kv);
     fixture_close(&f);
@@ -287,7 +287,7 @@ static bool f16_cache(const char *isa)
 {
     bt_kernels k;
     bt_kernels_init(&k, bt_cpu_flags() & (uint32_t)bt_cpu_cap(isa));
-    return !k.attention_bf16;
+    return !k.attention_bf16.run;
 }
 
 static void test_cache(void **state)

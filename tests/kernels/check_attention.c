@@ -3,6 +3,7 @@
 
 #include "kernels/half.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* A problem with rows farther apart than d; nothing lies behind the last row. */
@@ -182,33 +183,41 @@ void check_attention(const bt_kernels *t)
         check_mean(t, nk, 40);
 }
 
-/* ---- in bf16 ---- */
+/* ---- over stored keys and values: bf16, int8 ---- */
 
-/* The same problem with keys and values stored in pieces, some of them in the
- * middle of a group; the rest of the last group is zeros. */
-static bt_attn_bf16 make_bf16(const bt_kernels *t, const bt_attn *a, const int *pieces)
+/* Rounding q and k moves a score of size 3 by 1 %, and by less on average: `bound` is
+ * asked of data like a model's, in the 2-norm. whole: blocks of keys are stored whole. */
+typedef struct form {
+    const char *name;
+    const bt_attn_form *f;
+    double bound;
+    bool whole;
+} form;
+
+/* The same problem with keys and values stored in pieces; the rest is zeros. */
+static bt_attn_stored make_stored(const form *form, const bt_attn *a, const int *pieces,
+                                  const float *centre)
 {
-    const size_t bytes = t->attention_bf16_bytes(a->nk, a->d);
+    const size_t bytes = form->f->bytes(a->nk, a->d);
     uint8_t *kv = kc_bytes((bytes + 63) & ~(size_t)63);
     memset(kv, 0, bytes);
     for (int j = 0, i = 0; j < a->nk; i = (i + 1) % 4) {
         const int n = pieces[i] < a->nk - j ? pieces[i] : a->nk - j;
-        t->attention_bf16_store(kv, j, n, a->d, a->k + (size_t)j * a->ldk, a->ldk,
-                                a->v + (size_t)j * a->ldv, a->ldv);
+        form->f->store(kv, j, n, a->d, a->k + (size_t)j * a->ldk, a->ldk, a->v + (size_t)j * a->ldv,
+                       a->ldv, centre);
         j += n;
     }
-    return (bt_attn_bf16){ .out = a->out,
-                           .q = a->q,
-                           .kv = kv,
-                           .ldo = a->ldo,
-                           .ldq = a->ldq,
-                           .nq = a->nq,
-                           .nk = a->nk,
-                           .d = a->d,
-                           .causal = a->causal,
-                           .scale = a->scale,
-                           .scratch =
-                               kc_bytes((t->attention_bf16_scratch(a->d) + 63) & ~(size_t)63) };
+    return (bt_attn_stored){ .out = a->out,
+                             .q = a->q,
+                             .kv = kv,
+                             .ldo = a->ldo,
+                             .ldq = a->ldq,
+                             .nq = a->nq,
+                             .nk = a->nk,
+                             .d = a->d,
+                             .causal = a->causal,
+                             .scale = a->scale,
+                             .scratch = kc_bytes((form->f->scratch(a->d) + 63) & ~(size_t)63) };
 }
 
 /* sqrt(sum (out - want)^2 / sum want^2) over all rows */
@@ -241,61 +250,122 @@ static double l2_error(const bt_attn *a)
     return sqrt(err / norm);
 }
 
-/* Rounding q and k to bf16 moves a score of size 3 by 1 %, and by less on
- * average: 1e-2 is asked of data like a model's. Rows give the same bytes alone. */
-static void bf16_case(const bt_kernels *t, int nq, int nk, int d, int causal, float amp)
+/* A row by itself gives the bytes that it gives in company, with a state or without. */
+static void row_alone(const form *form, const bt_kernels *t, const bt_attn *a,
+                      const bt_attn_stored *b, int i)
 {
-    static const int whole[] = { 1 << 20, 1, 1, 1 }, cut[] = { 33, 1, 64, 7 };
-    bt_attn a = make(t, nq, nk, d, causal);
+    float out[1024], state[1][2];
+    bt_attn_stored one = *b;
+    one.out = out;
+    one.q = b->q + (size_t)i * b->ldq;
+    one.nq = 1;
+    one.nk = seen(a, i);
+    one.causal = -1;
+    form->f->run(&one);
+    kc_same(out, b->out + (size_t)i * b->ldo, (size_t)b->d * sizeof *out, "stored: row alone");
+    one.state = state;
+    form->f->run(&one);
+    t->scale(b->d, out, out, 1.0f / state[0][1]);
+    for (int x = 0; x < b->d; x++)
+        kc_close(out[x], b->out[(size_t)i * b->ldo + (size_t)x], 1e-6, "stored: with a state");
+}
+
+static void stored_case(const form *form, const bt_kernels *t, const int *shape, float amp)
+{
+    static const int whole[] = { 1 << 20, 1, 1, 1 }, cut[] = { 33, 1, 64, 7 },
+                     blocks[] = { 64, 128, 64, 192 };
+    const int nq = shape[0], nk = shape[1], d = shape[2];
+    bt_attn a = make(t, nq, nk, d, shape[3]);
     kc_noise((float *)(uintptr_t)a.q, a.ldq * (size_t)(nq - 1) + (size_t)d, amp);
     kc_noise((float *)(uintptr_t)a.k, a.ldk * (size_t)(nk - 1) + (size_t)d, amp);
-    bt_attn_bf16 b = make_bf16(t, &a, cut), c = make_bf16(t, &a, whole);
-    kc_same(b.kv, c.kv, t->attention_bf16_bytes(nk, d), "stored in pieces");
-    t->attention_bf16(&b);
-    kc_close(l2_error(&a), 0.0, 1e-2, "attention in bf16");
-    float out[1024];
-    for (int i = 0; i < nq; i += 1 + i) {
-        bt_attn_bf16 one = b;
-        one.out = out;
-        one.q = b.q + (size_t)i * b.ldq;
-        one.nq = 1;
-        one.nk = seen(&a, i);
-        one.causal = -1;
-        t->attention_bf16(&one);
-        kc_same(out, b.out + (size_t)i * b.ldo, (size_t)d * sizeof *out, "bf16 row alone");
-        float state[1][2];
-        one.state = state;
-        t->attention_bf16(&one);
-        t->scale(d, out, out, 1.0f / state[0][1]);
-        kc_same(out, b.out + (size_t)i * b.ldo, (size_t)d * sizeof *out, "bf16 with a state");
-    }
+    bt_attn_stored b = make_stored(form, &a, form->whole ? blocks : cut, NULL);
+    bt_attn_stored c = make_stored(form, &a, whole, NULL);
+    kc_same(b.kv, c.kv, form->f->bytes(nk, d), "stored in pieces");
+    form->f->run(&b);
+    kc_close(l2_error(&a), 0.0, form->bound, form->name);
+    for (int i = 0; i < nq; i += 1 + i)
+        row_alone(form, t, &a, &b, i);
     kc_release();
 }
 
-void check_attention_bf16(const bt_kernels *t)
+/* The maximum rises from block to block by more than the kernel's slack. */
+static void rising_case(const form *form, const bt_kernels *t, float step)
+{
+    static const int whole[] = { 640, 1, 1, 1 };
+    bt_attn a = make(t, 20, 640, 16, -1);
+    float *k = (float *)(uintptr_t)a.k, *q = (float *)(uintptr_t)a.q;
+    for (int i = 0; i < 20; i++)
+        q[(size_t)i * a.ldq] = step * (float)(4 + i);
+    for (int j = 0; j < 640; j++)
+        k[(size_t)j * a.ldk] = step * (float)(j / 64 * 4);
+    bt_attn_stored b = make_stored(form, &a, whole, NULL);
+    form->f->run(&b);
+    kc_close(l2_error(&a), 0.0, 2 * form->bound, "stored, rising");
+    kc_release();
+}
+
+/* What all keys have in common costs no bits once it is taken from them. */
+static void centre_case(const form *form, const bt_kernels *t)
+{
+    static const int whole[] = { 640, 1, 1, 1 };
+    enum { D = 40, NK = 300 };
+    float mean[D] = { 0 };
+    bt_attn a = make(t, 20, NK, D, -1);
+    float *k = (float *)(uintptr_t)a.k;
+    for (int j = 0; j < NK; j++)
+        for (int x = 0; x < D; x++) {
+            k[(size_t)j * a.ldk + (size_t)x] += x % 7 ? 0.0f : 30.0f;
+            mean[x] += k[(size_t)j * a.ldk + (size_t)x] / (float)NK;
+        }
+    bt_attn_stored b = make_stored(form, &a, whole, mean);
+    form->f->run(&b);
+    kc_close(l2_error(&a), 0.0, form->bound, "stored, less the mean");
+    kc_release();
+}
+
+/* One weight is large and a thousand are small, together as much: none may be lost. */
+static void tail_case(const form *form, const bt_kernels *t)
+{
+    static const int whole[] = { 1 << 20, 1, 1, 1 };
+    enum { D = 4, NK = 1024 };
+    bt_attn a = make(t, 1, NK, D, -1);
+    memset((void *)(uintptr_t)a.q, 0, D * sizeof(float));
+    *(float *)(uintptr_t)a.q = 1.0f;
+    a.scale = 1.0f;
+    for (int j = 0; j < NK; j++)
+        for (int x = 0; x < D; x++) {
+            ((float *)(uintptr_t)a.k)[(size_t)j * a.ldk + (size_t)x] = j || x ? 0.0f : 7.0f;
+            ((float *)(uintptr_t)a.v)[(size_t)j * a.ldv + (size_t)x] = j ? 1.0f : -2.0f;
+        }
+    bt_attn_stored b = make_stored(form, &a, whole, NULL);
+    form->f->run(&b);
+    kc_close(l2_error(&a), 0.0, 2 * form->bound, "stored, a long tail");
+    kc_release();
+}
+
+static void check_form(const form *form, const bt_kernels *t)
 {
     static const int shapes[][4] = {
         { 1, 1, 1, -1 },      { 5, 77, 40, -1 },     { 33, 128, 40, -1 },    { 64, 1000, 80, -1 },
         { 40, 129, 160, -1 }, { 17, 300, 512, -1 },  { 70, 70, 64, 0 },      { 70, 300, 64, 230 },
         { 33, 129, 3, 96 },   { 9, 500, 1024, 491 }, { 15, 2000, 64, 1700 }, { 31, 65, 24, -1 },
     };
-    if (!t->attention_bf16)
+    if (!form->f->run)
         return;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int amp = 1; amp <= 3; amp++)
-            bf16_case(t, shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], (float)amp);
-    /* The maximum rises from block to block by more than the kernel's slack. */
-    bt_attn a = make(t, 20, 640, 16, -1);
-    float *k = (float *)(uintptr_t)a.k, *q = (float *)(uintptr_t)a.q;
-    for (int i = 0; i < 20; i++)
-        q[(size_t)i * a.ldq] = (float)(4 + i);
-    for (int j = 0; j < 640; j++)
-        k[(size_t)j * a.ldk] = (float)(j / 64 * 4);
-    static const int whole[] = { 640, 1, 1, 1 };
-    bt_attn_bf16 b = make_bf16(t, &a, whole);
-    t->attention_bf16(&b);
-    kc_close(l2_error(&a), 0.0, 1e-2, "attention in bf16, rising");
-    kc_release();
+            stored_case(form, t, shapes[i], (float)amp);
+    rising_case(form, t, form->whole ? 0.3f : 1.0f); /* of large scores a byte keeps little */
+    centre_case(form, t);
+    tail_case(form, t);
+}
+
+void check_attention_stored(const bt_kernels *t)
+{
+    const form forms[] = { { "attention in bf16", &t->attention_bf16, 1.5e-2, false },
+                           { "attention in int8", &t->attention_int8, 2e-2, true } };
+    for (int i = 0; i < 2; i++)
+        check_form(&forms[i], t);
 }
 
 /* ---- speed ---- */
@@ -333,37 +403,44 @@ void bench_attention(const bt_kernels *t)
     }
 }
 
-typedef struct bf16_job {
-    const bt_kernels *t;
+typedef struct stored_job {
+    form form;
     bt_attn a;
-    bt_attn_bf16 b;
-} bf16_job;
+    bt_attn_stored b;
+} stored_job;
 
-static void run_bf16(void *arg)
+static void run_stored(void *arg)
 {
-    const bf16_job *j = arg;
-    j->t->attention_bf16(&j->b);
+    const stored_job *j = arg;
+    j->form.f->run(&j->b);
 }
 
 static void run_store(void *arg)
 {
-    const bf16_job *j = arg;
-    j->t->attention_bf16_store((void *)(uintptr_t)j->b.kv, 0, j->a.nk, j->a.d, j->a.k, j->a.ldk,
-                               j->a.v, j->a.ldv);
+    const stored_job *j = arg;
+    j->form.f->store((void *)(uintptr_t)j->b.kv, 0, j->a.nk, j->a.d, j->a.k, j->a.ldk, j->a.v,
+                     j->a.ldv, NULL);
 }
 
-void bench_attention_bf16(const bt_kernels *t)
+static void bench_form(const form *form, const bt_kernels *t,
+                       void (*print)(const char *, double flops))
 {
     static const int whole[] = { 1 << 20, 1, 1, 1 };
-    for (size_t i = 0; t->attention_bf16 && i < SHAPES; i++) {
+    for (size_t i = 0; form->f->run && i < SHAPES; i++) {
         const int nq = shapes[i][0], nk = shapes[i][1], d = shapes[i][2];
         char name[64];
-        bf16_job j = { .t = t, .a = make(t, nq, nk, d, -1) };
-        j.b = make_bf16(t, &j.a, whole);
-        snprintf(name, sizeof name, "attention bf16 %d x %d, d %d", nq, nk, d);
-        kc_print_bf16(name, 4.0 * nq * nk * d / kc_time(run_bf16, &j));
+        stored_job j = { .form = *form, .a = make(t, nq, nk, d, -1) };
+        j.b = make_stored(form, &j.a, whole, NULL);
+        snprintf(name, sizeof name, "%s %d x %d, d %d", form->name, nq, nk, d);
+        print(name, 4.0 * nq * nk * d / kc_time(run_stored, &j));
         kc_print("  storing keys and values", 12.0 * nk * d * 1e-9 / kc_time(run_store, &j),
                  "GB/s");
         kc_release();
     }
+}
+
+void bench_attention_stored(const bt_kernels *t)
+{
+    bench_form(&(form){ .name = "attention bf16", .f = &t->attention_bf16 }, t, kc_print_bf16);
+    bench_form(&(form){ .name = "attention int8", .f = &t->attention_int8 }, t, kc_print_int8);
 }

@@ -2,7 +2,7 @@
  * Multi-head attention between rows that lie in memory as they come out of the
  * projections: a head is a range of channels, nothing is transposed.
  *
- * In bf16 a first phase stores every head's keys and values once in the order
+ * In bf16 and int8 a first phase stores every head's keys and values once in the order
  * that the kernel reads, instead of once for each block of query rows.
  */
 #include <math.h>
@@ -12,12 +12,13 @@
 
 enum {
     TILE = 64,           /* query rows of one head */
-    STORE = 2 * BT_KEYS, /* keys stored in a tile of the bf16 form's first phase */
+    STORE = 2 * BT_KEYS, /* keys stored in a tile */
 };
 
 typedef struct attr {
     int n_head, n_kv, d, causal;
     float scale;
+    bool int8;
 } attr;
 
 static int64_t blocks(const bt_node *n) { return (n->shape.h * n->shape.w + TILE - 1) / TILE; }
@@ -101,88 +102,156 @@ static const bt_op op_attention = {
     .cost = attention_cost,
 };
 
-/* ---- in bf16 ------------------------------------------------------------ */
+/* ---- over stored keys and values, in bf16 or int8 ----------------------- */
+
+static const bt_attn_form *form_of(const bt_node *n, const bt_kernels *k)
+{
+    return ((const attr *)n->attr)->int8 ? &k->attention_int8 : &k->attention_bf16;
+}
 
 static int64_t stores(const bt_node *n) { return (keys(n) + STORE - 1) / STORE; }
+static int64_t heads(const bt_node *n) { return n->shape.n * ((const attr *)n->attr)->n_kv; }
 
 static size_t head_bytes(const bt_node *n, const bt_kernels *k)
 {
-    return k->attention_bf16_bytes((int)keys(n), ((const attr *)n->attr)->d);
+    return form_of(n, k)->bytes((int)keys(n), ((const attr *)n->attr)->d);
 }
 
-static int64_t bf16_tiles(const bt_node *n, const bt_exec *x, int phase)
+/* In int8 the mean of each head's keys stands behind what is stored. */
+static float *centre_of(const bt_node *n, const bt_exec *x, int64_t head)
 {
-    return phase == 0 ? n->shape.n * ((const attr *)n->attr)->n_kv * stores(n)
-                      : attention_tiles(n, x, 0);
+    const attr *a = n->attr;
+    uint8_t *end = (uint8_t *)x->shared + (size_t)heads(n) * head_bytes(n, x->kernels);
+    return a->int8 ? (float *)(void *)end + head * a->d : NULL;
+}
+
+static size_t stored_shared(const bt_node *n, const bt_kernels *k)
+{
+    const attr *a = n->attr;
+    const size_t centre = a->int8 ? (size_t)a->d * sizeof(float) : 0;
+    return (size_t)heads(n) * (head_bytes(n, k) + centre);
+}
+
+static int64_t stored_tiles(const bt_node *n, const bt_exec *x, int phase)
+{
+    switch (phase + !((const attr *)n->attr)->int8) {
+    case 0: return heads(n);
+    case 1: return heads(n) * stores(n);
+    default: return attention_tiles(n, x, 0);
+    }
+}
+
+/* Where key j of a head begins. */
+static const float *key_row(const bt_node *n, int src, int64_t head, int64_t j)
+{
+    const attr *a = n->attr;
+    return bt_row(n->src[src], head / a->n_kv * keys(n) + j) + head % a->n_kv * a->d;
+}
+
+static void find_centre(const bt_node *n, const bt_exec *x, int64_t head)
+{
+    const int d = ((const attr *)n->attr)->d;
+    float *mean = centre_of(n, x, head);
+    memset(mean, 0, (size_t)d * sizeof *mean);
+    for (int64_t j = 0; j < keys(n); j++) {
+        const float *k = key_row(n, 1, head, j);
+        for (int c = 0; c < d; c++)
+            mean[c] += k[c];
+    }
+    for (int c = 0; c < d; c++)
+        mean[c] /= (float)keys(n);
 }
 
 /* Some keys and values of one head; what is left of the last block is zeros. */
-static void bf16_store(const bt_node *n, const bt_exec *x, int64_t tile)
+static void store_some(const bt_node *n, const bt_exec *x, int64_t tile)
 {
     const attr *a = n->attr;
-    const bt_kernels *k = x->kernels;
-    const bt_node *sk = n->src[1], *sv = n->src[2];
-    const int64_t j = tile % stores(n) * STORE, head = tile / stores(n), kv = head % a->n_kv;
-    const int64_t row = head / a->n_kv * keys(n) + j;
+    const bt_attn_form *form = form_of(n, x->kernels);
+    const int64_t j = tile % stores(n) * STORE, head = tile / stores(n);
     const int some = (int)(keys(n) - j < STORE ? keys(n) - j : STORE);
-    uint8_t *dst = (uint8_t *)x->shared + (size_t)head * head_bytes(n, k);
-    memset(dst + k->attention_bf16_bytes((int)j, a->d), 0, k->attention_bf16_bytes(some, a->d));
-    k->attention_bf16_store(dst, (int)j, some, a->d, bt_row(sk, row) + kv * a->d,
-                            (size_t)sk->mem.ld, bt_row(sv, row) + kv * a->d, (size_t)sv->mem.ld);
+    uint8_t *dst = (uint8_t *)x->shared + (size_t)head * head_bytes(n, x->kernels);
+    memset(dst + form->bytes((int)j, a->d), 0, form->bytes(some, a->d));
+    form->store(dst, (int)j, some, a->d, key_row(n, 1, head, j), (size_t)n->src[1]->mem.ld,
+                key_row(n, 2, head, j), (size_t)n->src[2]->mem.ld, centre_of(n, x, head));
 }
 
-static void bf16_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
+static void attend(const bt_node *n, const bt_exec *x, int64_t tile)
 {
-    if (phase == 0) {
-        bf16_store(n, x, tile);
-        return;
-    }
     const attr *a = n->attr;
     const place p = place_of(n, tile);
     const size_t stored = (size_t)(p.batch * a->n_kv + p.kv);
-    x->kernels->attention_bf16(&(bt_attn_bf16){
-        .out = bt_row(n, p.first) + p.head * a->d,
-        .q = bt_row(n->src[0], p.first) + p.head * a->d,
-        .kv = (const uint8_t *)x->shared + stored * head_bytes(n, x->kernels),
-        .ldo = (size_t)n->mem.ld,
-        .ldq = (size_t)n->src[0]->mem.ld,
-        .nq = p.rows,
-        .nk = (int)keys(n),
-        .d = a->d,
-        .causal = a->causal ? (int)p.row : -1,
-        .scale = a->scale,
-        .scratch = x->scratch,
-    });
+    form_of(n, x->kernels)
+        ->run(&(bt_attn_stored){
+            .out = bt_row(n, p.first) + p.head * a->d,
+            .q = bt_row(n->src[0], p.first) + p.head * a->d,
+            .kv = (const uint8_t *)x->shared + stored * head_bytes(n, x->kernels),
+            .ldo = (size_t)n->mem.ld,
+            .ldq = (size_t)n->src[0]->mem.ld,
+            .nq = p.rows,
+            .nk = (int)keys(n),
+            .d = a->d,
+            .causal = a->causal ? (int)p.row : -1,
+            .scale = a->scale,
+            .scratch = x->scratch,
+        });
 }
 
-static size_t bf16_scratch(const bt_node *n, const bt_kernels *k)
+static void stored_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
-    return k->attention_bf16_scratch(((const attr *)n->attr)->d);
+    switch (phase + !((const attr *)n->attr)->int8) {
+    case 0: find_centre(n, x, tile); break;
+    case 1: store_some(n, x, tile); break;
+    default: attend(n, x, tile);
+    }
 }
 
-static size_t bf16_shared(const bt_node *n, const bt_kernels *k)
+static size_t stored_scratch(const bt_node *n, const bt_kernels *k)
 {
-    return (size_t)(n->shape.n * ((const attr *)n->attr)->n_kv) * head_bytes(n, k);
+    return form_of(n, k)->scratch(((const attr *)n->attr)->d);
 }
 
-static void bf16_detail(const bt_node *n, const int64_t *params, bt_detail *d)
+static void stored_detail(const bt_node *n, const int64_t *params, bt_detail *d)
 {
-    (void)n, (void)params;
-    d->compute = "bf16";
+    (void)params;
+    d->compute = ((const attr *)n->attr)->int8 ? "int8" : "bf16";
 }
 
 static const bt_op op_attention_bf16 = {
     .name = "attention",
     .phases = 2,
-    .tiles = bf16_tiles,
-    .run = bf16_run,
-    .scratch = bf16_scratch,
-    .shared = bf16_shared,
+    .tiles = stored_tiles,
+    .run = stored_run,
+    .scratch = stored_scratch,
+    .shared = stored_shared,
     .cost = attention_cost,
-    .detail = bf16_detail,
+    .detail = stored_detail,
+};
+
+static const bt_op op_attention_int8 = {
+    .name = "attention",
+    .phases = 3,
+    .tiles = stored_tiles,
+    .run = stored_run,
+    .scratch = stored_scratch,
+    .shared = stored_shared,
+    .cost = attention_cost,
+    .detail = stored_detail,
 };
 
 /* ---- making the node ---------------------------------------------------- */
+
+/* int8 looks at all keys at once, so that a causal row would depend on later ones. */
+static const bt_op *choose(bt_graph *g, const attr *a)
+{
+    const bt_kernels *k = bt_weights_compute(bt_graph_weights(g))->kernels;
+    const bt_precision p = bt_graph_precision_of(g);
+    if (p == BT_PREC_F32 || a->scale <= 0)
+        return &op_attention;
+    if (k->attention_bf16.run)
+        return &op_attention_bf16;
+    const bool int8 = (p == BT_PREC_AUTO || p == BT_PREC_INT8) && !a->causal;
+    return int8 && k->attention_int8.run ? &op_attention_int8 : &op_attention;
+}
 
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
                       float scale, int causal)
@@ -200,10 +269,9 @@ bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_hea
     if (sk.h * sk.w > INT32_MAX || sq.h * sq.w > INT32_MAX)
         return bt_graph_fail(g, "attention: too many rows");
 
-    attr a = { n_head, n_kv, (int)d, causal, scale != 0 ? scale : 1 / sqrtf((float)d) };
-    const bt_kernels *table = bt_weights_compute(bt_graph_weights(g))->kernels;
-    const bool bf16 =
-        table->attention_bf16 && bt_graph_precision_of(g) != BT_PREC_F32 && scale >= 0;
-    return bt_node_new(g, bf16 ? &op_attention_bf16 : &op_attention, sq, (bt_node *[]){ q, k, v },
-                       3, &a, sizeof a);
+    attr a = { .n_head = n_head, .n_kv = n_kv, .d = (int)d, .causal = causal };
+    a.scale = scale != 0 ? scale : 1 / sqrtf((float)d);
+    const bt_op *op = choose(g, &a);
+    a.int8 = op == &op_attention_int8;
+    return bt_node_new(g, op, sq, (bt_node *[]){ q, k, v }, 3, &a, sizeof a);
 }

@@ -42,7 +42,7 @@ static uint8_t **part(const bt_kv_cache *kv, int layer, int64_t head)
 static size_t part_bytes(const bt_kv_cache *kv, int n)
 {
     if (kv->form == TILES)
-        return kv->kernels->attention_bf16_bytes(n, kv->d);
+        return kv->kernels->attention_bf16.bytes(n, kv->d);
     return (size_t)n * (size_t)kv->d * (kv->form == ROWS_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
@@ -59,7 +59,7 @@ bt_status bt_kv_create(const bt_compute *c, int n_layer, int n_ctx, int n_kv, in
         .kernels = c->kernels, .n_layer = n_layer, .n_ctx = n_ctx, .n_kv = n_kv, .d = d
     };
     if (c->precision != BT_PREC_F32)
-        kv->form = c->kernels->attention_bf16 ? TILES : ROWS_F16;
+        kv->form = c->kernels->attention_bf16.run ? TILES : ROWS_F16;
     kv->parts = bt_calloc((size_t)part_count(kv), sizeof *kv->parts);
     if (!kv->parts) {
         bt_release(kv);
@@ -125,9 +125,9 @@ static void store_rows(const bt_node *n, const bt_exec *x, int64_t r0, int64_t r
     const int64_t pos = x->params[BT_PARAM_POS] + r0;
     uint8_t **to = part(a->kv, a->layer, head);
     if (a->kv->form == TILES) {
-        x->kernels->attention_bf16_store(to[0], (int)pos, (int)(r1 - r0), a->d,
+        x->kernels->attention_bf16.store(to[0], (int)pos, (int)(r1 - r0), a->d,
                                          bt_row(k, r0) + head * a->d, (size_t)k->mem.ld,
-                                         bt_row(v, r0) + head * a->d, (size_t)v->mem.ld);
+                                         bt_row(v, r0) + head * a->d, (size_t)v->mem.ld, NULL);
         return;
     }
     for (int s = 0; s < 2; s++) {
@@ -161,18 +161,18 @@ static void attend(const bt_node *n, const bt_exec *x, int64_t head, const part_
     const size_t skip = part_bytes(kv, p->from);
     const int causal = p->causal < 0 ? -1 : p->causal - p->from;
     if (kv->form == TILES) {
-        x->kernels->attention_bf16(&(bt_attn_bf16){ .out = p->out,
-                                                    .q = p->q,
-                                                    .kv = in[0] + skip,
-                                                    .state = p->state,
-                                                    .ldo = p->ldo,
-                                                    .ldq = p->ldq,
-                                                    .nq = p->nq,
-                                                    .nk = p->keys,
-                                                    .d = a->d,
-                                                    .causal = causal,
-                                                    .scale = a->scale,
-                                                    .scratch = x->scratch });
+        x->kernels->attention_bf16.run(&(bt_attn_stored){ .out = p->out,
+                                                          .q = p->q,
+                                                          .kv = in[0] + skip,
+                                                          .state = p->state,
+                                                          .ldo = p->ldo,
+                                                          .ldq = p->ldq,
+                                                          .nq = p->nq,
+                                                          .nk = p->keys,
+                                                          .d = a->d,
+                                                          .causal = causal,
+                                                          .scale = a->scale,
+                                                          .scratch = x->scratch });
         return;
     }
     bt_attn t = { .out = p->out,
@@ -215,7 +215,7 @@ static void join(const bt_node *n, const bt_exec *x, float *out, float *state, c
 static size_t kernel_scratch(const bt_node *n, const bt_kernels *k, int64_t nq)
 {
     const attr *a = n->attr;
-    size_t s = a->kv->form == TILES ? k->attention_bf16_scratch(a->d)
+    size_t s = a->kv->form == TILES ? k->attention_bf16.scratch(a->d)
                                     : k->attention_scratch((int)nq, a->d);
     return (s + 63) / 64 * 64;
 }

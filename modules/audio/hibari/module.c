@@ -13,12 +13,15 @@
 typedef struct options {
     bt_speak_options speak;
     double speed;
+    const char *lexicon;
 } options;
 
 static const bt_option table[] = {
     BT_SPEAK_OPTIONS(options),
     { "speed", NULL, NULL, BT_OPT_FLOAT, offsetof(options, speed), "1", 0.05, 20, NULL, NULL,
       "pace: 2 is twice as fast; divides length_scale" },
+    { "lexicon", NULL, NULL, BT_OPT_STRING, offsetof(options, lexicon), "", 0, 0, NULL, NULL,
+      "a file of own words, a line each: the word, then its phonemes" },
     { 0 },
 };
 
@@ -48,8 +51,10 @@ static bt_status hibari_open(bt_store *s, const bt_compute *c, void **model, bt_
     bt_status st = bt_hibari_open(s, c, &v, err);
     if (st != BT_OK)
         return st;
-    st = check_parts(v, err);
+    bt_error why = { 0 };
+    st = check_parts(v, &why);
     if (st != BT_OK) {
+        bt_fail(err, st, "%s: %s", bt_store_path(s), why.text);
         v->store = NULL; /* stays the caller's */
         bt_hibari_close(v);
         return st;
@@ -64,46 +69,109 @@ static bt_status hibari_describe(void *model, bt_buf *json)
     double params = 0;
     for (size_t i = 0; i < bt_store_count(v->store); i++)
         params += (double)bt_tensor_count(bt_store_at(v->store, i));
-    bt_buf_printf(
-        json,
-        "{\"architecture\":\"hibari\",\"parameters\":%.0f,\"sample_rate\":%d,"
-        "\"language\":\"%s\",\"phonemes\":%d,\"decoder\":\"ConvNeXt, harmonics and noise, "
-        "inverse STFT\",\"hop\":%d}",
-        params, BT_HIBARI_RATE, "en-us", v->n_phonemes, BT_HIBARI_HOP);
+    bt_buf_puts(json, "{\"architecture\":\"hibari\",\"voice\":");
+    bt_buf_json(json, v->name, strlen(v->name));
+    bt_buf_puts(json, ",\"language\":");
+    bt_buf_json(json, v->language, strlen(v->language));
+    bt_buf_printf(json,
+                  ",\"parameters\":%.0f,\"sample_rate\":%d,\"phonemes\":%d,\"hop\":%d,"
+                  "\"decoder\":\"ConvNeXt; harmonics and noise, inverse STFT\"}",
+                  params, BT_HIBARI_RATE, v->n_phonemes, BT_HIBARI_HOP);
     return json->failed ? BT_ENOMEM : BT_OK;
 }
 
 /* ---- a job ------------------------------------------------------------- */
 
 typedef struct job {
-    const bt_hibari *voice;
+    bt_hibari *voice;
     bt_parts parts;
+    const bt_english *english; /* these three from the first text on */
+    bt_english_job *reader;
+    char *lexicon; /* that `reader` has; NULL: none */
+    bt_english_out out;
     float speed;
 } job;
 
+/* A reader of texts that knows this lexicon. */
+static bt_status need_reader(job *j, const char *lexicon, bt_error *err)
+{
+    bt_status st;
+    if (j->reader && strcmp(j->lexicon ? j->lexicon : "", lexicon) == 0)
+        return BT_OK;
+    bt_english_job_close(j->reader);
+    bt_release(j->lexicon);
+    j->reader = NULL;
+    j->lexicon = NULL;
+    BT_TRY(bt_hibari_english(j->voice, &j->english, err));
+    BT_TRY(bt_english_job_open(j->english, &j->reader, err));
+    if (!lexicon[0])
+        return BT_OK;
+    j->lexicon = bt_strdup(lexicon);
+    st =
+        j->lexicon ? bt_english_job_lexicon(j->reader, lexicon, err) : bt_no_memory(err, "the job");
+    if (st == BT_OK)
+        return st;
+fail:
+    bt_english_job_close(j->reader);
+    j->reader = NULL;
+    return st;
+}
+
 static bt_status job_begin(void *own, const bt_run *r)
 {
+    job *j = own;
     const options *o = r->options;
     const double length = isnan(o->speak.length_scale) ? 1 : o->speak.length_scale;
-    ((job *)own)->speed = (float)(o->speed / length);
-    return bt_speak_report(r, "length_scale", length);
+    bt_status st = BT_OK;
+    j->speed = (float)(o->speed / length);
+    if (!o->speak.phonemes[0])
+        st = need_reader(j, o->lexicon, r->error);
+    return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
 }
 
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
-    (void)own;
-    return bt_speak_line_end(text, n, at);
+    size_t from, to;
+    return bt_english_sentence(((job *)own)->english, text, n, &at, &from, &to) ? at : n;
 }
 
 static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
                                     bt_utterances *u)
 {
-    return bt_hibari_utter(((job *)own)->voice, line, n, true, u, r->error);
+    const bt_hibari *v = ((job *)own)->voice;
+    while (n && strchr("\r\n", line[n - 1]))
+        n--;
+    bt_status st = bt_hibari_check(v, line, n, r->error);
+    return st == BT_OK ? bt_hibari_utter(v, line, n, u, r->error) : st;
+}
+
+/* Phonemes that the user gave must be the voice's; what the rules make may go without. */
+static bt_status check_given(const job *j, bt_error *err)
+{
+    bt_status st = BT_OK;
+    for (size_t i = 0; i < j->out.n_words && st == BT_OK; i++) {
+        const bt_english_word *w = &j->out.words[i];
+        const char *s = j->out.phonemes.data;
+        if (w->rating == 5 && s)
+            st = bt_hibari_check(j->voice, s + w->phonemes_from, w->phonemes_to - w->phonemes_from,
+                                 err);
+    }
+    return st;
 }
 
 static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
-    return job_utter_phonemes(own, r, text, n, u);
+    job *j = own;
+    size_t at = 0, from, to;
+    bt_status st = BT_OK;
+    while (st == BT_OK && bt_english_sentence(j->english, text, n, &at, &from, &to)) {
+        st = bt_english_phonemize(j->reader, text + from, to - from, &j->out, r->error);
+        if (st == BT_OK)
+            st = check_given(j, r->error);
+        if (st == BT_OK && j->out.phonemes.len)
+            st = bt_hibari_utter(j->voice, j->out.phonemes.data, j->out.phonemes.len, u, r->error);
+    }
+    return st;
 }
 
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
@@ -127,6 +195,9 @@ static void job_close(void *own)
     if (!j)
         return;
     bt_parts_clear(&j->parts);
+    bt_english_out_free(&j->out);
+    bt_english_job_close(j->reader);
+    bt_release(j->lexicon);
     bt_release(j);
 }
 

@@ -30,8 +30,21 @@ static size_t cut(const char *s, size_t n)
     return n;
 }
 
-static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bool strict,
-                           bt_utterances *out, bt_error *err)
+bt_status bt_hibari_check(const bt_hibari *v, const char *s, size_t n, bt_error *err)
+{
+    for (size_t at = 0; at < n;) {
+        uint32_t c;
+        const size_t len = bt_utf8_next(s + at, n - at, &c);
+        if (bt_hibari_phoneme_id(v, c) < 0)
+            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
+                           s + at, (unsigned)c);
+        at += len;
+    }
+    return BT_OK;
+}
+
+static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bt_utterances *out,
+                           bt_error *err)
 {
     const int32_t pad = PAD;
     bt_utterance *u = bt_utterance_begin(out);
@@ -40,9 +53,6 @@ static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bool str
         uint32_t c;
         const size_t len = bt_utf8_next(s + at, n - at, &c);
         const int32_t id = bt_hibari_phoneme_id(v, c);
-        if (id < 0 && strict)
-            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
-                           s + at, (unsigned)c);
         out->missing += id < 0;
         ok = id < 0 || bt_utterance_add(u, &id, 1);
         at += len;
@@ -54,8 +64,8 @@ static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bool str
     return BT_OK;
 }
 
-bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bool strict,
-                          bt_utterances *u, bt_error *err)
+bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bt_utterances *u,
+                          bt_error *err)
 {
     bt_status st = BT_OK;
     while (n && strchr(" \t\r\n", s[n - 1]))
@@ -69,7 +79,7 @@ bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bool stri
         while (n && strchr(" \t", *s))
             s++, n--;
         const size_t end = cut(s, n);
-        st = n ? add_piece(v, s, end, strict, u, err) : BT_OK;
+        st = n ? add_piece(v, s, end, u, err) : BT_OK;
         s += end;
         n -= end;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The voice's alphabet (vocab.json: {"character": id}) and its life.
+ * The voice's alphabet (vocab.json: {"character": id}), its language and its life.
  */
 #include "audio/hibari/network.h"
 #include "audio/hibari/vocoder.h"
@@ -82,6 +82,52 @@ static bt_status read_vocab(bt_hibari *v, bt_error *err)
     return st;
 }
 
+/* voices.json: {"heart": {"file": "hibari.onnx", "language": "en-US", "british": false}, ...};
+ * what it does not tell stays as American English. */
+static bt_status read_voices(bt_hibari *v, bt_error *err)
+{
+    const char *path = bt_store_path(v->store), *slash = strrchr(path, '/');
+    const char *file = slash ? slash + 1 : path, *text, *s;
+    cJSON *root, *item;
+    size_t n;
+    snprintf(v->language, sizeof v->language, "en-US");
+    text = bt_store_file(v->store, "voices.json", &n);
+    if (!text)
+        return BT_OK;
+    char name[256];
+    snprintf(name, sizeof name, "%s: the voice's voices.json", path);
+    bt_status st = bt_json_parse(name, text, n, &root, err);
+    if (st != BT_OK)
+        return st;
+    cJSON_ArrayForEach(item, root)
+    {
+        if (!(s = bt_json_str(item, "file")) || strcmp(s, file) != 0)
+            continue;
+        snprintf(v->name, sizeof v->name, "%s", item->string);
+        bt_json_bool(item, "british", &v->british);
+        if ((s = bt_json_str(item, "language")))
+            snprintf(v->language, sizeof v->language, "%s", s);
+    }
+    cJSON_Delete(root);
+    return BT_OK;
+}
+
+bt_status bt_hibari_english(bt_hibari *v, const bt_english **out, bt_error *err)
+{
+    const char *path = bt_store_path(v->store), *slash = strrchr(path, '/');
+    bt_status st = BT_OK;
+    bt_buf folder = { 0 };
+    bt_buf_printf(&folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    pthread_mutex_lock(&v->lock);
+    if (!v->english)
+        st = folder.failed ? bt_no_memory(err, "the voice")
+                           : bt_english_open(folder.data, v->british, v->compute, &v->english, err);
+    *out = v->english;
+    pthread_mutex_unlock(&v->lock);
+    bt_buf_free(&folder);
+    return st;
+}
+
 /* Half of each filter of the decoder, then two frames that overlap, and whose pulses
  * reach two frames further: but these are fewer than the filters. */
 static int reach(const bt_hibari *v)
@@ -106,11 +152,14 @@ bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_e
         return bt_no_memory(err, "the voice");
     v->store = s;
     v->compute = c;
+    pthread_mutex_init(&v->lock, NULL); /* cannot fail with default attributes */
     bt_status st = bt_weights_create(s, c, &v->ws, err);
     if (st == BT_OK)
         st = bt_hibari_weights(v, err);
     if (st == BT_OK)
         st = read_vocab(v, err);
+    if (st == BT_OK)
+        st = read_voices(v, err);
     if (st == BT_OK)
         st = bt_hibari_tables_make(&v->tables, err);
     v->reach = reach(v);
@@ -131,6 +180,8 @@ void bt_hibari_close(bt_hibari *v)
     for (int i = 0; i < v->n_linears; i++)
         bt_release(v->linear[i].gain);
     bt_release(v->phonemes);
+    bt_english_close(v->english);
+    pthread_mutex_destroy(&v->lock);
     bt_fft_free(v->tables.fft);
     bt_store_close(v->store);
     bt_release(v);

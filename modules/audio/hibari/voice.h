@@ -4,6 +4,9 @@
 #ifndef BT_AUDIO_HIBARI_VOICE_H
 #define BT_AUDIO_HIBARI_VOICE_H
 
+#include <pthread.h>
+
+#include "audio/english/english.h"
 #include "dsp/fft.h"
 #include "graph/graph.h"
 
@@ -47,6 +50,10 @@ typedef struct bt_hibari {
     int n_phonemes, n_symbols;
     int reach; /* frames on either side that a frame's samples depend on */
     bt_hibari_tables tables;
+    char name[32], language[16]; /* voices.json: "heart", "en-US" */
+    bool british;
+    pthread_mutex_t lock; /* of english */
+    bt_english *english;  /* opened when a text is first to be spoken */
 } bt_hibari;
 
 /* Voice of these tensors? */
@@ -54,6 +61,8 @@ bool bt_hibari_is(const bt_store *s);
 /* Takes `s` over if it succeeds. */
 bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_error *err);
 void bt_hibari_close(bt_hibari *v); /* NULL is fine */
+/* Text to phonemes, from the files in the voice's folder; the voice's. Any thread. */
+bt_status bt_hibari_english(bt_hibari *v, const bt_english **out, bt_error *err);
 /* -1: the voice has no such phoneme. */
 int32_t bt_hibari_phoneme_id(const bt_hibari *v, uint32_t code);
 

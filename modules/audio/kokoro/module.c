@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "audio/kokoro/reader.h"
 #include "audio/kokoro/styles.h"
 #include "audio/speak/speak.h"
 
@@ -12,7 +13,7 @@
 
 typedef struct options {
     bt_speak_options speak;
-    const char *speaker;
+    const char *speaker, *lexicon;
     double speed, noise_scale;
 } options;
 
@@ -25,6 +26,8 @@ static const bt_option table[] = {
       "pace: 2 is twice as fast; divides length_scale" },
     { "noise_scale", NULL, "noise-scale", BT_OPT_FLOAT, OFF(noise_scale), "1", 0, 10, NULL, NULL,
       "breath: the noise in the voice's source, 1 as it was trained" },
+    { "lexicon", NULL, NULL, BT_OPT_STRING, OFF(lexicon), "", 0, 0, NULL, NULL,
+      "a file of own words, a line each: the word, then its phonemes" },
     { 0 },
 };
 
@@ -33,6 +36,7 @@ static const bt_option table[] = {
 typedef struct model {
     bt_kokoro *k;
     bt_kok_beside beside;
+    bt_kok_reader reader;
 } model;
 
 static int kokoro_probe(const bt_store *s) { return bt_kokoro_is(s) ? 100 : 0; }
@@ -40,6 +44,7 @@ static int kokoro_probe(const bt_store *s) { return bt_kokoro_is(s) ? 100 : 0; }
 static void kokoro_close(void *of)
 {
     model *m = of;
+    bt_kok_reader_close(&m->reader);
     bt_kok_beside_close(&m->beside);
     bt_kokoro_close(m->k);
     bt_release(m);
@@ -51,6 +56,7 @@ static bt_status kokoro_open(bt_store *s, const bt_compute *c, void **out, bt_er
     *out = NULL;
     if (!m)
         return bt_no_memory(err, "a voice");
+    bt_kok_reader_open(&m->reader);
     bt_status st = bt_kokoro_open(s, c, &m->k, err);
     if (st == BT_OK)
         st = bt_kok_beside_open(m->k, &m->beside, err);
@@ -82,11 +88,28 @@ static bt_status kokoro_describe(void *of, bt_buf *json)
 /* ---- a job ------------------------------------------------------------- */
 
 typedef struct job {
-    const model *voice;
+    model *voice;
     bt_kok_plans plans;
     float *style; /* [2 * style] */
     float length_scale;
+    const bt_english *english; /* what `reader` reads */
+    bt_english_job *reader;    /* of this run, if it has a text */
+    bt_english_out out;
 } job;
+
+static bt_status open_reader(job *j, const options *o, bt_error *err)
+{
+    model *m = j->voice;
+    bt_status st;
+    bt_english_job_close(j->reader);
+    j->reader = NULL;
+    st = bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(o->speaker), &j->english, err);
+    if (st == BT_OK)
+        st = bt_english_job_open(j->english, &j->reader, err);
+    if (st == BT_OK && o->lexicon[0])
+        st = bt_english_job_lexicon(j->reader, o->lexicon, err);
+    return st;
+}
 
 static bt_status job_begin(void *own, const bt_run *r)
 {
@@ -94,26 +117,57 @@ static bt_status job_begin(void *own, const bt_run *r)
     job *j = own;
     const double length = isnan(o->speak.length_scale) ? 1 : o->speak.length_scale;
     j->length_scale = (float)(length / o->speed);
-    const bt_status st = bt_kok_mix(&j->voice->beside, o->speaker, 1, j->style, r->error);
+    bt_status st = bt_kok_mix(&j->voice->beside, o->speaker, 1, j->style, r->error);
+    if (st == BT_OK && !o->speak.phonemes[0])
+        st = open_reader(j, o, r->error);
     return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
 }
 
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
-    (void)own;
-    return bt_speak_line_end(text, n, at);
+    size_t from, to;
+    return bt_english_sentence(((job *)own)->english, text, n, &at, &from, &to) ? at : n;
 }
 
 static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
                                     bt_utterances *u)
 {
     const model *m = ((job *)own)->voice;
-    return bt_kok_utter(m->k, &m->beside, line, n, true, u, r->error);
+    while (n && strchr("\r\n", line[n - 1]))
+        n--;
+    const bt_status st = bt_kok_check(&m->beside, line, n, r->error);
+    return st == BT_OK ? bt_kok_utter(m->k, &m->beside, line, n, u, r->error) : st;
+}
+
+/* Phonemes that the user gave must be the voice's; what the rules make may go without. */
+static bt_status check_given(const job *j, bt_error *err)
+{
+    const bt_kok_beside *b = &j->voice->beside;
+    bt_status st = BT_OK;
+    for (size_t i = 0; i < j->out.n_words && st == BT_OK; i++) {
+        const bt_english_word *w = &j->out.words[i];
+        const char *s = j->out.phonemes.data;
+        if (w->rating == 5 && s)
+            st = bt_kok_check(b, s + w->phonemes_from, w->phonemes_to - w->phonemes_from, err);
+    }
+    return st;
 }
 
 static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
-    return job_utter_phonemes(own, r, text, n, u);
+    job *j = own;
+    const model *m = j->voice;
+    size_t at = 0, from, to;
+    bt_status st = BT_OK;
+    while (st == BT_OK && bt_english_sentence(j->english, text, n, &at, &from, &to)) {
+        BT_TRY(bt_english_phonemize(j->reader, text + from, to - from, &j->out, r->error));
+        BT_TRY(check_given(j, r->error));
+        if (j->out.phonemes.len)
+            st = bt_kok_utter(m->k, &m->beside, j->out.phonemes.data, j->out.phonemes.len, u,
+                              r->error);
+    }
+fail:
+    return st;
 }
 
 /* ids: pieces of a sentence, each between zeros. */
@@ -150,6 +204,8 @@ static void job_close(void *own)
     if (!j)
         return;
     bt_kok_plans_clear(&j->plans);
+    bt_english_out_free(&j->out);
+    bt_english_job_close(j->reader);
     bt_release(j->style);
     bt_release(j);
 }

@@ -9,6 +9,7 @@
 
 #include "audio/kokoro/npz.h"
 #include "audio/kokoro/styles.h"
+#include "formats/json.h"
 #include "text/utf8.h"
 
 enum { MAX_FILES = 64, MAX_STYLES = 4096, MAX_NAME = 128 };
@@ -23,13 +24,17 @@ static int by_code(const void *a, const void *b)
 
 static bt_status read_symbols(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
 {
-    const char *path = bt_store_path(k->store), *text = bt_store_file(k->store, "vocab.json", NULL);
+    const char *path = bt_store_path(k->store);
+    size_t len;
+    cJSON *json;
+    const char *text = bt_store_file(k->store, "vocab.json", &len);
     if (!text)
         return bt_fail(err, BT_ENOTFOUND, "%s: there is no vocab.json beside it", path);
-    cJSON *json = cJSON_Parse(text);
+    bt_status st = bt_json_parse("the voice's vocab.json", text, len, &json, err);
+    if (st != BT_OK)
+        return st;
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "vocab"), *item;
     const int n = cJSON_IsObject(list) ? cJSON_GetArraySize(list) : 0;
-    bt_status st = BT_OK;
     b->symbols = n > 0 ? bt_calloc((size_t)n, sizeof *b->symbols) : NULL;
     if (n < 1)
         st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has no \"vocab\"", path);
@@ -40,9 +45,9 @@ static bt_status read_symbols(const bt_kokoro *k, bt_kok_beside *b, bt_error *er
     cJSON_ArrayForEach(item, list)
     {
         uint32_t code = 0;
-        const size_t len = strlen(item->string);
-        if (len == 0 || bt_utf8_next(item->string, len, &code) != len || !cJSON_IsNumber(item) ||
-            !(item->valuedouble > 0 && item->valuedouble < k->n_tokens)) {
+        const size_t bytes = strlen(item->string);
+        if (bytes == 0 || bt_utf8_next(item->string, bytes, &code) != bytes ||
+            !cJSON_IsNumber(item) || !(item->valuedouble > 0 && item->valuedouble < k->n_tokens)) {
             st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has a bad entry \"%.20s\"", path,
                          item->string);
             break;

@@ -39,10 +39,11 @@ int32_t bt_kok_symbol_id(const bt_kok_beside *b, uint32_t code); /* -1: none */
 bt_status bt_kok_mix(const bt_kok_beside *b, const char *spec, size_t phonemes, float *out,
                      bt_error *err);
 
-/* utter.c: a sentence in phonemes as ids: 0, phonemes, 0; if there are more than the voice takes
- * at once, such pieces one after the other. strict: unknown phonemes are an error, else they
- * are left out and counted. */
+/* utter.c: are these all phonemes of the voice? If not, an error names the first other. */
+bt_status bt_kok_check(const bt_kok_beside *b, const char *s, size_t n, bt_error *err);
+/* A sentence in phonemes as ids: 0, phonemes, 0; if there are more than the voice takes at once,
+ * such pieces one after the other. Unknown phonemes are left out and counted. */
 bt_status bt_kok_utter(const bt_kokoro *k, const bt_kok_beside *b, const char *s, size_t n,
-                       bool strict, bt_utterances *u, bt_error *err);
+                       bt_utterances *u, bt_error *err);
 
 #endif

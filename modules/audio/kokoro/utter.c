@@ -51,30 +51,38 @@ static int count_known(const bt_kok_beside *b, const char *s, size_t n)
     return count;
 }
 
-static bt_status add_ids(const bt_kok_beside *b, const char *s, size_t n, bool strict,
-                         bt_utterance *u, size_t *missing, bt_error *err)
+bt_status bt_kok_check(const bt_kok_beside *b, const char *s, size_t n, bt_error *err)
+{
+    for (size_t at = 0; at < n;) {
+        uint32_t c;
+        const size_t len = bt_utf8_next(s + at, n - at, &c);
+        if (bt_kok_symbol_id(b, c) < 0)
+            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
+                           s + at, (unsigned)c);
+        at += len;
+    }
+    return BT_OK;
+}
+
+static bool add_ids(const bt_kok_beside *b, const char *s, size_t n, bt_utterance *u,
+                    size_t *missing)
 {
     const int32_t pad = PAD;
     bool ok = bt_utterance_add(u, &pad, 1);
     for (size_t at = 0; ok && at < n;) {
         uint32_t c;
-        const size_t len = bt_utf8_next(s + at, n - at, &c);
+        at += bt_utf8_next(s + at, n - at, &c);
         const int32_t id = bt_kok_symbol_id(b, c);
-        if (id < 0 && strict)
-            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
-                           s + at, (unsigned)c);
         *missing += id < 0;
         ok = id < 0 || bt_utterance_add(u, &id, 1);
-        at += len;
     }
-    return ok && bt_utterance_add(u, &pad, 1) ? BT_OK : bt_no_memory(err, "phonemes");
+    return ok && bt_utterance_add(u, &pad, 1);
 }
 
 bt_status bt_kok_utter(const bt_kokoro *k, const bt_kok_beside *b, const char *s, size_t n,
-                       bool strict, bt_utterances *out, bt_error *err)
+                       bt_utterances *out, bt_error *err)
 {
-    bt_status st = BT_OK;
-    while (n && strchr(" \t\r\n", s[n - 1]))
+    while (n && strchr(" \t", s[n - 1]))
         n--;
     while (n && strchr(" \t", *s))
         s++, n--;
@@ -84,19 +92,18 @@ bt_status bt_kok_utter(const bt_kokoro *k, const bt_kok_beside *b, const char *s
     int left = count_known(b, s, n);
     if (out->phonemes.failed)
         return bt_no_memory(err, "phonemes");
-    if (left == 0 && !strict) {
+    if (left == 0) {
         out->missing += n > 0;
         return BT_OK;
     }
-    bt_utterance *u = n ? bt_utterance_begin(out) : NULL;
-    if (n && !u)
-        return bt_no_memory(err, "phonemes");
-    while (n && st == BT_OK) {
+    bt_utterance *u = bt_utterance_begin(out);
+    bool ok = u != NULL;
+    while (n && ok) {
         const size_t end = cut(b, s, n, left, k->positions - 2);
         left -= count_known(b, s, end);
-        st = add_ids(b, s, end, strict, u, &out->missing, err);
+        ok = add_ids(b, s, end, u, &out->missing);
         for (s += end, n -= end; n && *s == ' '; s++, n--)
             left--;
     }
-    return st;
+    return ok ? BT_OK : bt_no_memory(err, "phonemes");
 }

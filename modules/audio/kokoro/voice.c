@@ -76,8 +76,9 @@ bt_status bt_kokoro_open(bt_store *s, const bt_compute *c, bt_kokoro **out, bt_e
     bt_status st = k->known ? bt_weights_create(s, c, &k->ws, err) : bt_no_memory(err, "a voice");
     if (st == BT_OK)
         st = read_shapes(k, err);
-    if (st == BT_OK)
-        st = check_parts(k, err);
+    bt_error why = { 0 };
+    if (st == BT_OK && check_parts(k, &why) != BT_OK)
+        st = bt_fail(err, why.status, "%s: %s", bt_store_path(s), why.text);
     k->opened = true;
     if (st != BT_OK) {
         k->store = NULL;

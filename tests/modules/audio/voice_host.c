@@ -36,17 +36,23 @@ static bt_status on_report(void *user, const char *name, const char *json)
     return BT_OK;
 }
 
-void host_setup(host *h, const char *isa, int threads, bt_precision p)
+void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p)
 {
     memset(h, 0, sizeof *h);
     int64_t cap = bt_cpu_cap(isa ? isa : "auto");
     assert_true(cap >= 0);
+    h->module = m;
     bt_kernels_init(&h->kernels, bt_cpu_flags() & (uint32_t)cap);
     h->compute = (bt_compute){ .kernels = &h->kernels, .threads = threads, .precision = p };
-    h->options = calloc(1, bt_module_vits.options_size);
+    h->options = calloc(1, m->options_size);
     assert_non_null(h->options);
-    for (const bt_option *o = bt_module_vits.options; o->name; o++)
+    for (const bt_option *o = m->options; o->name; o++)
         host_set(h, o->name, o->default_value);
+}
+
+void host_setup(host *h, const char *isa, int threads, bt_precision p)
+{
+    host_setup_as(h, &bt_module_vits, isa, threads, p);
 }
 
 bt_status host_try_open(host *h, const char *path)
@@ -55,33 +61,43 @@ bt_status host_try_open(host *h, const char *path)
     bt_status st = bt_store_open(path, &s, &h->error);
     if (st != BT_OK)
         return st;
-    if (!bt_module_vits.probe(s)) {
+    if (!h->module->probe(s)) {
         bt_store_close(s);
         return bt_fail(&h->error, BT_EUNSUPPORTED, "%s: not a voice", path);
     }
-    st = bt_module_vits.open(s, &h->compute, &h->model, &h->error);
+    st = h->module->open(s, &h->compute, &h->model, &h->error);
     if (st != BT_OK)
         bt_store_close(s);
     return st;
 }
 
-void host_open(host *h, const char *path, const char *isa, int threads, bt_precision p)
+static void open_job(host *h, const char *path)
 {
     char full[1024];
-    host_setup(h, isa, threads, p);
     if (*path != '/')
         path = golden_data(path, full, sizeof full);
-    if (host_try_open(h, path) != BT_OK)
+    if (host_try_open(h, path) != BT_OK ||
+        h->module->job_open(h->model, &h->job, &h->error) != BT_OK)
         fail_msg("%s", h->error.text);
-    if (bt_module_vits.job_open(h->model, &h->job, &h->error) != BT_OK)
-        fail_msg("%s", h->error.text);
+}
+
+void host_open(host *h, const char *path, const char *isa, int threads, bt_precision p)
+{
+    host_setup(h, isa, threads, p);
+    open_job(h, path);
+}
+
+void host_open_as(host *h, const bt_module *m, const char *path, int threads, bt_precision p)
+{
+    host_setup_as(h, m, NULL, threads, p);
+    open_job(h, path);
 }
 
 void host_close(host *h)
 {
-    bt_module_vits.job_close(h->job);
+    h->module->job_close(h->job);
     if (h->model)
-        bt_module_vits.close(h->model);
+        h->module->close(h->model);
     free(h->options);
     free(h->samples);
     bt_buf_free(&h->report);
@@ -89,7 +105,7 @@ void host_close(host *h)
 
 void host_set(host *h, const char *option, const char *value)
 {
-    const bt_option *o = bt_module_vits.options;
+    const bt_option *o = h->module->options;
     while (o->name && strcmp(o->name, option) != 0)
         o++;
     assert_non_null(o->name);
@@ -118,7 +134,7 @@ bt_status host_try_run(host *h)
     bt_buf_free(&h->report);
     bt_buf_puts(&h->report, "\n");
     memset(&h->error, 0, sizeof h->error);
-    return bt_module_vits.run(h->job, &r);
+    return h->module->run(h->job, &r);
 }
 
 void host_run(host *h)

@@ -17,11 +17,13 @@
 #include "module.h"
 #include "tests/golden.h"
 
-extern const bt_module bt_module_vits;
+extern const bt_module bt_module_vits, bt_module_hibari;
 
-#define JOE "models/en_US-joe-medium.onnx"
+#define JOE    "models/en_US-joe-medium.onnx"
+#define HIBARI "models/hibari/hibari.onnx"
 
 typedef struct host {
+    const bt_module *module;
     bt_kernels kernels;
     bt_compute compute;
     void *model;
@@ -36,10 +38,13 @@ typedef struct host {
     bt_buf report; /* name=json, a line each */
 } host;
 
-/* `path`: absolute, or a name for golden_data. Fails the test on an error. */
+/* The first two are for Piper voices, host_setup_as for any.
+ * `path`: absolute, or a name for golden_data. Fails the test on an error. */
 void host_open(host *h, const char *path, const char *isa, int threads, bt_precision p);
 bt_status host_try_open(host *h, const char *path); /* h set up by host_setup */
 void host_setup(host *h, const char *isa, int threads, bt_precision p);
+void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p);
+void host_open_as(host *h, const bt_module *m, const char *path, int threads, bt_precision p);
 void host_close(host *h);
 void host_set(host *h, const char *option, const char *value); /* value must live on */
 bt_status host_try_run(host *h); /* samples and report are emptied before */
