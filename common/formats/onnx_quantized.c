@@ -2,11 +2,11 @@
  * Weights that onnxruntime's quantizer made, under the names of their torch modules.
  *
  * Linear layers and convolutions (MatMulInteger, ConvInteger) keep their whole numbers:
- * "<module>.weight" of i8 or u8, "<module>.weight_scale" and, unless it is left out
- * (0), "<module>.weight_zero_point"; weight = (q - zero point) * scale, with one scale or
- * one per output. Linear layers multiply from the right, so theirs is "<module>.
- * weight_turned", [in][out]. An LSTM's are ".W", ".R" and ".B", laid out as ONNX has them (quantized
- * ones turned round: [directions][inputs][4 h]), with ".W_scale" and so on.
+ * "<module>.weight" of i8 or u8, "<module>.weight_scale" and, unless it is left out (0),
+ * "<module>.weight_zero_point"; weight = (q - zero point) * scale, with one scale or one per
+ * output. Linear layers multiply from the right, so theirs is [in][out] and called
+ * "<module>.weight_turned". An LSTM's are ".W", ".R" and ".B", laid out as ONNX has them
+ * (quantized ones turned round: [directions][inputs][4 h]), with ".W_scale" and so on.
  *
  * The tensors stay under their own names as well: zero points and scales are shared.
  */

@@ -25,12 +25,14 @@ static int by_code(const void *a, const void *b)
 static bt_status read_symbols(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
 {
     const char *path = bt_store_path(k->store);
+    char name[256];
     size_t len;
     cJSON *json;
     const char *text = bt_store_file(k->store, "vocab.json", &len);
     if (!text)
         return bt_fail(err, BT_ENOTFOUND, "%s: there is no vocab.json beside it", path);
-    bt_status st = bt_json_parse("the voice's vocab.json", text, len, &json, err);
+    snprintf(name, sizeof name, "%s: the voice's vocab.json", path);
+    bt_status st = bt_json_parse(name, text, len, &json, err);
     if (st != BT_OK)
         return st;
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "vocab"), *item;
@@ -81,8 +83,9 @@ static bt_status add_style(void *user, const bt_npz_array *a, bt_error *err)
 {
     bt_kok_beside *b = user;
     if (a->cols != b->width)
-        return bt_fail(err, BT_EFORMAT, "style \"%.*s\" has %zu values in a row, not %zu",
-                       (int)(a->name_len < 40 ? a->name_len : 40), a->name, a->cols, b->width);
+        return bt_fail(err, BT_EFORMAT, "%s: style \"%.*s\" has %zu values in a row, not %zu",
+                       b->file, (int)(a->name_len < 40 ? a->name_len : 40), a->name, a->cols,
+                       b->width);
     if (a->name_len > MAX_NAME || b->n_styles == MAX_STYLES || find(b, a->name, a->name_len))
         return BT_OK;
     if (b->n_styles == b->cap) {
@@ -106,6 +109,7 @@ static bt_status read_styles(bt_kok_beside *b, const char *path, bt_error *err)
     if (st != BT_OK)
         return st;
     b->n_maps++;
+    b->file = path;
     return bt_npz_read(m->data, m->size, path, add_style, b, err);
 }
 

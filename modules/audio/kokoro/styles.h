@@ -27,7 +27,8 @@ typedef struct bt_kok_beside {
     size_t n_styles, cap;
     bt_map *maps;
     size_t n_maps;
-    size_t width; /* of a row */
+    size_t width;     /* of a row */
+    const char *file; /* being read, for messages */
 } bt_kok_beside;
 
 /* vocab.json and every *.npz of the model's folder. */

@@ -10,7 +10,7 @@
 
 enum {
     MAX_FRAMES = 1 << 14, /* of a piece: nearly seven minutes */
-    JOIN_FRAMES = 6,      /* 150 ms */
+    JOIN_FRAMES = 2,      /* 50 ms */
     FADE = 120,           /* samples: 5 ms */
 };
 
@@ -88,15 +88,21 @@ static void make_noise(const work *w, float *noise, size_t n)
         noise[i] *= w->s->noise_scale;
 }
 
-/* Where pieces of one sentence meet, the model has made its silence of a sentence's beginning
- * and end: of the frames of the leading 0 so many stay, and both sides fade for a moment, so
- * that no step is heard. */
+/* Samples of the padding token i above JOIN_FRAMES. */
+static int64_t spare(const work *w, int64_t i)
+{
+    const int32_t frames = w->frames[i] - JOIN_FRAMES;
+    return frames > 0 ? (int64_t)frames * w->plans->voice->hop : 0;
+}
+
+/* Where pieces of one sentence meet, the model has made the silence of a sentence's end and
+ * beginning out of the 0 at either end; little of it stays, so that the pause is that of the
+ * clause's mark. Both sides fade for a moment, so that no step is heard. */
 static bt_status give(const work *w, float *x, int64_t n)
 {
-    const int64_t spare = w->s->joined_before ? w->frames[0] - JOIN_FRAMES : 0;
-    const int64_t skip = spare > 0 ? spare * w->plans->voice->hop : 0;
+    const int64_t skip = w->s->joined_before ? spare(w, 0) : 0;
     x += skip;
-    n -= skip;
+    n -= skip + (w->s->joined_after ? spare(w, w->t - 1) : 0);
     for (int64_t i = 0; i < FADE && i < n; i++) {
         const float f = ((float)i + 0.5f) / FADE;
         x[i] *= w->s->joined_before ? f : 1;
