@@ -63,10 +63,11 @@ static bt_status name_product(const bt_onnx *o, const bt_onnx_node *n, const cha
     bt_status st;
     if (!t || (t->dtype != BT_I8 && t->dtype != BT_U8))
         return BT_OK;
-    BT_TRY(add_name(o, scale_of(o, t), module, ".weight_scale"));
+    const bt_tensor weight = *t; /* adding moves what t points to */
+    BT_TRY(add_name(o, scale_of(o, &weight), module, ".weight_scale"));
     BT_TRY(add_name(o, input_tensor(o, n, ZERO_POINT), module, ".weight_zero_point"));
-    BT_TRY(
-        add_name(o, t, module, bt_span_is(n->op, "MatMulInteger") ? ".weight_turned" : ".weight"));
+    const bool turned = bt_span_is(n->op, "MatMulInteger");
+    BT_TRY(add_name(o, &weight, module, turned ? ".weight_turned" : ".weight"));
 fail:
     return st;
 }

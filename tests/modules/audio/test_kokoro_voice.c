@@ -139,6 +139,7 @@ static void styles_mix(void **state)
         assert_int_equal(bt_kok_mix(&b, wrong[i], 1, v, &err), BT_EINVAL);
     bt_kok_beside_close(&b);
     bt_kokoro_close(k);
+    host_close(&h);
 }
 
 /* Pieces of at most positions - 2 phonemes, at clauses where there are some. */
@@ -191,6 +192,7 @@ static void long_sentences_are_cut(void **state)
     bt_utterances_free(&u);
     bt_kok_beside_close(&b);
     bt_kokoro_close(k);
+    host_close(&h);
 }
 
 /* The host takes other paths for names of installed files. */
