@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/builder.h"
 #include "graph/ops.h"
 
 enum {
@@ -153,8 +154,10 @@ bt_node *bt_ada_norm(bt_graph *g, bt_node *x, bt_node *style, const bt_weight *a
                              (long long)style->shape.c, (long long)c);
     const size_t size = sizeof(attr) + (alpha ? (size_t)c : 0) * sizeof(float);
     attr *a = bt_calloc(1, size);
+    if (!a && g->error.status == BT_OK)
+        bt_no_memory(&g->error, "an adaptive norm");
     if (!a)
-        return bt_graph_fail(g, "no memory for an adaptive norm");
+        return NULL;
     a->eps = eps;
     a->alpha = alpha ? bt_weight_channels(g, alpha, c) : NULL;
     for (int64_t i = 0; a->alpha && i < c; i++)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "audio/kokoro/kokoro.h"
+#include "graph/builder.h"
 
 bt_node *bt_kok_linear(bt_graph *g, const bt_kokoro *k, bt_node *x, const char *fmt, ...)
 {
@@ -41,8 +42,10 @@ const bt_weight *bt_kok_ones(bt_graph *g, const bt_kokoro *k, int64_t n)
     float *v = w || n < 1 ? NULL : bt_alloc((size_t)n * sizeof *v);
     for (int64_t i = 0; v && i < n; i++)
         v[i] = 1;
-    if (v && !(w = bt_weight_make(k->ws, name, v, 1, &n)))
-        bt_graph_fail(g, "no memory for a norm");
+    if (v)
+        w = bt_weight_make(k->ws, name, v, 1, &n);
+    if (!w && n > 0 && g->error.status == BT_OK)
+        bt_no_memory(&g->error, "a norm");
     bt_release(v);
     return w;
 }

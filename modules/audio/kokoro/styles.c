@@ -118,21 +118,26 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the folder's *.npz, sorted; returns how many, at most MAX_FILES. */
+/* Names of the folder's *.npz, sorted; returns how many, at most MAX_FILES. -1: no memory. */
 static int list_files(const char *folder, char *names[MAX_FILES])
 {
     int n = 0;
     DIR *d = opendir(folder);
-    for (struct dirent *e; d && n < MAX_FILES && (e = readdir(d));) {
+    bool ok = true;
+    for (struct dirent *e; d && ok && n < MAX_FILES && (e = readdir(d));) {
         const size_t len = strlen(e->d_name);
-        if (len > 4 && strcmp(e->d_name + len - 4, ".npz") == 0 &&
-            (names[n] = bt_strdup(e->d_name)))
-            n++;
+        if (len <= 4 || strcmp(e->d_name + len - 4, ".npz") != 0)
+            continue;
+        names[n] = bt_strdup(e->d_name);
+        ok = names[n] != NULL;
+        n += ok;
     }
     if (d)
         closedir(d);
+    while (!ok && n > 0)
+        bt_release(names[--n]);
     qsort(names, (size_t)n, sizeof *names, by_name);
-    return n;
+    return ok ? n : -1;
 }
 
 static bt_status read_folder(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
@@ -141,7 +146,7 @@ static bt_status read_folder(const bt_kokoro *k, bt_kok_beside *b, bt_error *err
     char *names[MAX_FILES],
         *folder = slash ? bt_strndup(file, (size_t)(slash + 1 - file)) : bt_strdup("./");
     const int n = folder ? list_files(folder, names) : 0;
-    bt_status st = folder ? BT_OK : bt_no_memory(err, "styles");
+    bt_status st = folder && n >= 0 ? BT_OK : bt_no_memory(err, "styles");
     if (st == BT_OK && n == 0)
         st = bt_fail(err, BT_ENOTFOUND, "%s: there is no file of styles (*.npz) beside it", file);
     b->maps = st == BT_OK ? bt_calloc((size_t)n, sizeof *b->maps) : NULL;

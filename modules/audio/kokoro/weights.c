@@ -14,6 +14,7 @@
 
 #include "audio/kokoro/weights.h"
 #include "base/hash.h"
+#include "graph/builder.h"
 
 enum { ALIASES = 6 };
 
@@ -166,8 +167,8 @@ static const bt_weight *get(bt_graph *g, const bt_kokoro *k, bool must, const ch
     bt_error err = { 0 };
     vsnprintf(name, sizeof name, fmt, ap);
     const bt_weight *w = known((bt_kokoro *)k, name, &err);
-    if (err.status != BT_OK)
-        bt_graph_fail(g, "%s", err.text);
+    if (err.status != BT_OK && g->error.status == BT_OK)
+        bt_fail(&g->error, err.status, "%s", err.text);
     else if (!w && must)
         bt_graph_fail(g, "the voice has no tensor %s", name);
     return err.status == BT_OK ? w : NULL;

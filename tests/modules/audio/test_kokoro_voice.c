@@ -259,6 +259,53 @@ static void pieces_are_joined(void **state)
     host_close(&h);
 }
 
+/* ---- allocations that fail --------------------------------------------------------- */
+
+static host faulty;
+
+/* Opens, speaks twice (kept plans, pieces), closes; the first failure. */
+static bt_status live(void)
+{
+    char path[1100];
+    faulty.model = NULL;
+    faulty.job = NULL;
+    bt_status st = host_try_open(&faulty, absolute(path, sizeof path));
+    if (st != BT_OK)
+        return st;
+    st = bt_module_kokoro.job_open(faulty.model, &faulty.job, &faulty.error);
+    for (int i = 0; st == BT_OK && i < 2; i++)
+        st = host_try_run(&faulty);
+    bt_module_kokoro.job_close(faulty.job);
+    bt_module_kokoro.close(faulty.model);
+    faulty.model = NULL;
+    faulty.job = NULL;
+    return st;
+}
+
+static void speaking_survives(void **state)
+{
+    (void)state;
+    host_setup_as(&faulty, &bt_module_kokoro, NULL, 1, BT_PREC_F32);
+    host_set(&faulty, "phonemes", "ab ab ab ab ab ab, ab ab ab ab ab");
+    assert_int_equal(live(), BT_OK);
+#ifdef BT_FAULTS
+    long n = 1;
+    for (;; n += 1 + n / 64) {
+        memset(&faulty.error, 0, sizeof faulty.error);
+        bt_fault_after(n);
+        const bt_status st = live();
+        if (bt_fault_after(0) > 0) { /* needs fewer allocations */
+            assert_int_equal(st, BT_OK);
+            break;
+        }
+        if (st != BT_ENOMEM || !faulty.error.text[0])
+            fail_msg("allocation %ld: status %d, \"%s\"", n, st, faulty.error.text);
+    }
+    print_message("%ld allocations\n", n);
+#endif
+    host_close(&faulty);
+}
+
 static void refused(bt_status want)
 {
     host h;
@@ -305,6 +352,7 @@ int main(void)
         cmocka_unit_test(options_work),
         cmocka_unit_test(pieces_are_joined),
         cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(speaking_survives),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
