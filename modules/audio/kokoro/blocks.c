@@ -42,7 +42,7 @@ bt_node *bt_kok_block(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *styl
     if (twice) {
         const bt_weight *w = bt_kok_w(g, k, "%s.pool.weight", name);
         shortcut = bt_gather(g, shortcut, twice);
-        y = bt_depthwise_transpose1d(g, y, w, bt_kok_opt(g, k, "%s.pool.bias", name), 2, 1, 1);
+        y = bt_depthwise_transpose1d(g, y, w, bt_kok_w(g, k, "%s.pool.bias", name), 2, 1, 1);
     }
     y = bt_kok_conv(g, k, y, same, "%s.conv1", name);
     y = bt_kok_conv(g, k, norm(g, k, y, style, name, 2), same, "%s.conv2", name);

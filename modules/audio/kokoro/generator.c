@@ -20,7 +20,7 @@ static bt_node *half_step(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *
     const bt_conv same = { .dilation = dilation, .left = pad, .right = pad };
     bt_node *h = bt_kok_linear(g, k, style, "%s.adain%d.%d.fc", name, half, i);
     bt_node *y = bt_ada_norm(g, x, h, bt_kok_w(g, k, "%s.alpha%d.%d", name, half, i), EPS);
-    return bt_conv1d(g, y, w, bt_kok_opt(g, k, "%s.convs%d.%d.bias", name, half, i), same);
+    return bt_conv1d(g, y, w, bt_kok_w(g, k, "%s.convs%d.%d.bias", name, half, i), same);
 }
 
 /* AdaINResBlock1 */
@@ -57,7 +57,7 @@ bt_node *bt_kok_generator(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *
         const bt_weight *w = bt_kok_w(g, k, "decoder.generator.ups.%d.weight", s);
         const int pad = w ? (int)(bt_weight_dim(w, 2) - k->stride[s]) / 2 : 0;
         x = bt_act_of(g, x, BT_ACT_LEAKY_RELU, SLOPE);
-        x = bt_conv_transpose1d(g, x, w, bt_kok_opt(g, k, "decoder.generator.ups.%d.bias", s),
+        x = bt_conv_transpose1d(g, x, w, bt_kok_w(g, k, "decoder.generator.ups.%d.bias", s),
                                 k->stride[s], pad);
         if (s + 1 == BT_KOK_STAGES)
             x = bt_gather(g, x, shift);

@@ -57,7 +57,7 @@ const bt_weight *bt_kok_opt(bt_graph *g, const bt_kokoro *k, const char *fmt, ..
 void bt_kok_forget(bt_kokoro *k); /* frees what it knows; after the weights */
 /* The size of dimension i, 0: no such tensor. */
 int bt_kok_dim(const bt_kokoro *k, int i, const char *name);
-/* "<prefix>.weight" and, where there is one, "<prefix>.bias" */
+/* "<prefix>.weight" and "<prefix>.bias"; no bias for "...conv1x1" */
 bt_node *bt_kok_linear(bt_graph *g, const bt_kokoro *k, bt_node *x, const char *fmt, ...)
     BT_PRINTF(4, 5);
 bt_node *bt_kok_conv(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_conv p, const char *fmt, ...)

@@ -316,6 +316,39 @@ static void refused(bt_status want)
     host_close(&h);
 }
 
+/* The tiny model with the first `from` spelt `to`, of which only a share is there. */
+static void write_model(const char *from, const char *to, double share)
+{
+    size_t n;
+    char *data = golden_text("kokoro/tiny.onnx", &n);
+    char *at = memmem(data, n, from, strlen(from));
+    assert_non_null(at);
+    memcpy(at, to, strlen(to));
+    unlink(MODEL);
+    FILE *f = fopen(MODEL, "wb");
+    fwrite(data, 1, (size_t)((double)n * share), f);
+    fclose(f);
+    free(data);
+}
+
+static void bad_models_are_refused(void **state)
+{
+    static const char *const missing[] = {
+        "cnn.1.1.gamma", "encode.conv1.bias",       "alpha1.0",
+        "F0_conv.bias",  "encode.conv1/Conv_quant", "lstm/LSTM_quant"
+    };
+    char other[32];
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+        snprintf(other, sizeof other, "%s", missing[i]);
+        other[1]++;
+        write_model(missing[i], other, 1);
+        refused(BT_EFORMAT);
+    }
+    write_model("cnn", "cnn", 0.6);
+    refused(BT_EFORMAT);
+    make_folder(state);
+}
+
 static void bad_files_are_refused(void **state)
 {
     (void)state;
@@ -352,6 +385,7 @@ int main(void)
         cmocka_unit_test(options_work),
         cmocka_unit_test(pieces_are_joined),
         cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(bad_models_are_refused),
         cmocka_unit_test(speaking_survives),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
