@@ -273,8 +273,11 @@ static bt_status live(void)
     if (st != BT_OK)
         return st;
     st = bt_module_kokoro.job_open(faulty.model, &faulty.job, &faulty.error);
-    for (int i = 0; st == BT_OK && i < 2; i++)
+    for (int i = 0; st == BT_OK && i < 2; i++) {
         st = host_try_run(&faulty);
+        if (st == BT_OK && faulty.report.failed) /* the host's own buffer */
+            st = bt_no_memory(&faulty.error, "the host");
+    }
     bt_module_kokoro.job_close(faulty.job);
     bt_module_kokoro.close(faulty.model);
     faulty.model = NULL;
