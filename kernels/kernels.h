@@ -129,6 +129,29 @@ typedef struct bt_attn_form {
     void (*run)(const bt_attn_stored *a);
 } bt_attn_form;
 
+/* Minimal filtering in one dimension (Toom and Cook's products of polynomials, turned
+ * round; Winograd 1980): `outs` outputs next to each other of a filter of 2 pairs + 3 -
+ * outs taps, from 2 pairs + 2 inputs, by one product for each of the points 0, at[0],
+ * -at[0], at[1], .. and infinity, in this order. graph/minimal.h fills it. */
+enum { BT_MAX_PAIRS = 5, BT_MAX_POINTS = 2 * BT_MAX_PAIRS + 2, BT_MAX_OUTS = 8 };
+typedef struct bt_points {
+    int pairs, outs; /* pairs >= 1, outs >= 2 */
+    float at[BT_MAX_PAIRS];
+    float all[BT_MAX_PAIRS];                /* coefficients of the product of (s - at[a]^2) over
+                                               all pairs, rising; the last one, 1, left out */
+    float but[BT_MAX_PAIRS][BT_MAX_PAIRS];  /* the same over all pairs but one */
+    float power[BT_MAX_OUTS][BT_MAX_PAIRS]; /* power[i][a] = at[a]^i */
+} bt_points;
+
+/* What becomes of its sums: y = sum + bias + a + b, z = leaky ReLU of y with slope alpha in
+ * 0..1; rows of y, z, a, b follow each other, bias is one row. All but y may be NULL; y may
+ * be a or b. */
+typedef struct bt_minimal_rows {
+    float *y, *z;
+    const float *bias, *a, *b;
+    float alpha;
+} bt_minimal_rows;
+
 /* Instructions whose speed `peak` tells: fused multiply-adds of floats, dot
  * products of pairs of bf16 and of fours of bytes, AMX tiles. */
 typedef enum bt_peak {
@@ -177,6 +200,20 @@ typedef struct bt_kernels {
                      const float *b, float alpha);
     void (*join_bf16)(int n, float *y, uint16_t *z, const float *c, const float *bias,
                       const float *a, const float *b, float alpha);
+
+    /* Around the products of minimal filtering, for blocks of `outs` rows of n values, the
+     * filter's neighbouring inputs being the same value of neighbouring rows. What each
+     * point multiplies, x[outs blocks + 2 pairs + 2 - outs][n] -> v[point][blocks][n]; points
+     * are ldv values apart. Of block b with x its first row, P the pairs:
+     *   0:     sum over j <= P of all[j] x[2j]            infinity: all[j] x[2j + 1]
+     *   +-at:  even +- at odd, even = sum over j < P of but[j] x[2j + 2], odd: x[2j + 1] */
+    void (*minimal_in)(const bt_points *t, int blocks, int n, const float *x, float *v, size_t ldv);
+    /* And back, for blocks of `outs` times `dilation` rows of c values, of which the first
+     * `rows` are written; v is [point][blocks][dilation][c], points ldv values apart. The
+     * sums of output i of a group are those over pairs of at^i (v[at] + (-1)^i v[-at]), with
+     * v[0] in the first and v[infinity] in the last. */
+    void (*minimal_out)(const bt_points *t, int dilation, int c, int rows, const float *v,
+                        size_t ldv, const bt_minimal_rows *to);
 
     /* m = 1 straight from packed bits: c[16p + r] = sum_k x[k] * w[p][r][k],
      * the same bytes as expand + gemm_f32. Any np. Indexed by type; NULL =

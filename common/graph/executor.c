@@ -61,8 +61,12 @@ void bt_plan_free(bt_plan *p)
 
 void bt_plan_rest(bt_plan *p)
 {
-    bt_release(p->arena);
-    bt_release(p->scratch);
+    if (!p->shared) {
+        bt_release(p->arena);
+        bt_release(p->scratch);
+    } else if (p->shared->owner == p) {
+        p->shared->owner = NULL;
+    }
     bt_release(p->phases);
     p->arena = p->scratch = NULL;
     p->phases = NULL;
@@ -94,14 +98,48 @@ double bt_plan_flops(const bt_plan *p)
 
 void bt_plan_param(bt_plan *p, int which, int64_t value) { p->params[which] = value; }
 
-/* Arena, scratch of every thread, counters: once, when first needed. */
+void bt_plan_share(bt_plan *p, bt_arena *a)
+{
+    bt_plan_rest(p);
+    p->shared = a;
+}
+
+void bt_arena_free(bt_arena *a)
+{
+    bt_release(a->data);
+    *a = (bt_arena){ 0 };
+}
+
+/* Arena and scratch in memory that other plans may have had until now. */
+static void take_shared(bt_plan *p)
+{
+    bt_arena *a = p->shared;
+    const size_t arena = (p->arena_bytes + 63) / 64 * 64;
+    const size_t need = arena + p->scratch_bytes * p->compute->threads;
+    if (a->bytes < need) {
+        bt_arena_free(a);
+        a->data = bt_alloc(need);
+        a->bytes = a->data ? need : 0;
+    }
+    a->owner = a->data ? p : NULL;
+    p->arena = a->data;
+    p->scratch = a->data ? a->data + arena : NULL;
+}
+
+/* Arena, scratch of every thread, counters: once, when first needed, or whenever
+ * another plan has had the memory. */
 static bt_status plan_memory(bt_plan *p)
 {
-    if (p->arena)
+    if (p->arena && (!p->shared || p->shared->owner == p))
         return BT_OK;
-    p->arena = bt_alloc(p->arena_bytes);
-    p->scratch = bt_alloc(p->scratch_bytes * p->compute->threads);
-    p->phases = bt_calloc(p->n_phases + 1, sizeof *p->phases);
+    if (p->shared) {
+        take_shared(p);
+    } else {
+        p->arena = bt_alloc(p->arena_bytes);
+        p->scratch = bt_alloc(p->scratch_bytes * p->compute->threads);
+    }
+    if (!p->phases)
+        p->phases = bt_calloc(p->n_phases + 1, sizeof *p->phases);
     if (!p->arena || !p->scratch || !p->phases) {
         bt_plan_rest(p);
         return BT_ENOMEM;
@@ -121,11 +159,11 @@ void *bt_plan_data(bt_plan *p, const bt_node *n)
  * weight, so the nodes are shared out among the threads. */
 static bt_status prepare(bt_plan *p, bt_error *err)
 {
-    if (p->prepared)
-        return BT_OK;
     if (plan_memory(p) != BT_OK)
         return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
                        (unsigned long long)(bt_plan_arena(p) >> 20));
+    if (p->prepared)
+        return BT_OK;
     bt_status st = BT_OK;
 #pragma omp parallel for num_threads(p->compute->threads) schedule(dynamic, 1)
     for (int i = 0; i < p->n_steps; i++) {

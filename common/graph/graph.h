@@ -49,13 +49,15 @@ typedef struct bt_shape {
  * quantized; for float weights bf16 with AMX, int8 with int8 dot products, else
  * f32. INT8 also quantizes float weights, to Q8_0; F32 is the reference. SPLIT is for
  * modules to choose: float weights as sums of two bf16 numbers, 16 bits of precision,
- * where AMX makes that faster than f32; else f32. */
+ * where AMX makes that faster than f32; else f32. MINIMAL, for modules too: f32, but 1-D
+ * convolutions of 3, 5 and 7 taps with fewer products (graph/minimal.h). */
 typedef enum bt_precision {
     BT_PREC_AUTO,
     BT_PREC_INT8,
     BT_PREC_BF16,
     BT_PREC_F32,
-    BT_PREC_SPLIT
+    BT_PREC_SPLIT,
+    BT_PREC_MINIMAL
 } bt_precision;
 
 /* What a computation runs on; made by the engine, shared by all. */
@@ -240,6 +242,18 @@ void bt_plan_free(bt_plan *p);
 /* Gives the memory of activations back until it is needed again: what inputs and
  * outputs held is lost, and pointers to it. */
 void bt_plan_rest(bt_plan *p);
+/* Memory of activations for plans that take turns: fresh memory costs the system a
+ * tenth of what speech takes to compute. All zero at first; not thread-safe, and in
+ * place until the last of its plans is freed. */
+typedef struct bt_arena {
+    uint8_t *data;
+    size_t bytes;
+    const bt_plan *owner; /* who wrote to it last */
+} bt_arena;
+/* From now on p keeps its values there, and only until another plan's bt_plan_data
+ * or bt_plan_run: what inputs and outputs held is then lost, and pointers to it. */
+void bt_plan_share(bt_plan *p, bt_arena *a);
+void bt_arena_free(bt_arena *a);
 /* Bytes of packed weights that a run reads. */
 uint64_t bt_plan_weights(const bt_plan *p);
 /* Bytes of activations and scratch: known before anything is allocated. */
@@ -250,7 +264,7 @@ void bt_plan_param(bt_plan *p, int which, int64_t value);
 /* Memory of an input (write before a run) or output (read after). f32 or
  * int32, rows contiguous. NULL for other nodes, and if there is no memory for
  * the plan (the first call takes it); a run then says BT_ENOMEM. The address
- * stays the same for the plan's life. */
+ * stays the same for the plan's life, unless it rests or shares its memory. */
 void *bt_plan_data(bt_plan *p, const bt_node *n);
 /* Packs what is not packed yet, then runs. cancel (may be NULL) is looked at
  * between tiles: BT_ECANCELLED, and the outputs hold anything. After a failure

@@ -19,6 +19,11 @@ const float *bt_taps_first(bt_graph *g, const bt_weight *w, int64_t c, int64_t t
 /* bt_conv1d with groups = channels: W [c, 1, k] (ops/depthwise.c) */
 bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p);
 
+/* bt_conv1d with stride and dilation 1, a length of filter that bt_minimal_outs knows, over
+ * one picture's rows, no fewer than taps - 1; shapes checked (ops/conv_minimal.c) */
+bt_node *bt_conv_minimal(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
+                         bt_conv p);
+
 /* Does a multiply by float weights compute in bf16 at this precision? */
 bool bt_matmul_bf16(const bt_kernels *k, bt_precision p);
 /* *out = the matrix multiply x, but with act_a(first half of its channels) *

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "graph/minimal.h"
 #include "graph/pack_cache.h"
 #include "graph/weights.h"
 #include "kernels/quant.h"
@@ -67,13 +68,14 @@ typedef struct rows {
     size_t src_bytes, dst_bytes;
 } rows;
 
-static bool rows_alloc(rows *r, const source *s, bt_dtype type)
+static bool rows_alloc(rows *r, const source *s, const bt_packed *p)
 {
+    const bool minimal = p->form == BT_FORM_MINIMAL;
     r->src_bytes = bt_row_bytes(s->t->dtype, s->k);
-    r->dst_bytes = bt_row_bytes(type, s->k);
+    r->dst_bytes = bt_row_bytes(p->type, s->k);
     r->gather = bt_alloc(BT_NR * r->src_bytes);
-    r->made = bt_alloc(2 * BT_NR * r->dst_bytes);
-    r->values = bt_alloc(s->k * sizeof(float));
+    r->made = bt_alloc((minimal ? p->taps : 2) * BT_NR * r->dst_bytes);
+    r->values = bt_alloc((minimal ? s->taps : 1) * s->k * sizeof(float));
     r->rest = bt_alloc(s->k * sizeof(float));
     return r->gather && r->made && r->values && r->rest;
 }
@@ -111,12 +113,37 @@ static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap
     return 0;
 }
 
+/* BT_FORM_MINIMAL: all points of 16 outputs. */
+static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
+{
+    double g[BT_MAX_POINTS][BT_MINIMAL_TAPS];
+    const void *row[BT_MAX_POINTS][BT_NR] = { 0 };
+    bt_minimal_weights((int)s->taps, p->taps - (int)s->taps + 1, g);
+    for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
+        for (int64_t t = 0; t < s->taps; t++)
+            if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, t, r->gather),
+                                  r->values + t * s->k, s->k))
+                return -1;
+        for (int point = 0; point < p->taps; point++) {
+            float *dst = (float *)(void *)r->made + (size_t)(point * BT_NR + i) * s->k;
+            row[point][i] = dst;
+            memset(dst, 0, r->dst_bytes);
+            for (int64_t t = 0; t < s->taps; t++)
+                for (int64_t c = 0; c < s->k; c++)
+                    dst[c] += (float)g[point][t] * r->values[t * s->k + c];
+        }
+    }
+    for (int point = 0; point < p->taps; point++)
+        bt_pack_panel(BT_F32, (void *)bt_panel(p, panel, point), row[point], p->k);
+    return 0;
+}
+
 /* 16 outputs (fewer in the last panel: the rest is zeros) of one tap. Not 0: a type
  * that cannot be read or made. */
 static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap)
 {
     const void *row[BT_NR] = { 0 };
-    if (p->form >= BT_FORM_SPLIT)
+    if (p->form & BT_FORM_SPLIT)
         return pack_split(p, s, r, panel, tap);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         row[i] = source_row(s, panel * BT_NR + i, tap, r->gather + i * r->src_bytes);
@@ -135,12 +162,12 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
 static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
 {
     rows r = { 0 };
-    bt_status st = rows_alloc(&r, s, p->type)
-                       ? BT_OK
-                       : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
+    bt_status st =
+        rows_alloc(&r, s, p) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
+    const bool minimal = p->form == BT_FORM_MINIMAL;
     for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
-        for (int tap = 0; st == BT_OK && tap < p->taps; tap++)
-            if (pack_panel(p, s, &r, panel, tap))
+        for (int tap = 0; st == BT_OK && tap < (minimal ? 1 : p->taps); tap++)
+            if (minimal ? pack_minimal(p, s, &r, panel) : pack_panel(p, s, &r, panel, tap))
                 st = bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
                              bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
     rows_free(&r);
@@ -206,8 +233,10 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
     *p = (bt_packed){
         .type = type, .form = form, .n = (int)s.n, .k = (int)s.k, .taps = (int)s.taps
     };
+    if (form == BT_FORM_MINIMAL)
+        p->taps += bt_minimal_outs(p->taps, p->k, p->n) - 1;
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
-    p->panel_bytes = bt_panel_bytes(type, p->k) * (form >= BT_FORM_SPLIT ? 2 : 1);
+    p->panel_bytes = bt_panel_bytes(type, p->k) * (form & BT_FORM_SPLIT ? 2 : 1);
     size_t bytes;
     if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes))
         st = bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);

@@ -19,6 +19,8 @@ typedef enum bt_form {
     BT_FORM_TRANSPOSED, /* [in][out][taps] */
     BT_FORM_SPLIT,      /* added to one of these, type BT_BF16: each panel is followed by that of
                            what bf16 leaves over; panel_bytes are those of both */
+    BT_FORM_MINIMAL = 4 /* [out][in][taps], type BT_F32: a tap for each point of minimal filtering
+                           (graph/minimal.h) */
 } bt_form;
 
 /* Panels of BT_NR outputs: panel p of tap t starts at data + (p * taps + t) *

@@ -20,8 +20,9 @@ struct bt_plan {
     const bt_compute *compute;
     bt_node **steps; /* nodes to run, in order */
     int n_steps;
-    int n_phases;  /* over all steps */
-    bool prepared; /* weights packed, memory there */
+    int n_phases;     /* over all steps */
+    bool prepared;    /* weights packed, memory there */
+    bt_arena *shared; /* where arena and scratch are, while this plan has it; NULL: its own */
     uint8_t *arena;
     size_t arena_bytes;
     uint8_t *scratch; /* scratch_bytes for every thread */

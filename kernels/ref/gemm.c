@@ -30,8 +30,7 @@ static inline __attribute__((always_inline)) void gemm_rows(const int M, int kc,
     f4 acc[2][NF];
 #pragma GCC unroll 8
     for (int i = 0; i < M * NF; i++)
-        acc[i / NF][i % NF] =
-            first ? (f4){ 0 } : load4(c + (size_t)(i / NF) * ldc + i % NF * 4);
+        acc[i / NF][i % NF] = first ? (f4){ 0 } : load4(c + (size_t)(i / NF) * ldc + i % NF * 4);
     for (int k = 0; k < kc; k++, b += BT_NR)
 #pragma GCC unroll 2
         for (int i = 0; i < M; i++)
@@ -98,6 +97,63 @@ static void join_bf16(int n, float *y, uint16_t *z, const float *c, const float 
     }
 }
 
+static void minimal_in(const bt_points *t, int blocks, int n, const float *x, float *v, size_t ldv)
+{
+    const int p = t->pairs;
+    const size_t row = (size_t)n;
+    for (int b = 0; b < blocks; b++, x += (size_t)t->outs * row, v += n)
+        for (size_t i = 0; i < row; i++) {
+            float zero = x[2 * p * row + i], top = x[(2 * p + 1) * row + i];
+            for (int j = 0; j < p; j++) {
+                zero += t->all[j] * x[2 * j * row + i];
+                top += t->all[j] * x[(2 * j + 1) * row + i];
+            }
+            v[i] = zero;
+            v[(size_t)(2 * p + 1) * ldv + i] = top;
+            for (int a = 0; a < p; a++) {
+                float even = x[2 * p * row + i], odd = x[(2 * p - 1) * row + i];
+                for (int j = 0; j < p - 1; j++) {
+                    even += t->but[a][j] * x[(2 * j + 2) * row + i];
+                    odd += t->but[a][j] * x[(2 * j + 1) * row + i];
+                }
+                v[(size_t)(2 * a + 1) * ldv + i] = even + t->at[a] * odd;
+                v[(size_t)(2 * a + 2) * ldv + i] = even - t->at[a] * odd;
+            }
+        }
+}
+
+/* Sum of output `out` of a group. */
+static float minimal_sum(const bt_points *t, int out, const float *v, size_t ldv)
+{
+    float sum = out == 0 ? v[0] : 0.0f;
+    if (out == t->outs - 1)
+        sum = v[(size_t)(2 * t->pairs + 1) * ldv];
+    for (int a = 0; a < t->pairs; a++) {
+        const float plus = v[(size_t)(2 * a + 1) * ldv], minus = v[(size_t)(2 * a + 2) * ldv];
+        sum += t->power[out][a] * (out % 2 ? plus - minus : plus + minus);
+    }
+    return sum;
+}
+
+static void minimal_out(const bt_points *t, int dilation, int c, int rows, const float *v,
+                        size_t ldv, const bt_minimal_rows *to)
+{
+    const int block = t->outs * dilation;
+    for (int r = 0; r < rows; r++) {
+        const int in_block = r % block, group = r / block * dilation + in_block % dilation;
+        for (int k = 0; k < c; k++) {
+            const size_t at = (size_t)r * (size_t)c + (size_t)k;
+            float y = minimal_sum(t, in_block / dilation, v + (size_t)(group * c + k), ldv);
+            y += to->bias ? to->bias[k] : 0.0f;
+            y += to->a ? to->a[at] : 0.0f;
+            y += to->b ? to->b[at] : 0.0f;
+            to->y[at] = y;
+            if (to->z)
+                to->z[at] = y < 0.0f ? to->alpha * y : y;
+        }
+    }
+}
+
 /* Within a pair the second product comes first, as in VDPBF16PS. The row of
  * pairs is opened first because gcc 12 -O3 miscompiles the direct loop. */
 static void bf16_row(int kc, const uint16_t *a, const uint16_t *b, float *c, int first)
@@ -142,6 +198,8 @@ void bt_kernels_init_gemm__scalar(bt_kernels *t)
     t->dots_f32 = dots_f32;
     t->join_f32 = join_f32;
     t->join_bf16 = join_bf16;
+    t->minimal_in = minimal_in;
+    t->minimal_out = minimal_out;
     t->gemm_bf16 = gemm_bf16;
     t->expand_bf16 = bt_expand_bf16__scalar;
     t->to_bf16 = to_bf16;

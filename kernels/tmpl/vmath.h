@@ -79,20 +79,21 @@ static inline vf v_sin2(vf x)
     return v_mul(s, s);
 }
 
-/* x Phi(x), with erfc(z) = e^(-z P(z)), z = |x| / sqrt 2: the exponent is off
- * by 2.5e-8 / erfc(z) at most. Beyond z = 9 erfc is 0 in float. */
+/* x Phi(x) = max(x, 0) - |x| erfc(z) / 2, with erfc(z) = e^(-z P(z)), z = |x| / sqrt 2: as a
+ * power of two its exponent is |x| Q(|x|), off by 3.6e-8 / erfc(z) at most. Beyond
+ * |x| = 12.7 erfc is 0 in float. */
 static inline vf v_gelu(vf x)
 {
-    const vf z = v_min(v_set(9.0f), v_mul(v_abs(x), v_set(0.707106781f)));
-    vf p = v_fma(v_set(2.71525691e-5f), z, v_set(-2.75395481e-4f));
-    p = v_fma(p, z, v_set(9.30916899e-4f));
-    p = v_fma(p, z, v_set(6.9019075e-4f));
-    p = v_fma(p, z, v_set(-0.0197054812f));
-    p = v_fma(p, z, v_set(0.102968656f));
-    p = v_fma(p, z, v_set(0.636588837f));
-    p = v_fma(p, z, v_set(1.12838077f));
-    const vf half = v_mul(v_set(0.5f), v_exp(v_mul(p, v_sub(v_zero(), z))));
-    return v_mul(x, v_less(x, v_zero(), half, v_sub(v_set(1.0f), half)));
+    const vf a = v_min(v_set(12.7279221f), v_abs(x));
+    vf p = v_fma(v_set(-2.44830471e-06f), a, v_set(3.51177259e-05f));
+    p = v_fma(p, a, v_set(-0.00016787865f));
+    p = v_fma(p, a, v_set(-0.000176022702f));
+    p = v_fma(p, a, v_set(0.00710724993f));
+    p = v_fma(p, a, v_set(-0.0525211953f));
+    p = v_fma(p, a, v_set(-0.459201783f));
+    p = v_fma(p, a, v_set(-1.15110576f));
+    const vf half = v_exp2(v_fma(p, a, v_set(-1.0f)));
+    return v_fnma(a, half, v_max(v_zero(), x));
 }
 
 /* x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */

@@ -16,11 +16,8 @@
  */
 #include "vec_avx512.h"
 
-#ifndef __AVX512VNNI__
-#error "this file needs -mavx512vnni"
-#endif
-
 #include "../tmpl/vmath.h"
+#include "vnni.h"
 #include "x86.h"
 
 #include <math.h>
@@ -196,20 +193,6 @@ static void load_query(const work *w, int i, const bt_attn_stored *a, const floa
     w->sum[i] = 0.0f;
 }
 
-/* sum + a b, fours of unsigned a and signed b. The instruction itself: gcc 12 copies
- * every sum of the intrinsic to the stack in loops with this many. */
-INLINE void dot(vi *sum, vi a, vi b)
-{
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
-}
-
-INLINE vi four_of(const void *p)
-{
-    int32_t x;
-    memcpy(&x, p, 4);
-    return _mm512_set1_epi32(x);
-}
-
 /* s[row][register] of the block's keys. (Sums in an array of their own, all of whose
  * indices are known: gcc keeps those in registers.) */
 INLINE void scores(const work *w, int i0, int d, const block *b, vi s[ROWS][KV])
@@ -229,10 +212,10 @@ INLINE void scores(const work *w, int i0, int d, const block *b, vi s[ROWS][KV])
             k[v] = vi_load(b->keys + (size_t)c * BT_KEYS + 64 * v);
 #pragma GCC unroll 4
         for (int i = 0; i < ROWS; i++) {
-            const vi x = four_of(q + i * wide + c);
+            const vi x = vi_four(q + i * wide + c);
 #pragma GCC unroll 4
             for (int v = 0; v < KV; v++)
-                dot(&sum[i][v], k[v], x);
+                vi_dot(&sum[i][v], k[v], x);
         }
     }
 #pragma GCC unroll 4
@@ -355,10 +338,10 @@ INLINE void products(const int R, const uint8_t *value, size_t wide, const uint8
             v[r] = vi_load(value + (size_t)g * wide * 4 + 64 * r);
 #pragma GCC unroll 8
         for (int i = 0; i < 2 * ROWS; i++) {
-            const vi x = four_of(p + i * BT_KEYS + 4 * g);
+            const vi x = vi_four(p + i * BT_KEYS + 4 * g);
 #pragma GCC unroll 3
             for (int r = 0; r < R; r++)
-                dot(&sum[i][r], x, v[r]);
+                vi_dot(&sum[i][r], x, v[r]);
         }
     }
 #pragma GCC unroll 4

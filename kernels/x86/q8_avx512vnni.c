@@ -11,18 +11,15 @@
  */
 #include "vec_avx512.h"
 
-#ifndef __AVX512VNNI__
-#error "this file needs -mavx512vnni"
-#endif
-
 #include "../tmpl/q8_open.h"
+#include "vnni.h"
 #include "x86.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_UNSIGNED
 enum {
-    PANELS = 2,   /* taken together by several rows */
+    PANELS = 2, /* taken together by several rows */
     FEW = 4,
     AHEAD = 4096, /* bytes to fetch ahead, into L2: L1 has too few buffers for memory */
 };
@@ -56,13 +53,6 @@ INLINE void start(const q8_kind k, const bt_qa *q, vi *sum, vi *half)
         *sum = _mm512_set1_epi32(q->corr0);
         *half = _mm512_sub_epi32(_mm512_set1_epi32(q->corr), *sum);
     }
-}
-
-INLINE vi four(const bt_qa *q, const int g)
-{
-    int32_t x;
-    memcpy(&x, q->q + 4 * g, 4);
-    return _mm512_set1_epi32(x);
 }
 
 /* ---- one row ---- */
@@ -103,10 +93,9 @@ INLINE void row_alone(const bt_dtype t, const q8_kind k, int kb, const bt_qa *a,
             start(k, a + j, &sum, &half);
 #pragma GCC unroll 4
             for (int g = 0; g < 4; g++) {
-                sum = _mm512_dpbusd_epi32(sum, q8_weights(t, Q8_FORM, src, j, g, 0),
-                                          four(a + j, g));
-                half = _mm512_dpbusd_epi32(half, q8_weights(t, Q8_FORM, src, j, g + 4, 0),
-                                           four(a + j, g + 4));
+                vi_dot(&sum, q8_weights(t, Q8_FORM, src, j, g, 0), vi_four(a[j].q + 4 * g));
+                vi_dot(&half, q8_weights(t, Q8_FORM, src, j, g + 4, 0),
+                       vi_four(a[j].q + 4 * (g + 4)));
             }
             const q8_scales s = block_scales(t, &h, j);
             if (k == Q8_ONE || k == Q8_MIN)
@@ -137,11 +126,11 @@ INLINE void tile_block(const q8_kind k, const int R, const int P, int b, const b
             w[p] = vi_load(o[p].w[b][g]);
 #pragma GCC unroll 8
         for (int i = 0; i < R; i++) {
-            const vi q = four(a[i], g);
+            const vi q = vi_four(a[i]->q + 4 * g);
 #pragma GCC unroll 2
             for (int p = 0; p < P; p++) {
                 vi *s = (k == Q8_TWO || k == Q8_TWO_MIN) && g >= 4 ? &half[i][p] : &sum[i][p];
-                *s = _mm512_dpbusd_epi32(*s, w[p], q);
+                vi_dot(s, w[p], q);
             }
         }
     }
@@ -187,29 +176,29 @@ INLINE void all_rows(const q8_kind k, const int P, int m, int b0, int nb, const 
         tile(k, 1, P, b0, nb, a + i, o, c + (size_t)i * ldc, ldc);
 }
 
-#define ALL_ROWS(k)                                                                          \
-    static void rows_##k(int np, int m, int b0, int nb, const bt_qa *const *a,               \
-                         const q8_opened *o, float *c, size_t ldc)                           \
-    {                                                                                        \
-        if (np == 2)                                                                         \
-            all_rows(k, 2, m, b0, nb, a, o, c, ldc);                                         \
-        else                                                                                 \
-            all_rows(k, 1, m, b0, nb, a, o, c, ldc);                                         \
+#define ALL_ROWS(k)                                                                                \
+    static void rows_##k(int np, int m, int b0, int nb, const bt_qa *const *a, const q8_opened *o, \
+                         float *c, size_t ldc)                                                     \
+    {                                                                                              \
+        if (np == 2)                                                                               \
+            all_rows(k, 2, m, b0, nb, a, o, c, ldc);                                               \
+        else                                                                                       \
+            all_rows(k, 1, m, b0, nb, a, o, c, ldc);                                               \
     }
 ALL_ROWS(Q8_ONE)
 ALL_ROWS(Q8_MIN)
 ALL_ROWS(Q8_TWO)
 ALL_ROWS(Q8_TWO_MIN)
 
-#define ALONE(type, kind)                                                                        \
-    static void alone_##type(int kb, const bt_qa *a, const uint8_t *src, float *c, int first)    \
-    {                                                                                            \
-        row_alone(BT_##type, kind, kb, a, src, c, first);                                        \
+#define ALONE(type, kind)                                                                          \
+    static void alone_##type(int kb, const bt_qa *a, const uint8_t *src, float *c, int first)      \
+    {                                                                                              \
+        row_alone(BT_##type, kind, kb, a, src, c, first);                                          \
     }
 Q8_TYPES(ALONE)
 
 #define Q8_ROWS(type, kind) rows_##kind
-#define Q8_ALONE(type) alone_##type
+#define Q8_ALONE(type)      alone_##type
 #include "../tmpl/q8_gemm.inc"
 
 void bt_kernels_init_q8__avx512vnni(bt_kernels *t)

@@ -2,6 +2,7 @@
  * Linear layers and convolutions: shapes, then the one matrix multiply. A 1x1
  * convolution without padding or stride is a linear layer over pixels.
  */
+#include "graph/minimal.h"
 #include "graph/ops/matmul.h"
 
 static bt_node *bad_weight(bt_graph *g, const bt_weight *w, int64_t in)
@@ -62,6 +63,13 @@ static int64_t out_len(int64_t in, int before, int after, int k, const bt_mm *mm
     return span < 0 ? 0 : span / mm->stride + 1;
 }
 
+/* A filter over rows, one after the other, that minimal filtering has a form for. */
+static bool may_be_minimal(const bt_mm *mm, bt_shape in, bt_shape out)
+{
+    return mm->kh == 1 && mm->stride == 1 && mm->dilation == 1 && mm->upsample == 1 && in.n == 1 &&
+           in.h == 1 && out.h == 1 && out.w >= 1 && bt_minimal_outs(mm->kw, in.c, out.c);
+}
+
 static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b, bt_conv p,
                      int64_t kh, int64_t kw)
 {
@@ -89,6 +97,8 @@ static bt_node *conv(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weigh
     if (kh == 1 && kw == 1 && mm.stride == 1 && mm.upsample == 1 && !p.top && !p.left &&
         !p.bottom && !p.right)
         mm.kind = BT_MM_LINEAR;
+    if (bt_graph_precision_of(g) == BT_PREC_MINIMAL && may_be_minimal(&mm, x->shape, s))
+        return bt_conv_minimal(g, x, w, b, p);
     return bt_matmul_node(g, x, s, mm, 1, &w, &b);
 }
 

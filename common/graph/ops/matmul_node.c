@@ -16,7 +16,7 @@ static bt_mm_compute choose(const bt_kernels *k, bt_dtype t, int64_t channels, b
         *packed = BT_BF16;
         return BT_MM_SPLIT;
     }
-    if (p == BT_PREC_F32 || p == BT_PREC_SPLIT)
+    if (p == BT_PREC_F32 || p == BT_PREC_SPLIT || p == BT_PREC_MINIMAL)
         return BT_MM_F32;
     if (p == BT_PREC_AUTO && is_float && k->cpu & BT_CPU_AMX)
         p = BT_PREC_BF16;

@@ -145,26 +145,25 @@ size_t bt_rule_degrees(const bt_tables *t, const bt_utext *in, size_t i, bt_utex
         return 0;
     }
     bt_buf b = { 0 };
-    bt_keep(out, in, i, to - i);
-    bt_buf_printf(&b, " %s%s", plural(in, i, to, &degree), scale);
-    bt_emit_buf(out, in, to, end - to, &b);
+    bt_keep(out, in, i, at - i);
+    bt_buf_printf(&b, "%s%s%s", at > to ? "" : " ", plural(in, i, to, &degree), scale);
+    bt_emit_buf(out, in, at, end - at, &b);
     return end - i;
 }
 
 /* signed NUM\s?(unit)(?![\w]) */
 size_t bt_rule_unit(const bt_tables *t, const bt_utext *in, size_t i, bt_utext *out)
 {
-    const size_t to = signed_number(in, i);
+    const size_t to = signed_number(in, i), at = to + bt_is_blank(bt_at(in, to));
     size_t end;
     if (to == i)
         return 0;
-    const bt_reading *r =
-        bt_reading_at(&t->units, in, to + bt_is_blank(bt_at(in, to)), &end, bt_word_ends);
+    const bt_reading *r = bt_reading_at(&t->units, in, at, &end, bt_word_ends);
     if (!r)
         return 0;
     bt_buf b = { 0 };
-    bt_keep(out, in, i, to - i);
-    bt_buf_printf(&b, " %s", plural(in, i, to, r));
-    bt_emit_buf(out, in, to, end - to, &b);
+    bt_keep(out, in, i, at - i);
+    bt_buf_printf(&b, "%s%s", at > to ? "" : " ", plural(in, i, to, r));
+    bt_emit_buf(out, in, at, end - at, &b);
     return end - i;
 }

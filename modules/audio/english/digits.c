@@ -56,9 +56,9 @@ static void say_digits(said *s, bt_str digits)
         say_cardinal(s, (bt_str){ digits.p + i, 1 });
 }
 
-static bt_str without_commas(bt_arena *a, bt_str w)
+static bt_str without_commas(bt_pool *a, bt_str w)
 {
-    char *out = bt_arena_take(a, w.n);
+    char *out = bt_pool_take(a, w.n);
     size_t n = 0;
     for (size_t i = 0; out && i < w.n; i++)
         if (w.p[i] != ',')

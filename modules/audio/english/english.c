@@ -12,7 +12,7 @@ struct bt_english_job {
     const bt_english *english;
     bt_user_lexicon user;
     bt_unknown_job *unknown;
-    bt_arena arena; /* of one call */
+    bt_pool arena; /* of one call */
     bt_utext text, scratch;
     bt_tokens tokens, pieces;
 };
@@ -94,7 +94,7 @@ void bt_english_job_close(bt_english_job *j)
         return;
     bt_unknown_job_close(j->unknown);
     bt_user_lexicon_free(&j->user);
-    bt_arena_free(&j->arena);
+    bt_pool_free(&j->arena);
     bt_release(j->text.v);
     bt_release(j->scratch.v);
     bt_release(j->tokens.v);
@@ -117,8 +117,8 @@ static bool add_tokens(bt_english_job *j, size_t from, size_t to)
         return false;
     const size_t n = j->tokens.n - first;
     bt_token *t = j->tokens.v + first;
-    bt_str *words = bt_arena_take(&j->arena, n * sizeof *words);
-    const char **tags = bt_arena_take(&j->arena, n * sizeof *tags);
+    bt_str *words = bt_pool_take(&j->arena, n * sizeof *words);
+    const char **tags = bt_pool_take(&j->arena, n * sizeof *tags);
     for (size_t i = 0; words && i < n; i++)
         words[i] = bt_utext_str(&j->arena, &j->text, t[i].from, t[i].to);
     if (n > 0 && !j->arena.failed)
@@ -171,7 +171,7 @@ void bt_english_out_free(bt_english_out *o)
 static bool put_spelling(bt_english_job *j, bt_english_out *out, size_t **at)
 {
     const bt_utext *t = &j->text;
-    *at = bt_arena_take(&j->arena, (t->n + 1) * sizeof **at);
+    *at = bt_pool_take(&j->arena, (t->n + 1) * sizeof **at);
     for (size_t i = 0; *at && i <= t->n; i++) {
         char c[4];
         (*at)[i] = out->spelling.len;
@@ -263,7 +263,7 @@ bt_status bt_english_phonemize(bt_english_job *j, const char *text, size_t n, bt
     out->phonemes.len = out->spelling.len = out->n_words = 0;
     if (n > LONGEST_SENTENCE)
         return bt_fail(err, BT_EINVAL, "a sentence of more than %d bytes", LONGEST_SENTENCE);
-    bt_arena_reset(&j->arena);
+    bt_pool_reset(&j->arena);
     j->text.failed = j->scratch.failed = false;
     j->pieces.n = 0;
     if (bt_source_read(&j->arena, text, n, &j->text, &links) != BT_OK)

@@ -213,7 +213,7 @@ void bt_flat_free(bt_flat *f)
 
 bt_str bt_flat_get(const bt_flat *f, bt_str key)
 {
-    if (key.n > f->longest || !f->slots)
+    if (!key.p || key.n > f->longest || !f->slots)
         return BT_NO_STR;
     const uint32_t h = hash_of(key.p, key.n, 0, key.n);
     for (size_t k = h & f->mask; f->slots[k].at != 0; k = (k + 1) & f->mask) {
@@ -234,11 +234,11 @@ bt_str bt_flat_get(const bt_flat *f, bt_str key)
     return BT_NO_STR;
 }
 
-bt_str bt_flat_escape(bt_arena *a, bt_str key)
+bt_str bt_flat_escape(bt_pool *a, bt_str key)
 {
     if (!bt_str_has(key, '"') && !bt_str_has(key, '\\'))
         return key;
-    char *out = bt_arena_take(a, 2 * key.n);
+    char *out = bt_pool_take(a, 2 * key.n);
     size_t n = 0;
     for (size_t i = 0; out && i < key.n; i++) {
         if (key.p[i] == '"' || key.p[i] == '\\')

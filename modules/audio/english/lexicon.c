@@ -125,19 +125,18 @@ static bt_str find(const bt_user_lexicon *u, bt_str word)
     return a > 0 && bt_str_eq(u->v[a - 1].word, word) ? u->v[a - 1].phonemes : BT_NO_STR;
 }
 
-bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_arena *a, bt_str word)
+bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_pool *a, bt_str word)
 {
     if (u->n == 0)
         return BT_NO_STR;
-    bt_str v = find(u, word);
-    if (v.p || bt_str_is_lower(word))
-        return v;
-    return find(u, bt_str_lower(a, word));
+    const bt_str v = find(u, word);
+    const bt_str small = v.p || bt_str_is_lower(word) ? BT_NO_STR : bt_str_lower(a, word);
+    return small.p ? find(u, small) : v;
 }
 
 void bt_user_lexicon_free(bt_user_lexicon *u)
 {
     bt_release(u->v);
-    bt_arena_free(&u->text);
+    bt_pool_free(&u->text);
     *u = (bt_user_lexicon){ 0 };
 }

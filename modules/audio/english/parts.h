@@ -44,19 +44,19 @@ bool bt_str_has(bt_str s, char c);
 bool bt_str_among(bt_str s, const char *list);
 
 /* Grows in blocks; all goes at once. Failure is sticky: take returns NULL from then on. */
-typedef struct bt_arena {
-    struct bt_arena_block *first, *now;
+typedef struct bt_pool {
+    struct bt_pool_block *first, *now;
     bool failed;
-} bt_arena;
+} bt_pool;
 
-void *bt_arena_take(bt_arena *a, size_t n); /* aligned for any type */
-void bt_arena_reset(bt_arena *a);           /* keeps the blocks; clears the failure */
-void bt_arena_free(bt_arena *a);
+void *bt_pool_take(bt_pool *a, size_t n); /* aligned for any type */
+void bt_pool_reset(bt_pool *a);           /* keeps the blocks; clears the failure */
+void bt_pool_free(bt_pool *a);
 
-bt_str bt_str_copy(bt_arena *a, const char *p, size_t n);
+bt_str bt_str_copy(bt_pool *a, const char *p, size_t n);
 /* a + b, or a + between + b; none if either is none or memory is out. */
-bt_str bt_str_cat(bt_arena *a, bt_str x, bt_str y);
-bt_str bt_str_join(bt_arena *a, bt_str x, const char *between, bt_str y);
+bt_str bt_str_cat(bt_pool *a, bt_str x, bt_str y);
+bt_str bt_str_join(bt_pool *a, bt_str x, const char *between, bt_str y);
 
 /* ASCII letters only: no lexicon has others. */
 static inline bool bt_is_ascii_upper(uint32_t c) { return c >= 'A' && c <= 'Z'; }
@@ -66,8 +66,8 @@ static inline bool bt_is_ascii_digit(uint32_t c) { return c >= '0' && c <= '9'; 
 bool bt_str_is_lower(bt_str s); /* has no capitals */
 bool bt_str_is_upper(bt_str s); /* has no small letters */
 bool bt_str_is_digits(bt_str s);
-bt_str bt_str_lower(bt_arena *a, bt_str s);
-bt_str bt_str_upper(bt_arena *a, bt_str s);
+bt_str bt_str_lower(bt_pool *a, bt_str s);
+bt_str bt_str_upper(bt_pool *a, bt_str s);
 
 /* ---- source.c: code points that know where they come from ---------------- */
 
@@ -104,9 +104,9 @@ void bt_utext_add(bt_utext *t, uint32_t c, uint32_t from, uint32_t to);
 static inline uint32_t bt_at(const bt_utext *t, size_t i) { return i < t->n ? t->v[i].c : 0; }
 /* Reads `s`; links go to the arena. White space is as it was; decimal digits become
  * those of ASCII. */
-bt_status bt_source_read(bt_arena *a, const char *s, size_t n, bt_utext *out, bt_links *links);
+bt_status bt_source_read(bt_pool *a, const char *s, size_t n, bt_utext *out, bt_links *links);
 /* v[from..to) as UTF-8 in the arena. */
-bt_str bt_utext_str(bt_arena *a, const bt_utext *t, size_t from, size_t to);
+bt_str bt_utext_str(bt_pool *a, const bt_utext *t, size_t from, size_t to);
 
 /* Classes of Python's re: \w, \s, [^\W\d_]. */
 bool bt_is_word(uint32_t c);
@@ -141,7 +141,7 @@ void bt_flat_free(bt_flat *f);
  * `key` as JSON escapes it (bt_flat_escape). */
 bt_str bt_flat_get(const bt_flat *f, bt_str key);
 /* The key as files have it: \ before " and \. */
-bt_str bt_flat_escape(bt_arena *a, bt_str key);
+bt_str bt_flat_escape(bt_pool *a, bt_str key);
 /* Steps through the raw text of an array of strings, or of an object whose values are
  * strings, numbers or null: *key (unused in arrays) and *value raw; *at = 0 at first. */
 bool bt_flat_next(bt_str raw, size_t *at, bt_str *key, bt_str *value);
@@ -160,11 +160,11 @@ typedef struct bt_user_word {
 typedef struct bt_user_lexicon {
     bt_user_word *v; /* sorted by word, then order */
     size_t n, cap;
-    bt_arena text;
+    bt_pool text;
 } bt_user_lexicon;
 
 bt_status bt_user_lexicon_add(bt_user_lexicon *u, const char *path, bt_error *err);
-bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_arena *a, bt_str word);
+bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_pool *a, bt_str word);
 void bt_user_lexicon_free(bt_user_lexicon *u);
 
 /* A lexicon's raw value for a word, or for the same word with the other kind of first
@@ -176,14 +176,15 @@ bt_str bt_lexicon_get(const bt_flat *f, bt_str word);
 typedef struct bt_tagger {
     bt_packed_file file;
     bt_flat known, vocabulary, weights;
-    char (*tags)[8]; /* sorted */
+    char (*tags)[8]; /* sorted; zeros behind */
     int n_tags;
+    uint8_t slots[1024]; /* 1 + a tag's index, at its hash; 0: free */
 } bt_tagger;
 
 bt_status bt_tagger_open(const char *folder, bt_tagger *t, bt_error *err);
 void bt_tagger_close(bt_tagger *t);
 /* tags[i] of words[0..n); they live as long as the tagger. */
-void bt_tagger_run(const bt_tagger *t, bt_arena *a, const bt_str *words, size_t n,
+void bt_tagger_run(const bt_tagger *t, bt_pool *a, const bt_str *words, size_t n,
                    const char **tags);
 
 /* ---- tables.c: normalize.json ---------------------------------------------- */
@@ -203,7 +204,7 @@ typedef struct bt_readings {
 } bt_readings;
 
 typedef struct bt_tables {
-    bt_arena text;
+    bt_pool text;
     const char *month[12]; /* in full */
     bt_readings months, titles, abbreviations, units, symbols, currency, roman_cardinal,
         roman_ordinal;
@@ -283,9 +284,9 @@ typedef struct bt_tokens {
 /* Room for one more, zeroed; NULL: no memory. */
 bt_token *bt_token_add(bt_tokens *t);
 /* Appends the tokens of text[from..to), which has no links. */
-bool bt_cut_tokens(const bt_flat *special, bt_arena *a, const bt_utext *text, size_t from,
-                   size_t to, bt_tokens *out);
-/* Appends the pieces of a token at which lexicons look (misaki's subtokens). */
+bool bt_cut_tokens(const bt_flat *special, bt_pool *a, const bt_utext *text, size_t from, size_t to,
+                   bt_tokens *out);
+/* pieces.c: appends the pieces of a token at which lexicons look (misaki's subtokens). */
 bool bt_split_token(const bt_utext *text, const bt_token *token, bt_tokens *out);
 
 /* ---- rules.c, stress.c, digits.c: words in the lexicons -------------------- */
@@ -317,7 +318,7 @@ typedef struct bt_speller {
     const bt_flat *gold, *silver;
     const bt_user_lexicon *user;
     bool british;
-    bt_arena *arena;
+    bt_pool *arena;
 } bt_speller;
 
 bt_sound bt_lookup(const bt_speller *s, bt_str word, const char *tag, int stress,
@@ -329,8 +330,8 @@ bt_sound bt_stem_s(const bt_speller *s, bt_str word, const char *tag, int stress
 bt_str bt_end_s(const bt_speller *s, bt_str stem);
 bt_str bt_end_ed(const bt_speller *s, bt_str stem);
 bt_str bt_end_ing(const bt_speller *s, bt_str stem);
-bt_str bt_apply_stress(bt_arena *a, bt_str phonemes, int stress);
-bt_str bt_stress_last(bt_arena *a, bt_str phonemes);
+bt_str bt_apply_stress(bt_pool *a, bt_str phonemes, int stress);
+bt_str bt_stress_last(bt_pool *a, bt_str phonemes);
 bool bt_has_primary(bt_str phonemes);
 int bt_stress_weight(bt_str phonemes);
 bool bt_is_vowel(uint32_t c); /* of misaki's phonemes */
@@ -356,7 +357,7 @@ typedef struct bt_unknown_job bt_unknown_job;
 bt_status bt_unknown_job_open(bt_unknown *u, bt_unknown_job **out);
 void bt_unknown_job_close(bt_unknown_job *j);
 /* *phonemes: none if the word has no letter that the network knows. */
-bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
+bt_status bt_unknown_spell(bt_unknown_job *j, bt_pool *a, bt_str word, bt_str *phonemes,
                            bt_error *err);
 
 /* ---- words.c ------------------------------------------------------------------------ */
@@ -365,9 +366,11 @@ typedef struct bt_work {
     bt_speller speller;
     bt_unknown_job *unknown;
     const bt_utext *text;
-    bt_arena *arena;
+    bt_pool *arena;
 } bt_work;
 
+/* fallback.c: the phonemes of a text that no lexicon knows, to *k. */
+bt_status bt_spell_unknown(const bt_work *w, bt_str text, bt_token *k, bt_error *err);
 /* Groups tokens to words, which are read together ("re-read" is one), and finds their
  * phonemes: pieces.v[ends[i - 1]..ends[i]) are word i's, the first has the word's tag.
  * `pieces` and `ends` start empty;

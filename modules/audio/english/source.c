@@ -73,9 +73,9 @@ void bt_utext_add(bt_utext *t, uint32_t c, uint32_t from, uint32_t to)
         t->v[t->n++] = (bt_uchar){ c, from, to };
 }
 
-bt_str bt_utext_str(bt_arena *a, const bt_utext *t, size_t from, size_t to)
+bt_str bt_utext_str(bt_pool *a, const bt_utext *t, size_t from, size_t to)
 {
-    char *out = bt_arena_take(a, 4 * (to - from)), *p = out;
+    char *out = bt_pool_take(a, 4 * (to - from)), *p = out;
     for (size_t i = from; out && i < to; i++)
         p += bt_utf8_put(p, t->v[i].c);
     return (bt_str){ out, out ? (size_t)(p - out) : 0 };
@@ -136,18 +136,18 @@ static void read_range(const char *s, size_t from, size_t to, bt_utext *out)
 }
 
 /* Room for every link there can be. */
-static bool links_room(bt_arena *a, const char *s, size_t n, bt_links *links)
+static bool links_room(bt_pool *a, const char *s, size_t n, bt_links *links)
 {
     size_t most = 0;
     for (size_t i = find(s, n, 0, ']'); i < n; i = find(s, n, i + 1, ']'))
         most++;
     if (most > BT_LINKS_MOST)
         most = BT_LINKS_MOST;
-    *links = (bt_links){ most ? bt_arena_take(a, most * sizeof(bt_link)) : NULL, 0 };
+    *links = (bt_links){ most ? bt_pool_take(a, most * sizeof(bt_link)) : NULL, 0 };
     return most == 0 || links->v;
 }
 
-bt_status bt_source_read(bt_arena *a, const char *s, size_t n, bt_utext *out, bt_links *links)
+bt_status bt_source_read(bt_pool *a, const char *s, size_t n, bt_utext *out, bt_links *links)
 {
     size_t done = 0, close = 0;
     out->n = 0;

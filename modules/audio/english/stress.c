@@ -63,9 +63,9 @@ int bt_stress_weight(bt_str s)
 }
 
 /* Each `from` as `to`, each `drop` away; any may be NULL. */
-static bt_str exchange(bt_arena *a, bt_str s, const char *from, const char *to, const char *drop)
+static bt_str exchange(bt_pool *a, bt_str s, const char *from, const char *to, const char *drop)
 {
-    char *out = bt_arena_take(a, s.n);
+    char *out = bt_pool_take(a, s.n);
     size_t n = 0;
     for (size_t i = 0; out && i < s.n;) {
         if (drop && is_mark(s.p + i, s.n - i, drop)) {
@@ -82,7 +82,7 @@ static bt_str exchange(bt_arena *a, bt_str s, const char *from, const char *to, 
 }
 
 /* The mark before the first vowel; s has no other. */
-static bt_str mark_vowel(bt_arena *a, bt_str s, const char *mark)
+static bt_str mark_vowel(bt_pool *a, bt_str s, const char *mark)
 {
     size_t i = 0;
     for (size_t len; i < s.n; i += len) {
@@ -94,7 +94,7 @@ static bt_str mark_vowel(bt_arena *a, bt_str s, const char *mark)
     return bt_str_join(a, (bt_str){ s.p, i }, mark, bt_str_from(s, i));
 }
 
-bt_str bt_apply_stress(bt_arena *a, bt_str s, int stress)
+bt_str bt_apply_stress(bt_pool *a, bt_str s, int stress)
 {
     if (!s.p || stress == BT_STRESS_NONE)
         return s;
@@ -113,7 +113,7 @@ bt_str bt_apply_stress(bt_arena *a, bt_str s, int stress)
 }
 
 /* Letters spelt: the last secondary stress becomes the primary one. */
-bt_str bt_stress_last(bt_arena *a, bt_str s)
+bt_str bt_stress_last(bt_pool *a, bt_str s)
 {
     for (size_t i = s.n; i-- > 0;)
         if (is_mark(s.p + i, s.n - i, SECONDARY))

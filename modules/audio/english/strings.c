@@ -5,14 +5,14 @@
 
 enum { BLOCK = 32 << 10, ALIGN = 16 };
 
-typedef struct bt_arena_block {
-    struct bt_arena_block *next;
+typedef struct bt_pool_block {
+    struct bt_pool_block *next;
     size_t size, used;
 } block;
 
 static size_t aligned(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
-static block *add_block(bt_arena *a, size_t least)
+static block *add_block(bt_pool *a, size_t least)
 {
     const size_t head = aligned(sizeof(block)), size = least > BLOCK ? least : BLOCK;
     block *b = bt_alloc(head + size);
@@ -28,7 +28,7 @@ static block *add_block(bt_arena *a, size_t least)
     return a->now = b;
 }
 
-void *bt_arena_take(bt_arena *a, size_t n)
+void *bt_pool_take(bt_pool *a, size_t n)
 {
     size_t bytes;
     if (a->failed || !bt_add_ok(n, ALIGN, &bytes) || !bt_add_ok(bytes, BLOCK, &bytes)) {
@@ -48,7 +48,7 @@ void *bt_arena_take(bt_arena *a, size_t n)
     return p;
 }
 
-void bt_arena_reset(bt_arena *a)
+void bt_pool_reset(bt_pool *a)
 {
     for (block *b = a->first; b; b = b->next)
         b->used = aligned(sizeof *b);
@@ -56,13 +56,13 @@ void bt_arena_reset(bt_arena *a)
     a->failed = false;
 }
 
-void bt_arena_free(bt_arena *a)
+void bt_pool_free(bt_pool *a)
 {
     for (block *b = a->first, *next; b; b = next) {
         next = b->next;
         bt_release(b);
     }
-    *a = (bt_arena){ 0 };
+    *a = (bt_pool){ 0 };
 }
 
 bool bt_str_ends(bt_str s, const char *suffix)
@@ -84,9 +84,9 @@ bool bt_str_among(bt_str s, const char *list)
     return false;
 }
 
-bt_str bt_str_copy(bt_arena *a, const char *p, size_t n)
+bt_str bt_str_copy(bt_pool *a, const char *p, size_t n)
 {
-    char *out = bt_arena_take(a, n);
+    char *out = bt_pool_take(a, n);
     if (!out)
         return BT_NO_STR;
     if (n)
@@ -94,10 +94,10 @@ bt_str bt_str_copy(bt_arena *a, const char *p, size_t n)
     return (bt_str){ out, n };
 }
 
-bt_str bt_str_join(bt_arena *a, bt_str x, const char *between, bt_str y)
+bt_str bt_str_join(bt_pool *a, bt_str x, const char *between, bt_str y)
 {
     const size_t m = strlen(between);
-    char *out = x.p && y.p ? bt_arena_take(a, x.n + m + y.n) : NULL;
+    char *out = x.p && y.p ? bt_pool_take(a, x.n + m + y.n) : NULL;
     if (!out)
         return BT_NO_STR;
     memcpy(out, x.p, x.n);
@@ -106,7 +106,7 @@ bt_str bt_str_join(bt_arena *a, bt_str x, const char *between, bt_str y)
     return (bt_str){ out, x.n + m + y.n };
 }
 
-bt_str bt_str_cat(bt_arena *a, bt_str x, bt_str y) { return bt_str_join(a, x, "", y); }
+bt_str bt_str_cat(bt_pool *a, bt_str x, bt_str y) { return bt_str_join(a, x, "", y); }
 
 bool bt_str_is_lower(bt_str s)
 {
@@ -132,17 +132,17 @@ bool bt_str_is_digits(bt_str s)
     return s.n > 0;
 }
 
-bt_str bt_str_lower(bt_arena *a, bt_str s)
+bt_str bt_str_lower(bt_pool *a, bt_str s)
 {
-    char *out = bt_arena_take(a, s.n);
+    char *out = bt_pool_take(a, s.n);
     for (size_t i = 0; out && i < s.n; i++)
         out[i] = (char)(bt_is_ascii_upper((uint8_t)s.p[i]) ? s.p[i] + 32 : s.p[i]);
     return (bt_str){ out, out ? s.n : 0 };
 }
 
-bt_str bt_str_upper(bt_arena *a, bt_str s)
+bt_str bt_str_upper(bt_pool *a, bt_str s)
 {
-    char *out = bt_arena_take(a, s.n);
+    char *out = bt_pool_take(a, s.n);
     for (size_t i = 0; out && i < s.n; i++)
         out[i] = (char)(bt_is_ascii_lower((uint8_t)s.p[i]) ? s.p[i] - 32 : s.p[i]);
     return (bt_str){ out, out ? s.n : 0 };

@@ -23,7 +23,7 @@ static const char *keep(bt_tables *t, const char *s)
 static bool add(bt_tables *t, bt_readings *r, const char *word, const char *one, const char *many)
 {
     const size_t bytes = strlen(word);
-    uint32_t *c = bt_arena_take(&t->text, bytes * sizeof *c);
+    uint32_t *c = bt_pool_take(&t->text, bytes * sizeof *c);
     const char *copy = keep(t, word);
     bt_reading *e = &r->v[r->n];
     *e = (bt_reading){ { copy, bytes }, c, 0, keep(t, one), keep(t, many) };
@@ -48,7 +48,7 @@ static bt_status read_list(bt_tables *t, const cJSON *json, const char *name, bt
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, name), *item;
     if (!list || !list->child)
         return bad(name, err);
-    r->v = bt_arena_take(&t->text, (size_t)cJSON_GetArraySize(list) * sizeof *r->v);
+    r->v = bt_pool_take(&t->text, (size_t)cJSON_GetArraySize(list) * sizeof *r->v);
     if (!r->v)
         return bt_no_memory(err, name);
     cJSON_ArrayForEach(item, list)
@@ -72,7 +72,7 @@ static bt_status read_months(bt_tables *t, const cJSON *json, bt_error *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "months"), *item;
     int n = 0;
-    t->months.v = bt_arena_take(&t->text, 25 * sizeof *t->months.v);
+    t->months.v = bt_pool_take(&t->text, 25 * sizeof *t->months.v);
     if (!t->months.v)
         return bt_no_memory(err, "months");
     cJSON_ArrayForEach(item, list)
@@ -144,6 +144,6 @@ bt_status bt_tables_open(const char *folder, bt_tables *t, bt_error *err)
 
 void bt_tables_close(bt_tables *t)
 {
-    bt_arena_free(&t->text);
+    bt_pool_free(&t->text);
     *t = (bt_tables){ 0 };
 }

@@ -10,9 +10,10 @@
 
 #include "text/utf8.h"
 
+enum { TAG_SLOTS = sizeof((bt_tagger *)0)->slots };
 enum {
     LONGEST_FILE = 256 << 20,
-    MOST_TAGS = 256,
+    MOST_TAGS = 255,
     EDGE = 2,
     DECIMALS_MOST = 15,
     BYTES_PER_FEATURE = 48
@@ -26,6 +27,23 @@ static bt_status bad(const char *what, bt_error *err)
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+static size_t tag_slot(const char tag[8])
+{
+    uint64_t k;
+    memcpy(&k, tag, sizeof k);
+    return (size_t)(k * 0x9E3779B97F4A7C15u >> 32) % TAG_SLOTS;
+}
+
+static void hash_tags(bt_tagger *t)
+{
+    for (int i = 0; i < t->n_tags; i++) {
+        size_t k = tag_slot(t->tags[i]);
+        while (t->slots[k])
+            k = (k + 1) % TAG_SLOTS;
+        t->slots[k] = (uint8_t)(i + 1);
+    }
+}
 
 /* The list of tags begins at data[*at]. */
 static bt_status read_tags(bt_tagger *t, size_t *at, bt_error *err)
@@ -46,6 +64,7 @@ static bt_status read_tags(bt_tagger *t, size_t *at, bt_error *err)
         memcpy(t->tags[t->n_tags++], tag.p, tag.n);
     }
     qsort(t->tags, (size_t)t->n_tags, sizeof *t->tags, by_name);
+    hash_tags(t);
     *at = (size_t)(end + 1 - data);
     return t->n_tags ? BT_OK : bad("no tags", err);
 }
@@ -97,17 +116,14 @@ void bt_tagger_close(bt_tagger *t)
 /* The tag's index; -1: there is none of that name. */
 static int tag_index(const bt_tagger *t, bt_str name)
 {
-    int a = 0, b = t->n_tags;
-    while (a < b) {
-        const int m = (a + b) / 2;
-        const int c = strncmp(t->tags[m], name.p, name.n);
-        if (c == 0 && t->tags[m][name.n] == 0)
-            return m;
-        if (c < 0)
-            a = m + 1;
-        else
-            b = m;
-    }
+    char tag[8] = "";
+    if (name.n >= sizeof tag)
+        return -1;
+    for (size_t i = 0; i < name.n; i++)
+        tag[i] = name.p[i];
+    for (size_t k = tag_slot(tag); t->slots[k]; k = (k + 1) % TAG_SLOTS)
+        if (memcmp(t->tags[t->slots[k] - 1], tag, sizeof tag) == 0)
+            return t->slots[k] - 1;
     return -1;
 }
 
@@ -157,7 +173,7 @@ static look look_at(bt_str w)
 
 /* "x" word, "XX" WORD, "X1" I, "Xx" Word, "xX" other letters, "d" digits; otherwise its
  * first four characters, letters as x and digits as d. */
-static bt_str shape(bt_arena *a, const look *k)
+static bt_str shape(bt_pool *a, const look *k)
 {
     bool is_lower;
     if (k->letters && k->lower)
@@ -169,7 +185,7 @@ static bt_str shape(bt_arena *a, const look *k)
                                                                           : BT_STR("xX");
     if (k->digits)
         return BT_STR("d");
-    char *out = bt_arena_take(a, 16), *p = out;
+    char *out = bt_pool_take(a, 16), *p = out;
     for (int i = 0; out && i < 4 && k->c[i]; i++)
         p += bt_utf8_put(p, bt_is_ascii_digit(k->c[i]) ? 'd'
                             : bt_is_letter(k->c[i])    ? 'x'
@@ -177,7 +193,7 @@ static bt_str shape(bt_arena *a, const look *k)
     return (bt_str){ out, out ? (size_t)(p - out) : 0 };
 }
 
-static bt_str lower(bt_arena *a, bt_str w)
+static bt_str lower(bt_pool *a, bt_str w)
 {
     bt_buf b = { 0 };
     for (size_t i = 0; i < w.n;) {
@@ -193,7 +209,7 @@ static bt_str lower(bt_arena *a, bt_str w)
 
 /* A word as the features know it, JSON-escaped; those outside the vocabulary are known
  * by their shape. */
-static bt_str context_word(const bt_tagger *t, bt_arena *a, bt_str w, const look *k)
+static bt_str context_word(const bt_tagger *t, bt_pool *a, bt_str w, const look *k)
 {
     bt_str n;
     if (k->hyphen && k->c[0] != '-')
@@ -250,7 +266,7 @@ static double number(bt_str s)
 
 typedef struct scores {
     const bt_tagger *tagger;
-    bt_arena *arena;
+    bt_pool *arena;
     double of[MOST_TAGS];
     bool any;
 } scores;
@@ -305,11 +321,10 @@ static const char *predict(scores *s, bt_str word, bt_str w_shape, const bt_str 
     return s->any ? s->tagger->tags[best] : "NN";
 }
 
-void bt_tagger_run(const bt_tagger *t, bt_arena *a, const bt_str *words, size_t n,
-                   const char **tags)
+void bt_tagger_run(const bt_tagger *t, bt_pool *a, const bt_str *words, size_t n, const char **tags)
 {
-    bt_str *room = bt_arena_take(a, (n + 2 * EDGE) * sizeof *room), *ctx = room + EDGE;
-    look *looks = bt_arena_take(a, n * sizeof *looks);
+    bt_str *room = bt_pool_take(a, (n + 2 * EDGE) * sizeof *room), *ctx = room + EDGE;
+    look *looks = bt_pool_take(a, n * sizeof *looks);
     const char *before = "-START-", *before2 = "-START2-";
     scores s = { .tagger = t, .arena = a };
     if (!room || !looks)

@@ -32,7 +32,7 @@ struct bt_unknown {
     bool made;
     bt_store *store;
     bt_weights *ws;
-    bt_arena text;
+    bt_pool text;
     uint32_t *letters; /* letters[i] has the number i + 1; 0 pads */
     bt_str *labels;    /* labels[i] has the number i + 1; 0 is the blank */
     int n_letters, n_labels, slots, longest, layers;
@@ -74,8 +74,8 @@ static bt_status read_alphabets(bt_unknown *u, const cJSON *json, bt_error *err)
         return bad(u, "its .json lacks alphabets or sizes", err);
     u->slots = (int)slots;
     u->longest = (int)longest;
-    u->letters = bt_arena_take(&u->text, (size_t)cJSON_GetArraySize(in) * sizeof *u->letters);
-    u->labels = bt_arena_take(&u->text, (size_t)cJSON_GetArraySize(out) * sizeof *u->labels);
+    u->letters = bt_pool_take(&u->text, (size_t)cJSON_GetArraySize(in) * sizeof *u->letters);
+    u->labels = bt_pool_take(&u->text, (size_t)cJSON_GetArraySize(out) * sizeof *u->labels);
     if (!u->letters || !u->labels)
         return bt_no_memory(err, "alphabets");
     cJSON_ArrayForEach(item, in)
@@ -95,52 +95,75 @@ static bt_status read_alphabets(bt_unknown *u, const cJSON *json, bt_error *err)
     return u->text.failed ? bt_no_memory(err, "alphabets") : BT_OK;
 }
 
-/* A matrix that the exporter numbered: [in, out] floats, or the same as int8 with one
- * scale; or, where its module is known, [out, in] by that name. Becomes "name". */
+/* A matrix as the file has it. */
+typedef struct stored {
+    const bt_weight *floats; /* NULL: int8 */
+    const bt_tensor *values; /* [rows, columns] */
+    float scale;             /* of int8, with its zero */
+    int zero;
+    bool turned; /* [in, out] instead of [out, in] */
+} stored;
+
+static const bt_tensor *numbered(const bt_unknown *u, int number, const char *what)
+{
+    char key[64];
+    snprintf(key, sizeof key, "onnx::MatMul_%d%s", number, what);
+    return bt_store_find(u->store, key);
+}
+
+/* The exporter numbered it: [in, out] floats, or the same as int8 with one scale; or,
+ * where the store knows its module, [out, in] by that name. */
+static bt_status find_matrix(bt_unknown *u, int number, const char *module, stored *m,
+                             bt_error *err)
+{
+    char key[64];
+    *m = (stored){ .scale = 1 };
+    snprintf(key, sizeof key, "%s.weight", module);
+    m->floats = bt_weight_find(u->ws, key);
+    m->turned = m->floats == NULL;
+    if (m->turned) {
+        snprintf(key, sizeof key, "onnx::MatMul_%d", number);
+        m->floats = bt_weight_find(u->ws, key);
+    }
+    const bt_tensor *scale = numbered(u, number, "_scale"),
+                    *zero = numbered(u, number, "_zero_point");
+    m->values = m->floats ? bt_weight_tensor(m->floats) : numbered(u, number, "_quantized");
+    if (!m->values || m->values->n_dims != 2 || m->values->dims[0] > 4096 ||
+        m->values->dims[1] > 4096)
+        return bad(u, "a matrix is missing", err);
+    if (m->floats)
+        return BT_OK;
+    if (m->values->dtype != BT_I8 || !scale || scale->dtype != BT_F32 || !zero ||
+        zero->dtype != BT_I8 || bt_tensor_count(scale) != 1 || bt_tensor_count(zero) != 1)
+        return bad(u, "a matrix has no usable scale", err);
+    memcpy(&m->scale, scale->data, sizeof m->scale);
+    m->zero = (int8_t)zero->data[0];
+    return BT_OK;
+}
+
+/* The matrix of this number or module, as the weight "name". */
 static bt_status matrix(bt_unknown *u, int number, const char *module, const char *name,
                         bt_error *err)
 {
-    char key[64];
-    const bt_tensor *scale, *zero, *t;
-    snprintf(key, sizeof key, "%s.weight", module);
-    const bt_weight *w = bt_weight_find(u->ws, key);
-    const bool flipped = w == NULL;
-    if (!w) {
-        snprintf(key, sizeof key, "onnx::MatMul_%d", number);
-        w = bt_weight_find(u->ws, key);
+    stored m;
+    bt_status st = find_matrix(u, number, module, &m, err);
+    if (st != BT_OK)
+        return st;
+    const int64_t rows = m.values->dims[0], columns = m.values->dims[1];
+    float *from = m.floats ? bt_weight_values(m.floats, err) : NULL;
+    float *to = bt_alloc((size_t)(rows * columns) * sizeof *to);
+    const bt_weight *made = NULL;
+    if (to && (from || !m.floats)) {
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < columns; j++) {
+                const int64_t k = i * columns + j;
+                const float v =
+                    from ? from[k] : m.scale * (float)((int8_t)m.values->data[k] - m.zero);
+                to[m.turned ? j * rows + i : k] = v;
+            }
+        const int64_t dims[2] = { m.turned ? columns : rows, m.turned ? rows : columns };
+        made = bt_weight_make(u->ws, name, to, 2, dims);
     }
-    snprintf(key, sizeof key, "onnx::MatMul_%d_scale", number);
-    scale = bt_store_find(u->store, key);
-    snprintf(key, sizeof key, "onnx::MatMul_%d_zero_point", number);
-    zero = bt_store_find(u->store, key);
-    snprintf(key, sizeof key, "onnx::MatMul_%d_quantized", number);
-    t = bt_store_find(u->store, key);
-    if (w)
-        t = bt_weight_tensor(w);
-    if (!t || t->n_dims != 2 || t->dims[0] > 4096 || t->dims[1] > 4096)
-        return bad(u, "a matrix is missing", err);
-    const bool int8 = !w;
-    if (int8 && (t->dtype != BT_I8 || !scale || scale->dtype != BT_F32 || !zero ||
-                 zero->dtype != BT_I8 || bt_tensor_count(scale) != 1 || bt_tensor_count(zero) != 1))
-        return bad(u, "a matrix has no usable scale", err);
-    const int64_t a = t->dims[0], b = t->dims[1];
-    float *from = w ? bt_weight_values(w, err) : NULL, s = 0;
-    float *to = bt_alloc((size_t)(a * b) * sizeof *to);
-    if ((w && !from) || !to) {
-        bt_release(from);
-        bt_release(to);
-        return bt_no_memory(err, "a matrix");
-    }
-    if (int8)
-        memcpy(&s, scale->data, sizeof s);
-    for (int64_t i = 0; i < a; i++)
-        for (int64_t j = 0; j < b; j++) {
-            const float v = w ? from[i * b + j]
-                              : s * (float)((int8_t)t->data[i * b + j] - (int8_t)zero->data[0]);
-            to[flipped ? j * a + i : i * b + j] = v;
-        }
-    const int64_t dims[2] = { flipped ? b : a, flipped ? a : b };
-    const bt_weight *made = bt_weight_make(u->ws, name, to, 2, dims);
     bt_release(from);
     bt_release(to);
     return made ? BT_OK : bt_no_memory(err, "a matrix");
@@ -238,7 +261,7 @@ void bt_unknown_close(bt_unknown *u)
         return;
     bt_weights_free(u->ws);
     bt_store_close(u->store);
-    bt_arena_free(&u->text);
+    bt_pool_free(&u->text);
     pthread_mutex_destroy(&u->lock);
     bt_release(u);
 }
@@ -337,7 +360,7 @@ static int read_letters(const bt_unknown *u, bt_str word, int32_t *ids)
     return n;
 }
 
-static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int steps)
+static bt_str read_labels(const bt_unknown *u, bt_pool *a, const float *x, int steps)
 {
     const int n = u->n_labels + 1;
     bt_str out = BT_STR("");
@@ -354,7 +377,7 @@ static bt_str read_labels(const bt_unknown *u, bt_arena *a, const float *x, int 
 }
 
 /* Runs the network on n letters. */
-static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, bt_str *phonemes,
+static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_pool *a, bt_str *phonemes,
                      bt_error *err)
 {
     bt_status st = j->of[n].plan ? BT_OK : build(j, n, err);
@@ -374,7 +397,7 @@ static bt_status ask(bt_unknown_job *j, const int32_t *ids, int n, bt_arena *a, 
     return st;
 }
 
-bt_status bt_unknown_spell(bt_unknown_job *j, bt_arena *a, bt_str word, bt_str *phonemes,
+bt_status bt_unknown_spell(bt_unknown_job *j, bt_pool *a, bt_str word, bt_str *phonemes,
                            bt_error *err)
 {
     int32_t ids[MOST_LETTERS];

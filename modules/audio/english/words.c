@@ -55,7 +55,7 @@ static bool is_punctuation(const bt_utext *t, const bt_token *k)
 }
 
 /* What voices know of a mark. */
-static bt_str mark_phonemes(bt_arena *a, const bt_utext *t, const bt_token *k)
+static bt_str mark_phonemes(bt_pool *a, const bt_utext *t, const bt_token *k)
 {
     if (tagged(k, "-LRB-"))
         return BT_STR("(");
@@ -65,7 +65,7 @@ static bt_str mark_phonemes(bt_arena *a, const bt_utext *t, const bt_token *k)
         return BT_STR("\u201C");
     if (tagged(k, "\"\" ''"))
         return BT_STR("\u201D");
-    char *out = bt_arena_take(a, 4 * (k->to - k->from)), *p = out;
+    char *out = bt_pool_take(a, 4 * (k->to - k->from)), *p = out;
     for (size_t i = k->from; out && i < k->to; i++)
         if (is_spoken_mark(bt_at(t, i)))
             p += bt_utf8_put(p, bt_at(t, i));
@@ -132,7 +132,7 @@ static bool group(grouping *g)
     size_t longest = 0;
     for (size_t i = 0; i < g->tokens->n; i++) /* a piece has one character at least */
         longest += g->tokens->v[i].to - g->tokens->v[i].from + 1;
-    g->ends = bt_arena_take(g->w->arena, longest * sizeof *g->ends);
+    g->ends = bt_pool_take(g->w->arena, longest * sizeof *g->ends);
     for (size_t i = 0; g->ends && i < g->tokens->n; i++) {
         const bt_token *token = &g->tokens->v[i];
         const size_t first = p->n;
@@ -177,7 +177,7 @@ static merged merge(const bt_work *w, const bt_token *k, size_t n)
         m.currency = k[i].currency > m.currency ? k[i].currency : m.currency;
         bytes += 4 * (k[i].to - k[i].from);
     }
-    char *out = bt_arena_take(w->arena, bytes), *p = out;
+    char *out = bt_pool_take(w->arena, bytes), *p = out;
     for (size_t i = 0; out && i < n; i++)
         for (size_t c = k[i].from; c < k[i].to; c++)
             p += bt_utf8_put(p, bt_at(w->text, c));
@@ -194,11 +194,11 @@ static bool is_ascii(const char *s, size_t n)
 }
 
 /* Typographers' apostrophes as '. */
-static bt_str plain_apostrophes(bt_arena *a, bt_str s)
+static bt_str plain_apostrophes(bt_pool *a, bt_str s)
 {
     if (is_ascii(s.p, s.n))
         return s;
-    char *out = bt_arena_take(a, s.n);
+    char *out = bt_pool_take(a, s.n);
     size_t n = 0;
     for (size_t i = 0; out && i < s.n;) {
         const bool mark =
@@ -211,7 +211,7 @@ static bt_str plain_apostrophes(bt_arena *a, bt_str s)
 
 /* As lexicons spell it: compatible characters in their plain form. None: no lexicon
  * has such letters. */
-static bt_str plain_form(bt_arena *a, bt_str s)
+static bt_str plain_form(bt_pool *a, bt_str s)
 {
     bt_buf b = { 0 };
     if (is_ascii(s.p, s.n))
@@ -244,111 +244,15 @@ static bt_sound look_up(const bt_work *w, const merged *m, const bt_context *ctx
     return v;
 }
 
-/* ---- words no lexicon knows -------------------------------------------------------------- */
-
-static const char *sign_phonemes(uint32_t c)
-{
-    switch (c) {
-    case '/': return "slˈæʃ";
-    case '=': return "ˈikwᵊlz";
-    case '+': return "plˈʌs";
-    case '&': return "ænd";
-    case '@': return "æt";
-    case '%': return "pəɹsˈɛnt";
-    case '#': return "hˈæʃ";
-    case '*': return "ˈæstəɹˌɪsk";
-    case '~': return "tˈɪldə";
-    case '^': return "kˈɛɹət";
-    case '<': return "lˈɛs ðən";
-    case '>': return "ɡɹˈATəɹ ðən";
-    case 0x2014: return "—";
-    default: return "";
-    }
-}
-
-static uint32_t peek(bt_str s, size_t i, size_t *len)
-{
-    uint32_t c = 0;
-    *len = i < s.n ? bt_utf8_next(s.p + i, s.n - i, &c) : 0;
-    return c;
-}
-
-static size_t run(bt_str s, size_t i, bool (*is)(uint32_t))
-{
-    size_t len;
-    while (i < s.n && is(peek(s, i, &len)))
-        i += len;
-    return i;
-}
-
-static bool is_digit(uint32_t c) { return bt_is_ascii_digit(c); }
-static bool is_sign(uint32_t c) { return !bt_is_word(c) && !bt_is_blank(c); }
-
-/* The end of letters, digits or signs that go together from i on. */
-static size_t unknown_end(bt_str s, size_t i)
-{
-    size_t len, end, skip;
-    const uint32_t c = peek(s, i, &len);
-    bool (*const is)(uint32_t) = bt_is_ascii_digit(c) ? is_digit
-                                 : bt_is_wordy(c)     ? bt_is_wordy
-                                                      : is_sign;
-    for (end = run(s, i, is); is != is_sign; end = run(s, end + skip, is)) {
-        const uint32_t mark = peek(s, end, &skip);
-        const bool joins =
-            is == is_digit ? mark == ',' || mark == '.' : mark == '\'' || mark == 0x2019;
-        if (!joins || !is(peek(s, end + skip, &len)) || end + skip >= s.n)
-            break;
-    }
-    return end;
-}
-
-static bt_status spell_piece(const bt_work *w, bt_str piece, bt_str *out, bt_error *err)
-{
-    size_t len;
-    const uint32_t c = peek(piece, 0, &len);
-    *out = BT_STR("");
-    if (bt_is_ascii_digit(c)) {
-        *out = bt_spell_number(&w->speller, piece, 0, false).phonemes;
-    } else if (bt_is_letter(c)) {
-        return bt_unknown_spell(w->unknown, w->arena, piece, out, err);
-    } else {
-        for (size_t i = 0; i < piece.n; i += len) {
-            const char *s = sign_phonemes(peek(piece, i, &len));
-            *out = bt_str_cat(w->arena, *out, (bt_str){ s, strlen(s) });
-        }
-    }
-    return BT_OK;
-}
-
-/* Letters go to the network, digits are read as numbers, a few signs have names. */
-static bt_status spell_unknown(const bt_work *w, bt_str text, bt_token *k, bt_error *err)
-{
-    give(k, BT_STR(""), 3);
-    for (size_t i = 0, end; i < text.n; i = end) {
-        size_t len;
-        bt_str sound;
-        const uint32_t c = peek(text, i, &len);
-        end = i + len;
-        if (c == '_' || bt_is_blank(c))
-            continue;
-        end = unknown_end(text, i);
-        const bt_status st = spell_piece(w, (bt_str){ text.p + i, end - i }, &sound, err);
-        if (st != BT_OK)
-            return st;
-        if (sound.n > 0)
-            give(k, k->phonemes.n ? bt_str_join(w->arena, k->phonemes, " ", sound) : sound, 2);
-    }
-    return BT_OK;
-}
-
 /* ---- words --------------------------------------------------------------------------------- */
 
 /* What the word before will see of this one. */
 static bt_context context_of(const bt_context *ctx, bt_str phonemes, bt_str text, const char *tag)
 {
     bt_context v = { ctx->vowel, false };
-    for (size_t i = 0, len; i < phonemes.n; i += len) {
-        const uint32_t c = peek(phonemes, i, &len);
+    for (size_t i = 0; i < phonemes.n;) {
+        uint32_t c;
+        i += bt_utf8_next(phonemes.p + i, phonemes.n - i, &c);
         const bool vowel = bt_is_vowel(c), mark = is_closed_mark(c);
         if (!vowel && !mark && !bt_is_consonant(c))
             continue;
@@ -478,7 +382,7 @@ static bt_status spell_word(const bt_work *w, const merged *all, bt_token *k, si
         }
         for (size_t i = 1; i < n; i++)
             give(&k[i], BT_STR(""), 2);
-        return spell_unknown(w, m.text, k, err);
+        return bt_spell_unknown(w, m.text, k, err);
     }
     if (!k->phonemes.p) {
         const merged to = { BT_STR("to"), m.tag, 0, m.head };
@@ -487,7 +391,7 @@ static bt_status spell_word(const bt_work *w, const merged *all, bt_token *k, si
     }
     bt_status st = BT_OK;
     if (!k->phonemes.p)
-        st = spell_unknown(w, m.text, k, err);
+        st = bt_spell_unknown(w, m.text, k, err);
     *ctx = context_of(ctx, k->phonemes, m.text, m.tag);
     return st;
 }

@@ -236,7 +236,8 @@ static bt_status hibari_estimate(bt_module_job *of, const void *opts, bt_estimat
     for (int kind = BT_HIBARI_TEXT; kind <= BT_HIBARI_SOUND; kind++) {
         bt_part *p;
         BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, err));
-        out->arena += bt_plan_arena(p->plan);
+        const uint64_t arena = bt_plan_arena(p->plan);
+        out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         const double runs = kind == BT_HIBARI_SOUND ? 2 * (double)b / (double)f : 1;
         out->flops += bt_plan_flops(p->plan) * runs * (letters + 1) / sentence;
         out->weights += bt_plan_weights(p->plan);

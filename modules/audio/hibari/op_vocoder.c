@@ -95,11 +95,13 @@ static float mirrored(const bt_node *pulses, int64_t at)
     return bt_row(pulses, at / HOP)[at % HOP];
 }
 
-/* The pulses under the window of frame `row`: even and odd ones (dsp/fft.h). */
-static void take_window(const bt_node *pulses, const float *window, int64_t row, int lanes,
+/* The pulses under the window of frame `row`: even and odd ones (dsp/fft.h). False: there
+ * are none, it is unvoiced. */
+static bool take_window(const bt_node *pulses, const float *window, int64_t row, int lanes,
                         int lane, float *time)
 {
     float *even = time + lane, *odd = even + FFT / 2 * lanes;
+    bool any = false;
     for (int q = 0; q < FFT / HOP; q++) {
         const int64_t r = row - FFT / HOP / 2 + q;
         float edge[HOP];
@@ -112,8 +114,10 @@ static void take_window(const bt_node *pulses, const float *window, int64_t row,
         for (int j = 0; j < HOP; j += 2, even += lanes, odd += lanes) {
             *even = x[j] * window[q * HOP + j];
             *odd = x[j + 1] * window[q * HOP + j + 1];
+            any |= (x[j] != 0) | (x[j + 1] != 0);
         }
     }
+    return any;
 }
 
 static void magnitudes(const bt_kernels *k, float *y, const float *x)
@@ -123,8 +127,8 @@ static void magnitudes(const bt_kernels *k, float *y, const float *x)
     k->act(BINS, y, y, BT_ACT_EXP, 0);
 }
 
-/* What the network says of one frame: harmonic * pulses + rest. h: lh, th, ln, lr, phi. */
-static void open_row(const bt_kernels *k, const float *h, uint64_t seed, uint64_t frame, bench *b)
+/* What the network makes of the pulses of one frame. h: lh, th, ln, lr, phi. */
+static void open_harmonic(const bt_kernels *k, const float *h, bench *b)
 {
     float *re = b->harmonic[0], *im = b->harmonic[1];
     k->act(BINS, b->angle, h + BINS, BT_ACT_TANH, 0);
@@ -133,7 +137,11 @@ static void open_row(const bt_kernels *k, const float *h, uint64_t seed, uint64_
     magnitudes(k, b->magnitude, h);
     k->mul(BINS, re, re, b->magnitude);
     k->mul(BINS, im, im, b->magnitude);
+}
 
+/* What it adds to them. */
+static void open_rest(const bt_kernels *k, const float *h, uint64_t seed, uint64_t frame, bench *b)
+{
     float *sre = b->rest[0], *sim = b->rest[1];
     k->sincos(BINS, sim, sre, h + 4 * BINS);
     magnitudes(k, b->magnitude, h + 3 * BINS);
@@ -147,9 +155,16 @@ static void open_row(const bt_kernels *k, const float *h, uint64_t seed, uint64_
     }
 }
 
-static void filter(int lanes, int lane, bench *b)
+/* The frame's spectrum; of an unvoiced one just the rest. */
+static void filter(int lanes, int lane, bool voiced, bench *b)
 {
     float *re = b->spectrum + lane, *im = re + BINS * lanes;
+    for (int i = 0; i < BINS && !voiced; i++) {
+        re[i * lanes] = b->rest[0][i];
+        im[i * lanes] = b->rest[1][i];
+    }
+    if (!voiced)
+        return;
     for (int i = 0; i < BINS; i++) {
         const float u = re[i * lanes], v = im[i * lanes];
         const float c = b->harmonic[0][i], d = b->harmonic[1][i];
@@ -172,13 +187,20 @@ static void frames_run(const bt_node *n, const bt_exec *x, int phase, int64_t ti
     const uint64_t seed = (uint64_t)x->params[BT_HIBARI_PARAM_SEED];
     const uint64_t frame = (uint64_t)(x->params[BT_HIBARI_PARAM_FRAME] + first);
     bench *b = x->scratch;
+    bool voiced[LANES], any = false;
     (void)phase;
-    for (int l = 0; l < lanes; l++)
-        take_window(n->src[1], t->source, first + l, lanes, l, b->time);
-    bt_fft_forward(t->fft, x->kernels, lanes, b->time, b->spectrum, b->work);
     for (int l = 0; l < lanes; l++) {
-        open_row(x->kernels, bt_row(n->src[0], first + l), seed, frame + (uint64_t)l, b);
-        filter(lanes, l, b);
+        voiced[l] = take_window(n->src[1], t->source, first + l, lanes, l, b->time);
+        any |= voiced[l];
+    }
+    if (any)
+        bt_fft_forward(t->fft, x->kernels, lanes, b->time, b->spectrum, b->work);
+    for (int l = 0; l < lanes; l++) {
+        const float *h = bt_row(n->src[0], first + l);
+        if (voiced[l])
+            open_harmonic(x->kernels, h, b);
+        open_rest(x->kernels, h, seed, frame + (uint64_t)l, b);
+        filter(lanes, l, voiced[l], b);
     }
     bt_fft_inverse(t->fft, x->kernels, lanes, b->spectrum, b->time, b->work);
     for (int l = 0; l < lanes; l++) {

@@ -35,6 +35,7 @@ bt_status bt_part_get(bt_parts *ps, int kind, int64_t size, bt_part **out, bt_er
         memset(old, 0, sizeof *old);
         return st;
     }
+    bt_plan_share(old->plan, &ps->arena);
     old->used = ++ps->clock;
     *out = old;
     return BT_OK;
@@ -45,6 +46,7 @@ void bt_parts_clear(bt_parts *ps)
     for (int i = 0; i < BT_PARTS; i++)
         bt_plan_free(ps->list[i].plan);
     memset(ps->list, 0, sizeof ps->list);
+    bt_arena_free(&ps->arena);
 }
 
 bt_status bt_part_run(bt_part *p, const char *name, const atomic_bool *cancel, bt_trace *trace,

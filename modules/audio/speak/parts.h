@@ -29,6 +29,7 @@ typedef struct bt_parts {
     bt_weights *ws;
     bt_part_build build;
     bt_part list[BT_PARTS];
+    bt_arena arena; /* of whichever ran last: what it put out is lost when another one is used */
     uint64_t clock;
 } bt_parts;
 

@@ -252,7 +252,7 @@ static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate
         bt_part *p;
         BT_TRY(bt_part_get(&j->plans, part, size[part], &p, err));
         uint64_t arena = bt_plan_arena(p->plan);
-        out->arena += arena;
+        out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         double runs = part == BT_VITS_VOCODER ? (double)f / (double)size[part] : 1;
         out->flops += bt_plan_flops(p->plan) * runs * letters / sentence;
     }

@@ -14,10 +14,21 @@
  * Rows in a tile are numbered from its halo's first row on ("base"). `operand` rows
  * are leaky(x) in the compute type, zeros beyond the sequence: a filter's padding.
  * Sums: taps in order, channels in order, then bias and residual.
+ *
+ * Filters of 3, 5 and 7 taps may be minimal filtering (graph/minimal.h): `outs` rows at the
+ * filter's dilation d are made together from the inputs that any of them needs, so their
+ * bytes depend on all of these. Any cut must therefore have the same groups, and the true
+ * values of all rows that they read. So groups lie in blocks of outs * d rows at multiples of that,
+ * counted from the sequence's first row; whole blocks are made, from rows that the
+ * filter before made in whole blocks ("after" and "halo" are rounded up so), and a tile
+ * is a multiple of every block of the stage, as is what synth.c lets a chunk begin with
+ * (voice.h, align). Beyond both ends of the sequence all operands are zeros, whoever
+ * reads them; beyond a chunk's end they are wrong, but not within its margin.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/minimal.h"
 #include "graph/ops.h"
 #include "graph/pack.h"
 #include "audio/vits/vits.h"
@@ -27,6 +38,8 @@ enum {
     STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
     MAX_CONVS = 2 * BT_VOICE_CONVS,
     B_BYTES = 24576, /* of float panels used at a time: in L1 */
+    GROUPS = 12,     /* of minimal filtering, made together: the kernels' tallest tile */
+    FORMS = BT_MINIMAL_TAPS / 2, /* of minimal filtering: for 3, 5, 7 taps */
 };
 
 typedef struct filter {
@@ -34,7 +47,8 @@ typedef struct filter {
     const bt_weight *w;
     const bt_packed *packed; /* from prepare */
     int taps, dilation, halo;
-    int after; /* rows to each side that the filters after it need */
+    int after; /* rows to each side that the filters after it need, in whole blocks */
+    int block; /* rows of a block of groups of minimal filtering; 0: plain sums */
 } filter;
 
 typedef struct stage {
@@ -42,8 +56,11 @@ typedef struct stage {
     int stride, pad; /* of up */
     int n_blocks, n_convs;
     bool pairs, half; /* half: bf16 products, else f32 */
+    bool minimal;     /* some filters are minimal filtering */
     int in, c;        /* channels */
-    int halo;         /* of a whole block */
+    int halo;         /* of a whole residual block */
+    int align;        /* tiles begin at multiples of so many rows */
+    bt_points points[FORMS];
 } stage;
 
 /* ---- sizes ------------------------------------------------------------- */
@@ -51,6 +68,13 @@ typedef struct stage {
 static size_t value_bytes(const stage *s) { return s->half ? sizeof(uint16_t) : sizeof(float); }
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static int64_t width(const stage *s) { return round_up(s->c, BT_NR); }
+
+static int form_of(const filter *f) { return f->taps / 2 - 1; }
+
+static int whole_blocks(const filter *f, int rows)
+{
+    return f->block ? (int)round_up(rows, f->block) : rows;
+}
 
 /* Values of an operand row of c channels. */
 static int64_t operand_width(const stage *s, int64_t c)
@@ -63,9 +87,9 @@ static int64_t tile_rows(const bt_node *n)
 {
     const int64_t most = TILE_VALUES / width(n->attr), rows = n->shape.w;
     if (most < 2)
-        return 1;
+        return ((const stage *)n->attr)->align;
     const int64_t tiles = (rows + most - 1) / most;
-    return (rows + tiles - 1) / tiles;
+    return round_up((rows + tiles - 1) / tiles, ((const stage *)n->attr)->align);
 }
 
 static int64_t stage_tiles(const bt_node *n, const bt_exec *x, int phase)
@@ -87,6 +111,7 @@ typedef struct scratch {
     const void **in_rows;    /* [tap][row] */
     float *u, *x, *y, *sum;  /* up's output; a block's x and inner sum; the blocks' sum */
     float *bias, *part;      /* a bias over and over; a convolution's sums */
+    bt_minimal_scratch minimal;
 } scratch;
 
 static int64_t most_rows(const bt_node *n)
@@ -113,6 +138,9 @@ static int64_t span(const stage *s) /* values of such rows, and of an input row 
     const int64_t in = round_up(s->in, BT_NR), step = step_rows(s) * width(s);
     return in > step ? in : step;
 }
+
+/* Blocks of minimal filtering made together. */
+static int block_count(const filter *f) { return GROUPS / f->dilation; }
 
 static void *part_of(uint8_t *base, size_t *at, int64_t bytes)
 {
@@ -141,6 +169,9 @@ static size_t layout(const bt_node *n, uint8_t *base, scratch *out)
     out->sum = part_of(base, &at, tile_rows(n) * width(s) * (int64_t)sizeof(float));
     out->bias = part_of(base, &at, span(s) * (int64_t)sizeof(float));
     out->part = part_of(base, &at, span(s) * (int64_t)sizeof(float));
+    if (s->minimal)
+        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, GROUPS, width(s), width(s),
+                                &out->minimal);
     return at;
 }
 
@@ -180,6 +211,7 @@ typedef struct work {
     const bt_kernels *k;
     scratch m;
     int64_t t0, t1; /* output rows */
+    int64_t end;    /* t1, rounded up to whole blocks */
     int64_t base;   /* the row that buffers begin with: t0 - halo */
 } work;
 
@@ -323,20 +355,44 @@ static void finish(const work *w, const result *d, int64_t r, int64_t m, const f
         make_operand(w, m, y, wide, z, to);
 }
 
+/* The rows lo..hi-1 of a filter's output by minimal filtering. */
+static void filter_blocks(const work *w, const filter *f, const operand *a, const result *d,
+                          int64_t lo, int64_t hi)
+{
+    const int64_t wide = width(w->s), step = (int64_t)block_count(f) * f->block;
+    for (int64_t r = lo; r < hi; r += step) {
+        const int64_t m = hi - r < step ? hi - r : step, at = (r - w->base) * wide;
+        const int64_t to = (r - d->origin) * wide;
+        const bt_minimal_rows rows = {
+            .y = d->y + to,
+            .z = d->next ? (float *)(void *)d->next->data + at : NULL,
+            .bias = w->m.bias,
+            .a = d->x ? d->x + at : NULL,
+            .b = d->residual ? d->residual + to : NULL,
+            .alpha = BT_VITS_SLOPE,
+        };
+        bt_minimal_filter(w->k, &w->s->points[form_of(f)], f->packed, f->dilation, (int)m,
+                          (const float *)(void *)a->data + at - f->halo * wide, &w->m.minimal,
+                          &rows);
+    }
+}
+
 /* One convolution, on the rows that the filters after it need. */
 static void convolve(const work *w, const filter *f, const operand *a, result d)
 {
     const int64_t len = w->n->shape.w, step = step_rows(w->s);
-    const int64_t lo = clamp(w->t0 - f->after, len), hi = clamp(w->t1 + f->after, len);
+    const int64_t lo = clamp(w->t0 - f->after, len), hi = clamp(w->end + f->after, len);
     repeat_bias(w, f->bias);
-    for (int64_t r = lo; r < hi; r += step) {
+    if (f->block)
+        filter_blocks(w, f, a, &d, lo, hi);
+    for (int64_t r = lo; !f->block && r < hi; r += step) {
         const int64_t m = hi - r < step ? hi - r : step;
         multiply(w, f, (int)m, a->row + (r - w->base - f->halo), (size_t)f->dilation, 0, 1,
                  w->m.part, (size_t)width(w->s));
         finish(w, &d, r, m, w->m.part);
     }
     if (d.next)
-        pad_operand(w, d.next, w->t0 - f->after, lo, hi, w->t1 + f->after);
+        pad_operand(w, d.next, w->t0 - f->after, lo, hi, w->end + f->after);
 }
 
 /* Adds block b of u to the sum (the first one begins it). */
@@ -381,9 +437,10 @@ static void stage_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
     work w = { .n = n, .s = s, .k = x->kernels, .t0 = tile * per };
     (void)phase;
     w.t1 = bt_row_tile_end(n, per, tile);
+    w.end = w.t0 + round_up(w.t1 - w.t0, s->align);
     w.base = w.t0 - s->halo;
     layout(n, x->scratch, &w.m);
-    const int64_t end = w.t1 + s->halo, lo = clamp(w.base, n->shape.w);
+    const int64_t end = w.end + s->halo, lo = clamp(w.base, n->shape.w);
     const int64_t hi = clamp(end, n->shape.w), row = to * (int64_t)value_bytes(s);
     operand *const all[] = { &w.m.first, &w.m.inner[0], &w.m.inner[1] };
     for (int o = 0; o < 3; o++)
@@ -416,7 +473,8 @@ static bt_status stage_prepare(bt_node *n, const bt_kernels *k, bt_error *err)
     BT_TRY(pack(&s->up, BT_FORM_TRANSPOSED, s->half, err));
     for (int b = 0; b < s->n_blocks; b++)
         for (int i = 0; i < s->n_convs; i++)
-            BT_TRY(pack(&s->conv[b][i], BT_FORM_CONV, s->half, err));
+            BT_TRY(pack(&s->conv[b][i], s->conv[b][i].block ? BT_FORM_MINIMAL : BT_FORM_CONV,
+                        s->half, err));
 fail:
     return st;
 }
@@ -461,9 +519,16 @@ static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b
         if (f->taps % 2 == 0)
             return bt_graph_fail(g, "%s has an even length", name) != NULL;
         f->halo = f->taps / 2 * f->dilation;
+        const int outs = bt_voice_outs(v, s->c, f->taps, f->dilation);
+        f->block = outs * f->dilation;
+        if (outs) {
+            s->minimal = true;
+            s->align = (int)bt_common_multiple(s->align, f->block);
+            bt_minimal_points(f->taps, outs, &s->points[form_of(f)]);
+        }
     }
     for (int i = s->n_convs - 1; i >= 0; after += s->conv[b][i--].halo)
-        s->conv[b][i].after = after;
+        s->conv[b][i].after = after = whole_blocks(&s->conv[b][i], after);
     s->halo = after > s->halo ? after : s->halo;
     return true;
 }
@@ -483,6 +548,7 @@ bt_node *bt_vits_stage(bt_graph *g, const bt_voice *v, bt_node *x, int number)
         .n_blocks = v->n_kernels,
         .n_convs = v->block_convs * (v->block_pairs ? 2 : 1),
         .pairs = v->block_pairs,
+        .align = 1,
         .in = (int)shape.c,
         .c = (int)bt_weight_dim(w, 1),
     };

@@ -7,6 +7,12 @@
 #include <stdio.h>
 
 #include "audio/vits/voice.h"
+#include "graph/minimal.h"
+
+enum {
+    MOST_DILATION = 12, /* of minimal filtering: op_stage.c's GROUPS */
+    MOST_ALIGN = 64,    /* frames */
+};
 
 static const bt_tensor *find(const bt_voice *v, const char *fmt, va_list ap)
 {
@@ -148,20 +154,81 @@ static bt_status block_shapes(bt_voice *v, bt_error *err)
     return BT_OK;
 }
 
+/* f32 that nobody asked for by name: f32 itself is the reference, and has plain sums. */
+static bool may_be_minimal(const bt_voice *v)
+{
+    return v->compute->precision == BT_PREC_AUTO &&
+           !(v->compute->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16));
+}
+
+int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation)
+{
+    return v->minimal && dilation <= MOST_DILATION ? bt_minimal_outs(taps, c, c) : 0;
+}
+
+int64_t bt_common_multiple(int64_t a, int64_t b)
+{
+    int64_t x = a, y = b;
+    while (y) {
+        const int64_t rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+/* Frames whose rows are whole groups of every filter, in every stage. */
+static int64_t whole_groups(const bt_voice *v)
+{
+    int64_t frames = 1, rows = 1;
+    for (int s = 0; s < v->n_stages; s++) {
+        const int c = dim(v, 1, "dec.ups.%d.weight", s);
+        rows *= v->stride[s];
+        for (int i = 0; i < v->n_kernels; i++)
+            for (int j = 0; j < v->block_convs && frames <= MOST_ALIGN; j++) {
+                const int d = v->dilation[i][j];
+                const int block = bt_voice_outs(v, c, v->block_k[i], d) * d;
+                if (block)
+                    frames = bt_common_multiple(frames, bt_common_multiple(block, rows) / rows);
+            }
+    }
+    return frames;
+}
+
+/* Chunks of the decoder begin where groups of minimal filtering do, so that these
+ * lie where they do in the whole. Not for filters that this would cost too much. */
+static void align(bt_voice *v)
+{
+    v->minimal = may_be_minimal(v);
+    const int64_t frames = whole_groups(v);
+    v->minimal = v->minimal && frames <= MOST_ALIGN;
+    v->align = v->minimal ? (int)frames : 1;
+}
+
+/* Rows to each side of one filter's output that it reads: half the filter, and with
+ * minimal filtering what its group reads. */
+static int filter_reach(const bt_voice *v, int c, int kernel, int dilation)
+{
+    const int outs = bt_voice_outs(v, c, v->block_k[kernel], dilation);
+    return dilation * (v->block_k[kernel] / 2 + (outs ? outs - 1 : 0));
+}
+
 /* Frames to each side that can reach a frame's samples, last layer first: r rows
- * on either side of a layer's output need so many of its input. Convolutions
- * add half their filter; an upsampling by s divides by s, rounded outwards.
+ * on either side of a layer's output need so many of its input. An upsampling by s
+ * divides by s, rounded outwards.
  * With this margin a long sentence decoded in chunks gives the bytes of one
  * decoded whole (synth.c). */
 static int reach(const bt_voice *v)
 {
     int r = dim(v, 2, "dec.conv_post.weight") / 2;
     for (int s = v->n_stages - 1; s >= 0; s--) {
+        const int c = dim(v, 1, "dec.ups.%d.weight", s);
         int most = 0;
         for (int i = 0; i < v->n_kernels; i++) {
             int sum = 0;
             for (int j = 0; j < v->block_convs; j++)
-                sum += (v->dilation[i][j] + v->block_pairs) * (v->block_k[i] / 2);
+                sum += filter_reach(v, c, i, v->dilation[i][j]) +
+                       (v->block_pairs ? filter_reach(v, c, i, 1) : 0);
             most = sum > most ? sum : most;
         }
         r += most;
@@ -194,8 +261,10 @@ static bt_status decoder_shapes(bt_voice *v, bt_error *err)
         v->hop *= v->stride[i];
     }
     bt_status st = block_shapes(v, err);
-    if (st == BT_OK)
+    if (st == BT_OK) {
+        align(v);
         v->margin = reach(v);
+    }
     return st;
 }
 

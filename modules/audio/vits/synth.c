@@ -7,7 +7,8 @@
  *
  * The decoder sees `margin` frames to each side and no more, so it runs over
  * long sentences in chunks: memory stays bounded, the first samples are there
- * early, and the bytes are those of one run over the whole.
+ * early, and the bytes are those of one run over the whole; it begins at a multiple
+ * of `align` frames.
  */
 #include <math.h>
 #include <string.h>
@@ -188,12 +189,14 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
  * own joins the last. */
 static bt_status decode_all(work *w, bt_error *err)
 {
-    const int64_t margin = voice_of(w)->margin, f = w->f;
+    const bt_voice *v = voice_of(w);
+    const int64_t margin = v->margin, align = v->align, f = w->f;
     bt_status st = BT_OK;
     for (int64_t a = 0; st == BT_OK && a < f;) {
         const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
         const int64_t b = f - a <= chunk + margin ? f : a + chunk;
-        st = decode(w, a > margin ? a - margin : 0, a, b, b + margin < f ? b + margin : f, err);
+        const int64_t lo = a > margin ? (a - margin) / align * align : 0;
+        st = decode(w, lo, a, b, b + margin < f ? b + margin : f, err);
         a = b;
     }
     return st;

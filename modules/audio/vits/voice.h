@@ -51,8 +51,10 @@ typedef struct bt_voice {
     bool block_pairs;                     /* HiFi-GAN's ResBlock1, else ResBlock2 */
     int stride[BT_VOICE_STAGES], pad[BT_VOICE_STAGES], up_k[BT_VOICE_STAGES];
     int block_k[BT_VOICE_KERNELS], dilation[BT_VOICE_KERNELS][BT_VOICE_CONVS];
-    int hop;    /* samples per frame */
-    int margin; /* frames on either side that a frame's samples depend on */
+    int hop;      /* samples per frame */
+    int margin;   /* frames on either side that a frame's samples depend on */
+    bool minimal; /* the decoder's f32 filters may be minimal filtering (graph/minimal.h) */
+    int align;    /* if so, it begins at a multiple of so many frames, else 1 */
 } bt_voice;
 
 /* Takes `s` over if it succeeds. */
@@ -66,6 +68,10 @@ const bt_phoneme *bt_voice_phoneme(const bt_voice *v, const char *text, size_t n
 int bt_voice_speaker(const bt_voice *v, const char *name);
 
 /* shapes.c */
+/* Outputs that a decoder's filter over c channels makes together by minimal filtering; 0:
+ * it does not. */
+int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation);
+int64_t bt_common_multiple(int64_t a, int64_t b); /* the least, of positive numbers */
 bt_status bt_voice_shapes(bt_voice *v, bt_error *err);
 
 #endif

@@ -4,7 +4,9 @@ Versions: hibari-tts 0.2.1, onnxruntime 1.31.1, numpy. Seed 5; nothing else is r
 Commands, from the repository's root, with the package unpacked at $HIBARI (the folder that holds hibari/):
     python tests/golden/english/make_english.py golden            writes english.json
     python tests/golden/english/make_english.py compare LINES FOLDER [us|gb] [n] [prose]
-                          n sentences (5000) through build/tests/modules/audio/english_lines: the share of equal words
+    python tests/golden/english/make_english.py tiny              writes tiny/: made-up data of the same forms, for tests
+                          that need no package (onnx 1.23.2; seed 7)
+    for compare: n sentences (5000) through build/tests/modules/audio/english_lines: the share of equal words
 All sentences are composed here. With `prose`, half of those to compare are lines of Python's own documentation instead,
 which are read where they lie and not kept.
 """
@@ -181,5 +183,52 @@ def compare(program, folder, accent="us", n="5000", kind=""):
     print(f"{len(lines)} sentences, {whole} equal; {words} words, {same} equal: {100 * same / words:.3f} %", run.stderr.strip())
 
 
+TINY_LEXICON = {
+    "us_gold": {"A": "ˈA", "B": "bˈi", "C": "sˈi", "S": "ˈɛs", "apple": "ˈæpᵊl", "am": "æm", "and": "ænd", "at": "æt", "ball": "bˈɔl", "bat": "bˈæt", "dog": "dˈɔɡ", "dollar": "dˈɑləɹ", "cent": "sˈɛnt",
+                "hello": "həlˈO", "ii": "tˈu", "n't": "ənt", "do": "dˈu", "one": "wˈʌn", "two": "tˈu", "three": "θɹˈi", "five": "fˈIv", "ten": "tˈɛn", "twenty": "twˈɛnti", "zero": "zˈɪɹO",
+                "hundred": "hˈʌndɹəd", "thousand": "θˈWzᵊnd", "first": "fˈɜɹst", "point": "pˈYnt", "minus": "mˈInəs", "percent": "pəɹsˈɛnt", "Ann": "ˈæn", "to": "tˈu", "used": {"DEFAULT": "jˈuzd", "VBD": "jˈust"},
+                "read": {"DEFAULT": "ɹˈid", "VBD": "ɹˈɛd", "NOUN": None}, "record": {"DEFAULT": "ɹəkˈɔɹd", "NOUN": "ɹˈɛkəɹd"}, "re": "ɹˈi", "box": "bˈɑks", "visit": "vˈɪzət", "bake": "bˈAk", "stop": "stˈɑp"},
+    "us_silver": {"zebra": "zˈibɹə", "walk": "wˈɔk"},
+}
+TINY_TAGGER = {
+    "tags": ["$", "''", ",", "-LRB-", "-RRB-", ".", ":", "CD", "DT", "IN", "NN", "NNP", "PRP", "TO", "VBD", "``"],
+    "tagdict": {".": ".", "!": ".", "?": ".", ";": ":", ",": ",", "(": "-LRB-", ")": "-RRB-", "$": "$", "-": ":", "the": "DT", "a": "DT", "to": "TO", "\"": "''", "“": "``", "”": "''", "I": "PRP", "in": "IN"},
+    "vocab": ["!DIGITS", "!YEAR", "hello", "read", "he"],
+    "weights": {"b": {"NN": 1.0}, "sh=d": {"CD": 9.5}, "w=!DIGITS": {"CD": 8.0}, "sh=Xx": {"NNP": 3.5}, "w-1=he": {"VBD": 7.0, "NN": -2.5}, "s3=\"": {"''": 1.5}},
+}
+TINY_TABLES = {
+    "months": {m.lower(): f for m, f in zip("jan feb mar apr may jun jul aug sep oct nov dec".split(), "January February March April May June July August September October November December".split())},
+    "titles": {"Dr": "Doctor", "St": "Saint"}, "abbreviations": {"St.": "Street", "vs": "versus", "etc.": "and so on"}, "units": {"km": ["kilometer", "kilometers"], "km/h": ["kilometers per hour"] * 2, "ft": ["foot", "feet"]},
+    "symbols": {"=": "equals", "~": "about", "|": ", ", "½": "one half", "_": " "}, "currency": {"$": ["dollar", "dollars"], "£": ["pound", "pounds"], "¥": ["yen", "yen"], "¢": ["cent", "cents"], "Rs": ["rupee", "rupees"]},
+    "roman_cardinal": ["Chapter", "World War"], "roman_ordinal": ["King"],
+}
+
+
+def tiny():
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+    folder = os.path.join(HERE, "tiny")
+    os.makedirs(folder, exist_ok=True)
+
+    def put(name, data):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            json.dump(data, f, ensure_ascii=False, separators=(",", ":"), indent=None)
+    for name, words in TINY_LEXICON.items():
+        put(f"lexicon_{name}.json", dict(sorted(words.items())))
+    put("tagger.json", TINY_TAGGER)
+    put("normalize.json", TINY_TABLES)
+    put("tokenizer_exceptions.json", {"don't": ["do", "n't"], "Dr.": ["Dr."], "10am": ["10", "am"], "):": ["):"], "a.m.": ["a.m."]})
+    letters, labels, slots, longest, width, inner = [chr(c) for c in range(97, 123)] + ["é"], list("abdfhiklmnpstuvwz") + ["ˈ", "ə"], 2, 12, 8, 16
+    put("oov.json", {"in": letters, "out": labels, "slots": slots, "maxlen": longest})
+    r = np.random.default_rng(7)
+    t = {"m.emb.weight": (len(letters) + 1, width), "m.pos": (longest, width), "m.norm.weight": (width,), "m.norm.bias": (width,), "m.head.bias": (slots * (len(labels) + 1),),
+         "onnx::MatMul_501": (width, slots * (len(labels) + 1)), "onnx::MatMul_490": (width, 3 * width), "onnx::MatMul_498": (width, width), "onnx::MatMul_499": (width, inner), "onnx::MatMul_500": (inner, width)}
+    for part, n in (("self_attn.in_proj_bias", 3 * width), ("self_attn.out_proj.bias", width), ("linear1.bias", inner), ("linear2.bias", width), ("norm1.weight", width), ("norm1.bias", width), ("norm2.weight", width), ("norm2.bias", width)):
+        t[f"m.layers.0.{part}"] = (n,)
+    graph = helper.make_graph([], "tiny", [], [], [numpy_helper.from_array(r.standard_normal(s).astype(np.float32), n) for n, s in t.items()])
+    onnx.save(helper.make_model(graph), os.path.join(folder, "oov.onnx"))
+
+
 if __name__ == "__main__":
-    {"golden": golden, "compare": compare}[sys.argv[1]](*sys.argv[2:])
+    {"golden": golden, "compare": compare, "tiny": tiny}[sys.argv[1]](*sys.argv[2:])
