@@ -10,9 +10,11 @@
 
 enum {
     MAX_FRAMES = 1 << 14, /* of a piece: nearly seven minutes */
-    JOIN_FRAMES = 2,      /* 50 ms */
+    JOIN = 3600,          /* samples: 150 ms */
     FADE = 120,           /* samples: 5 ms */
 };
+
+#define QUIET 0.01f
 
 typedef struct work {
     bt_kok_plans *plans;
@@ -88,21 +90,20 @@ static void make_noise(const work *w, float *noise, size_t n)
         noise[i] *= w->s->noise_scale;
 }
 
-/* Samples of the padding token i above JOIN_FRAMES. */
-static int64_t spare(const work *w, int64_t i)
-{
-    const int32_t frames = w->frames[i] - JOIN_FRAMES;
-    return frames > 0 ? (int64_t)frames * w->plans->voice->hop : 0;
-}
-
-/* Where pieces of one sentence meet, the model has made the silence of a sentence's end and
- * beginning out of the 0 at either end; little of it stays, so that the pause is that of the
- * clause's mark. Both sides fade for a moment, so that no step is heard. */
+/* Where pieces of one sentence meet, the model has made a sentence's end and beginning, half
+ * a second of silence and more. Of what is quieter than QUIET on either side JOIN samples stay,
+ * the pause of a clause; and both sides fade for a moment, so that no step is heard. */
 static bt_status give(const work *w, float *x, int64_t n)
 {
-    const int64_t skip = w->s->joined_before ? spare(w, 0) : 0;
-    x += skip;
-    n -= skip + (w->s->joined_after ? spare(w, w->t - 1) : 0);
+    int64_t first = 0, last = n;
+    while (w->s->joined_before && first < n && fabsf(x[first]) < QUIET)
+        first++;
+    while (w->s->joined_after && last > first && fabsf(x[last - 1]) < QUIET)
+        last--;
+    first = first > JOIN ? first - JOIN : 0;
+    last = last + JOIN < n ? last + JOIN : n;
+    x += first;
+    n = last - first;
     for (int64_t i = 0; i < FADE && i < n; i++) {
         const float f = ((float)i + 0.5f) / FADE;
         x[i] *= w->s->joined_before ? f : 1;
