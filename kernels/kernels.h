@@ -287,6 +287,10 @@ typedef struct bt_kernels {
     void (*channel_sums)(int rows, int c, const float *x, size_t ldx, double *sum, double *sq);
     /* y = act(x * mul[c] + add[c]) for one row */
     void (*affine)(int n, float *y, const float *x, const float *mul, const float *add, bt_act act);
+    /* Snake (Ziyin et al. 2020) of an affine row: v = x * mul[c] + add[c],
+     * y = v + sin^2(a[c] v) / a[c]; inv is 1 / a. |a v| < 1e4, else less exact. */
+    void (*snake)(int n, float *y, const float *x, const float *mul, const float *add,
+                  const float *a, const float *inv);
     void (*softmax)(int n, float *y, const float *x);
     /* Rotary embedding of one head row of d: pairs (i, i + d/2) if neox else
      * (2i, 2i + 1), angle i has cos[i], sin[i], i < d/2. In place. */

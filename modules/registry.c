@@ -3,8 +3,10 @@
  */
 #include "module.h"
 
-extern const bt_module bt_module_llama, bt_module_diffusion, bt_module_vits, bt_module_hibari;
+extern const bt_module bt_module_llama, bt_module_diffusion, bt_module_vits, bt_module_hibari,
+    bt_module_kokoro;
 
 const bt_module *const bt_modules[] = {
-    &bt_module_llama, &bt_module_diffusion, &bt_module_vits, &bt_module_hibari, NULL,
+    &bt_module_llama,  &bt_module_diffusion, &bt_module_vits,
+    &bt_module_hibari, &bt_module_kokoro,    NULL,
 };

@@ -27,8 +27,7 @@ static bool is_parameter_name(const char *s)
     return (isalpha((unsigned char)*s) || *s == '_') && strchr(s, '.') && !strpbrk(s, "/:");
 }
 
-/* "/dec/ups.0/ConvTranspose" -> "dec.ups.0"; false if the name has no module. */
-static bool module_name(bt_span name, char out[BT_ONNX_NAME])
+bool bt_onnx_module(bt_span name, char out[BT_ONNX_NAME])
 {
     const size_t n = bt_span_len(name);
     size_t end = 0, k = 0;
@@ -227,10 +226,12 @@ bt_status bt_onnx_name_weights(const bt_onnx *o, const bt_onnx_node *n)
     } settings[] = { { "strides", 1 }, { "dilations", 1 }, { "pads", 0 }, { "group", 1 } };
     char module[BT_ONNX_NAME];
     bt_status st = BT_OK;
-    if (!module_name(n->name, module))
+    if (!bt_onnx_module(n->name, module))
         return BT_OK;
     for (int i = 0; i < n->n_inputs && st == BT_OK; i++)
         st = name_input(o, n, i, module);
+    if (st == BT_OK)
+        st = bt_onnx_name_quantized(o, n, module);
     if (!bt_span_is(n->op, "Conv") && !bt_span_is(n->op, "ConvTranspose"))
         return st;
     for (size_t i = 0; i < sizeof settings / sizeof *settings && st == BT_OK; i++)

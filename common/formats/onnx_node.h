@@ -8,7 +8,7 @@
 #include "protobuf.h"
 #include "store_build.h"
 
-#define BT_ONNX_INPUTS 8 /* of a node that are looked at: weights come early */
+#define BT_ONNX_INPUTS 12 /* of a node that are looked at: those of a quantized LSTM */
 #define BT_ONNX_NAME   512
 
 /* A file being read. */

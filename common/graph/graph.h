@@ -147,6 +147,11 @@ bt_node *bt_conv1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight 
 bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
                              int stride, int pad);
 
+/* torch ConvTranspose1d with groups = channels: W [c, 1, k]; out length (len-1)*stride
+ * - 2*pad + k + more. */
+bt_node *bt_depthwise_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
+                                  int stride, int pad, int more);
+
 /* Row ids[i] of W [rows, c]: -> [1, 1, n, c] */
 bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w);
 /* Row ids[i] of x (its n*h*w rows): -> [1, 1, n, c]; for repeating frames */
@@ -161,6 +166,19 @@ bt_node *bt_rms_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, float eps)
 /* statistics per picture of the batch over h, w and c/groups channels */
 bt_node *bt_group_norm(bt_graph *g, bt_node *x, const bt_weight *gamma, const bt_weight *beta,
                        int groups, float eps);
+
+/* Adaptive instance norm over the rows of one utterance: (1 + gamma) (x - mean) /
+ * sqrt(var + eps) + beta, statistics per channel; style [1,1,1,2c] is gamma, then beta.
+ * alpha (NULL: none): Snake after it, v + sin^2(alpha v) / alpha, one alpha per channel. */
+bt_node *bt_ada_norm(bt_graph *g, bt_node *x, bt_node *style, const bt_weight *alpha, float eps);
+
+/* One or two LSTMs over the rows of x (torch.nn.LSTM, gates i, f, g, o; states begin at
+ * 0), the second from the last row to the first: [1,1,t,in] -> [1,1,t,h] or [1,1,t,2h].
+ * w_ih [4h, in], w_hh [4h, h], b_ih, b_hh [4h], one of each per direction. */
+typedef struct bt_lstm {
+    const bt_weight *w_ih, *w_hh, *b_ih, *b_hh;
+} bt_lstm;
+bt_node *bt_lstm_rows(bt_graph *g, bt_node *x, int directions, const bt_lstm *w);
 
 bt_node *bt_act_of(bt_graph *g, bt_node *x, bt_act act, float alpha); /* alpha: leaky ReLU only */
 /* b: the same shape; or one row [1,1,1,c]; or one row per picture [n,1,1,c] */

@@ -81,6 +81,15 @@ static void affine(int n, float *y, const float *x, const float *m, const float 
         y[i] = activate(x[i] * m[i] + a[i], act, 0.0f);
 }
 
+static void snake(int n, float *y, const float *x, const float *m, const float *add, const float *a,
+                  const float *inv)
+{
+    for (int i = 0; i < n; i++) {
+        const float v = x[i] * m[i] + add[i], s = sinf(a[i] * v);
+        y[i] = v + s * s * inv[i];
+    }
+}
+
 static void from_bf16(int n, const uint16_t *x, float *y)
 {
     for (int i = 0; i < n; i++)
@@ -97,5 +106,6 @@ void bt_kernels_init_elem__scalar(bt_kernels *t)
     t->axpy = axpy;
     t->gate = gate;
     t->affine = affine;
+    t->snake = snake;
     t->from_bf16 = from_bf16;
 }

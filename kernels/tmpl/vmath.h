@@ -65,6 +65,20 @@ static inline vf v_tanh(vf x)
     return v_less(a, v_set(0.625f), small, v_sign(large, x));
 }
 
+/* sin^2 x has the period pi: x = n pi + r, |r| <= pi / 2, sin r = r + r^3 P(r^2), off by
+ * 5e-9. pi in two parts; n times the first is exact up to n = 2^15. */
+static inline vf v_sin2(vf x)
+{
+    const vf n = v_round(v_mul(x, v_set(0.318309886f)));
+    const vf r = v_fnma(n, v_set(9.67653590e-4f), v_fnma(n, v_set(3.140625f), x));
+    const vf t = v_mul(r, r);
+    vf p = v_fma(v_set(2.60005462e-6f), t, v_set(-1.98066151e-4f));
+    p = v_fma(p, t, v_set(0.00833301729f));
+    p = v_fma(p, t, v_set(-0.166666571f));
+    const vf s = v_fma(v_mul(r, t), p, r);
+    return v_mul(s, s);
+}
+
 /* x Phi(x) = max(x, 0) - |x| erfc(z) / 2, with erfc(z) = e^(-z P(z)), z = |x| / sqrt 2: as a
  * power of two its exponent is |x| Q(|x|), off by 3.6e-8 / erfc(z) at most. Beyond
  * |x| = 12.7 erfc is 0 in float. */

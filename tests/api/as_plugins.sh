@@ -8,9 +8,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export BOTTEGA_DATA=${BOTTEGA_DATA:-$HOME/.local/share/bottega}
 loaded=()
-for m in text image audio hibari; do loaded+=(--module "$build/modules/bottega-$m.so"); done
+for m in text image audio hibari kokoro; do loaded+=(--module "$build/modules/bottega-$m.so"); done
 "$build/bottega" doctor "${loaded[@]}" --json >"$dir/doctor.json"
-for m in text image audio hibari; do grep -q "bottega-$m.so\"" "$dir/doctor.json"; done
+for m in text image audio hibari kokoro; do grep -q "bottega-$m.so\"" "$dir/doctor.json"; done
 ! grep -q '"file":null' "$dir/doctor.json" # no built-in module is left
 both() { # NAME COMMAND...: with and without the plug-ins
     local name=$1

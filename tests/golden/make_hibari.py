@@ -1,6 +1,6 @@
 """hibari.safetensors/.json: hibari "heart" (PyPI hibari-tts 0.2.1) by onnxruntime and the package's own dsp.py.
 
-Versions: hibari-tts 0.2.1, onnx 1.23.2, onnxruntime 1.31.1 (CPU, 1 thread), scipy 1.18.1 (the package's FFT).
+Versions: hibari-tts 0.2.1, onnx 1.23.2, onnxruntime 1.31.1 (CPU, 1 thread), scipy 1.17.1 (the package's FFT).
 The file's graph multiplies int8 weights by activations that are rounded to 8 bits over a whole sentence. Here every such
 multiply is replaced by one of floats with the dequantized weights, so that what is compared is the network.
 Noise: that of common/base/rng.c, bt_sum_noise, in place of numpy's generator.

@@ -216,12 +216,180 @@ static void gather_picks_rows(void **state)
     fixture_close(&f);
 }
 
+/* ---- transposed, depthwise ---------------------------------------------- */
+
+static void depthwise_transposed_spreads(void **state)
+{
+    (void)state;
+    static const struct {
+        int len, c, taps, stride, pad, more;
+    } cases[] = { { 20, 33, 3, 2, 1, 1 }, { 1, 16, 3, 2, 1, 1 }, { 9, 5, 6, 3, 2, 0 } };
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (size_t j = 0; have(isas[i]) && j < sizeof cases / sizeof *cases; j++) {
+            const int len = cases[j].len, c = cases[j].c, taps = cases[j].taps;
+            fixture f;
+            float *w, *bias;
+            fixture_open(&f, isas[i], 2, BT_PREC_F32);
+            bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, len, c });
+            const bt_weight *ww = random_weight(&f, "w", 3, (int64_t[]){ c, 1, taps }, 1, 3, &w);
+            const bt_weight *wb = random_weight(&f, "b", 1, (int64_t[]){ c }, 1, 4, &bias);
+            bt_node *y = bt_output(f.g, bt_depthwise_transpose1d(f.g, x, ww, wb, cases[j].stride,
+                                                                 cases[j].pad, cases[j].more));
+            const int out = (int)bt_shape_of(y).w;
+            assert_int_equal(out,
+                             (len - 1) * cases[j].stride - 2 * cases[j].pad + taps + cases[j].more);
+            fixture_run(&f, x, 5);
+            double *want = calloc((size_t)(out * c), sizeof *want);
+            const float *in = bt_plan_data(f.p, x), *got = bt_plan_data(f.p, y);
+            for (int n = 0; n < out * c; n++)
+                want[n] = bias[n % c];
+            for (int n = 0; n < len * taps; n++) { /* each input row gives `taps` output rows */
+                const int to = n / taps * cases[j].stride - cases[j].pad + n % taps;
+                for (int k = 0; to >= 0 && to < out && k < c; k++)
+                    want[to * c + k] += (double)in[n / taps * c + k] * w[k * taps + n % taps];
+            }
+            for (int n = 0; n < out * c; n++)
+                assert_true(got[n] == want[n]);
+            free(want);
+            free(w);
+            free(bias);
+            fixture_close(&f);
+        }
+}
+
+/* ---- adaptive norm -------------------------------------------------------- */
+
+static void naive_ada(const float *x, const float *style, const float *alpha, int rows, int c,
+                      double *y)
+{
+    for (int k = 0; k < c; k++) {
+        double mean = 0, var = 0;
+        for (int r = 0; r < rows; r++)
+            mean += x[r * c + k] / (double)rows;
+        for (int r = 0; r < rows; r++)
+            var += (x[r * c + k] - mean) * (x[r * c + k] - mean) / rows;
+        for (int r = 0; r < rows; r++) {
+            const double v = (1 + (double)style[k]) * (x[r * c + k] - mean) / sqrt(var + 1e-5) +
+                             (double)style[c + k];
+            const double s = alpha ? sin((double)alpha[k] * v) : 0;
+            y[r * c + k] = alpha ? v + s * s / (double)alpha[k] : v < 0 ? 0.2 * v : v;
+        }
+    }
+}
+
+static void adaptive_norm_follows_a_style(void **state)
+{
+    (void)state;
+    static const int sizes[][2] = { { 300, 70 }, { 5, 16 }, { 128, 3 }, { 1, 8 } };
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int j = 0; have(isas[i]) && j < 8; j++) {
+            const int rows = sizes[j / 2][0], c = sizes[j / 2][1], snake = j % 2;
+            fixture f;
+            float *alpha;
+            fixture_open(&f, isas[i], 1 + j % 3, BT_PREC_F32);
+            const bt_weight *a = random_weight(&f, "a", 3, (int64_t[]){ 1, c, 1 }, 1, 3, &alpha);
+            bt_node *x = bt_output(f.g, bt_input(f.g, (bt_shape){ 1, 1, rows, c }));
+            f.row = bt_input(f.g, (bt_shape){ 1, 1, 1, 2 * c });
+            bt_node *y = bt_ada_norm(f.g, x, f.row, snake ? a : NULL, 1e-5f);
+            bt_output(f.g, y = snake ? y : bt_act_of(f.g, y, BT_ACT_LEAKY_RELU, 0.2f));
+            fixture_run(&f, x, 5);
+            double *want = calloc((size_t)(rows * c), sizeof *want);
+            naive_ada(bt_plan_data(f.p, x), bt_plan_data(f.p, f.row), snake ? alpha : NULL, rows, c,
+                      want);
+            /* one row: x * 316 - mean * 316 */
+            assert_true(relative_error(bt_plan_data(f.p, y), want, (size_t)(rows * c)) < 1e-4);
+            free(want);
+            free(alpha);
+            fixture_close(&f);
+        }
+}
+
+/* ---- LSTM --------------------------------------------------------------------- */
+
+static double logistic(double x) { return 1 / (1 + exp(-x)); }
+
+/* One direction into y [rows][2 h] at column d h; w: w_ih, w_hh, b_ih, b_hh. */
+static void naive_lstm(const float *x, int rows, int in, int h, float *const w[4], int d, double *y)
+{
+    double *cell = calloc((size_t)h * 6, sizeof *cell), *state = cell + h, *gates = state + h;
+    for (int i = 0; i < rows; i++) {
+        const int r = d ? rows - 1 - i : i;
+        for (int g = 0; g < 4 * h; g++) {
+            gates[g] = (double)w[2][g] + (double)w[3][g];
+            for (int k = 0; k < in; k++)
+                gates[g] += (double)w[0][g * in + k] * (double)x[r * in + k];
+            for (int k = 0; k < h; k++)
+                gates[g] += (double)w[1][g * h + k] * state[k];
+        }
+        for (int k = 0; k < h; k++) {
+            cell[k] =
+                logistic(gates[h + k]) * cell[k] + logistic(gates[k]) * tanh(gates[2 * h + k]);
+            state[k] = logistic(gates[3 * h + k]) * tanh(cell[k]);
+            y[r * 2 * h + d * h + k] = state[k];
+        }
+    }
+    free(cell);
+}
+
+static void lstm_remembers(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = { { 40, 24, 32 }, { 1, 5, 3 }, { 17, 10, 9 } };
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int j = 0; have(isas[i]) && j < 3; j++) {
+            const int rows = sizes[j][0], in = sizes[j][1], h = sizes[j][2];
+            float *w[2][4];
+            bt_lstm both[2];
+            fixture f;
+            fixture_open(&f, isas[i], 1 + j, BT_PREC_F32);
+            for (int d = 0; d < 2; d++) {
+                const int64_t ih[] = { 4 * h, in }, hh[] = { 4 * h, h };
+                both[d].w_ih = random_weight(&f, d ? "a1" : "a0", 2, ih, 0, 3, &w[d][0]);
+                both[d].w_hh = random_weight(&f, d ? "b1" : "b0", 2, hh, 0, 4, &w[d][1]);
+                both[d].b_ih = random_weight(&f, d ? "c1" : "c0", 1, ih, 0, 5, &w[d][2]);
+                both[d].b_hh = random_weight(&f, d ? "d1" : "d0", 1, ih, 0, 6, &w[d][3]);
+            }
+            bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, rows, in });
+            bt_node *y = bt_output(f.g, bt_lstm_rows(f.g, x, 2, both));
+            fixture_run(&f, x, 7);
+            double *want = calloc((size_t)(rows * 2 * h), sizeof *want);
+            for (int d = 0; d < 2; d++)
+                naive_lstm(bt_plan_data(f.p, x), rows, in, h, w[d], d, want);
+            assert_true(relative_error(bt_plan_data(f.p, y), want, (size_t)(rows * 2 * h)) < 1e-5);
+            for (int k = 0; k < 8; k++)
+                free(w[k / 4][k % 4]);
+            free(want);
+            fixture_close(&f);
+        }
+}
+
+static void lstm_refuses(void **state)
+{
+    (void)state;
+    fixture f;
+    bt_error err = { 0 };
+    fixture_open(&f, "scalar", 1, BT_PREC_F32);
+    bt_node *x = bt_input(f.g, (bt_shape){ 1, 1, 4, 6 });
+    const bt_weight *ih = random_weight(&f, "ih", 2, (int64_t[]){ 12, 6 }, 0, 1, NULL);
+    const bt_weight *hh = random_weight(&f, "hh", 2, (int64_t[]){ 12, 4 }, 0, 1, NULL);
+    const bt_weight *b = random_weight(&f, "b", 1, (int64_t[]){ 12 }, 0, 1, NULL);
+    assert_null(bt_lstm_rows(f.g, x, 1, &(bt_lstm){ ih, hh, b, b }));
+    assert_int_equal(bt_plan_create(f.g, &f.p, &err), BT_EFORMAT);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(depthwise_convolves),        cmocka_unit_test(depthwise_refuses),
-        cmocka_unit_test(relative_attention_attends), cmocka_unit_test(flip_reverses),
+        cmocka_unit_test(depthwise_convolves),
+        cmocka_unit_test(depthwise_refuses),
+        cmocka_unit_test(relative_attention_attends),
+        cmocka_unit_test(flip_reverses),
         cmocka_unit_test(gather_picks_rows),
+        cmocka_unit_test(depthwise_transposed_spreads),
+        cmocka_unit_test(adaptive_norm_follows_a_style),
+        cmocka_unit_test(lstm_remembers),
+        cmocka_unit_test(lstm_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

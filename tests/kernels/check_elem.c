@@ -198,6 +198,28 @@ void check_affine(const bt_kernels *t)
     }
 }
 
+void check_snake(const bt_kernels *t)
+{
+    for (int n = 0; n <= MAX_N; n++) {
+        float *v[5];
+        for (int k = 0; k < 5; k++) {
+            v[k] = kc_floats((size_t)n);
+            kc_noise(v[k], (size_t)n, k == 0 ? 30.0f : 3.0f);
+        }
+        double want[MAX_N];
+        for (int i = 0; i < n; i++) {
+            v[3][i] = 0.1f + fabsf(v[3][i]);
+            const double x = (double)(v[0][i] * v[1][i]) + (double)v[2][i];
+            const double s = sin(x * (double)v[3][i]);
+            want[i] = x + s * s * (double)v[4][i];
+        }
+        t->snake(n, v[0], v[0], v[1], v[2], v[3], v[4]);
+        for (int i = 0; i < n; i++) /* the angle reaches hundreds, so some 1e-5 of the sine */
+            assert_true(fabs((double)v[0][i] - want[i]) <= 3e-4);
+        kc_release();
+    }
+}
+
 /* ---- speed ---- */
 
 enum { BENCH_N = 4096 };
@@ -258,6 +280,12 @@ static void run_affine(void *arg)
     j->t->affine(BENCH_N, j->y, j->x, j->z, j->z, BT_ACT_SILU);
 }
 
+static void run_snake(void *arg)
+{
+    const job *j = arg;
+    j->t->snake(BENCH_N, j->y, j->x, j->z, j->z, j->z, j->z);
+}
+
 static void run_from_bf16(void *arg)
 {
     const job *j = arg;
@@ -301,6 +329,8 @@ void bench_affine(const bt_kernels *t)
 {
     bench(t, "affine silu", run_affine, BT_ACT_NONE);
 }
+
+void bench_snake(const bt_kernels *t) { bench(t, "snake", run_snake, BT_ACT_NONE); }
 
 void bench_from_bf16(const bt_kernels *t)
 {

@@ -47,11 +47,11 @@ static bt_status check_parts(const bt_hibari *v, bt_error *err)
 static bt_status hibari_open(bt_store *s, const bt_compute *c, void **model, bt_error *err)
 {
     bt_hibari *v;
-    *model = NULL;
-    bt_status st = bt_hibari_open(s, c, &v, err);
-    if (st != BT_OK)
-        return st;
     bt_error why = { 0 };
+    *model = NULL;
+    bt_status st = bt_hibari_open(s, c, &v, &why);
+    if (st != BT_OK)
+        return bt_fail(err, st, "%s", why.text);
     st = check_parts(v, &why);
     if (st != BT_OK) {
         bt_fail(err, st, "%s: %s", bt_store_path(s), why.text);

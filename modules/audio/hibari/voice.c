@@ -162,7 +162,8 @@ bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_e
         st = read_voices(v, err);
     if (st == BT_OK)
         st = bt_hibari_tables_make(&v->tables, err);
-    v->reach = reach(v);
+    if (st == BT_OK)
+        v->reach = reach(v);
     if (st != BT_OK) {
         v->store = NULL; /* stays the caller's */
         bt_hibari_close(v);

@@ -58,7 +58,7 @@ typedef struct bt_hibari {
 
 /* Voice of these tensors? */
 bool bt_hibari_is(const bt_store *s);
-/* Takes `s` over if it succeeds. */
+/* Takes `s` over if it succeeds. err is not NULL. */
 bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_error *err);
 void bt_hibari_close(bt_hibari *v); /* NULL is fine */
 /* Text to phonemes, from the files in the voice's folder; the voice's. Any thread. */

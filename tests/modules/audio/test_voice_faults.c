@@ -2,26 +2,30 @@
  * Every allocation of opening a voice, speaking, and asking espeak-ng fails
  * once (in builds with BT_FAULTS; elsewhere only the unbroken run is made).
  */
+#include <stdio.h>
+
 #include "audio/vits/phonemes.h"
 #include "voice_host.h"
 
 static host h;
+
+static char path[1024];
 
 /* Opens, speaks twice (new options, kept plans), closes; the first failure. */
 static bt_status speak(void)
 {
     h.model = NULL;
     h.job = NULL;
-    bt_status st = host_try_open(&h, BT_SOURCE_DIR "/tests/golden/tiny-vits-high.onnx");
+    bt_status st = host_try_open(&h, path);
     if (st != BT_OK)
         return st;
-    st = bt_module_vits.job_open(h.model, &h.job, &h.error);
+    st = h.module->job_open(h.model, &h.job, &h.error);
     for (int i = 0; st == BT_OK && i < 2; i++) {
         host_set(&h, "normalize", i ? "1" : "0");
         st = host_try_run(&h);
     }
-    bt_module_vits.job_close(h.job);
-    bt_module_vits.close(h.model);
+    h.module->job_close(h.job);
+    h.module->close(h.model);
     h.model = NULL;
     h.job = NULL;
     return st;
@@ -67,7 +71,18 @@ static void speaking_survives(void **state)
 {
     (void)state;
     host_setup(&h, NULL, 1, BT_PREC_F32);
+    snprintf(path, sizeof path, "%s/tests/golden/tiny-vits-high.onnx", BT_SOURCE_DIR);
     host_set(&h, "text", "hello\nagain");
+    all_fail_once(speak);
+    host_close(&h);
+}
+
+static void speaking_with_hibari_survives(void **state)
+{
+    (void)state;
+    host_setup_as(&h, &bt_module_hibari, NULL, 1, BT_PREC_AUTO);
+    golden_data(HIBARI, path, sizeof path);
+    host_set(&h, "phonemes", "jˈɛs!");
     all_fail_once(speak);
     host_close(&h);
 }
@@ -85,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(speaking_survives),
+        cmocka_unit_test(speaking_with_hibari_survives),
         cmocka_unit_test(asking_survives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static bt_status on_report(void *user, const char *name, const char *json)
 {
     host *h = user;
     bt_buf_printf(&h->report, "%s=%s\n", name, json);
-    return BT_OK;
+    return h->report.failed ? bt_no_memory(&h->error, "the report") : BT_OK;
 }
 
 void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p)

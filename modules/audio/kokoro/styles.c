@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ * Symbols and styles beside a Kokoro model, and mixtures of styles.
+ */
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audio/kokoro/npz.h"
+#include "audio/kokoro/styles.h"
+#include "formats/json.h"
+#include "text/utf8.h"
+
+enum { MAX_FILES = 64, MAX_STYLES = 4096, MAX_NAME = 128 };
+
+/* ---- symbols ---------------------------------------------------------------- */
+
+static int by_code(const void *a, const void *b)
+{
+    const uint32_t x = ((const bt_kok_symbol *)a)->code, y = ((const bt_kok_symbol *)b)->code;
+    return x < y ? -1 : x > y;
+}
+
+static bt_status read_symbols(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
+{
+    const char *path = bt_store_path(k->store);
+    char name[256];
+    size_t len;
+    cJSON *json;
+    const char *text = bt_store_file(k->store, "vocab.json", &len);
+    if (!text)
+        return bt_fail(err, BT_ENOTFOUND, "%s: there is no vocab.json beside it", path);
+    snprintf(name, sizeof name, "%s: the voice's vocab.json", path);
+    bt_status st = bt_json_parse(name, text, len, &json, err);
+    if (st != BT_OK)
+        return st;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "vocab"), *item;
+    const int n = cJSON_IsObject(list) ? cJSON_GetArraySize(list) : 0;
+    b->symbols = n > 0 ? bt_calloc((size_t)n, sizeof *b->symbols) : NULL;
+    if (n < 1)
+        st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has no \"vocab\"", path);
+    else if (!b->symbols)
+        st = bt_no_memory(err, "a voice");
+    if (st != BT_OK)
+        list = NULL;
+    cJSON_ArrayForEach(item, list)
+    {
+        uint32_t code = 0;
+        const size_t bytes = strlen(item->string);
+        if (bytes == 0 || bt_utf8_next(item->string, bytes, &code) != bytes ||
+            !cJSON_IsNumber(item) || !(item->valuedouble > 0 && item->valuedouble < k->n_tokens)) {
+            st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has a bad entry \"%.20s\"", path,
+                         item->string);
+            break;
+        }
+        b->symbols[b->n_symbols++] = (bt_kok_symbol){ code, (int32_t)item->valuedouble };
+    }
+    cJSON_Delete(json);
+    if (st == BT_OK)
+        qsort(b->symbols, (size_t)b->n_symbols, sizeof *b->symbols, by_code);
+    return st;
+}
+
+int32_t bt_kok_symbol_id(const bt_kok_beside *b, uint32_t code)
+{
+    const bt_kok_symbol key = { .code = code };
+    const bt_kok_symbol *s = bsearch(&key, b->symbols, (size_t)b->n_symbols, sizeof key, by_code);
+    return s ? s->id : -1;
+}
+
+/* ---- styles ------------------------------------------------------------------ */
+
+static const bt_kok_voice *find(const bt_kok_beside *b, const char *name, size_t n)
+{
+    for (size_t i = 0; i < b->n_styles; i++)
+        if (strlen(b->styles[i].name) == n && memcmp(b->styles[i].name, name, n) == 0)
+            return &b->styles[i];
+    return NULL;
+}
+
+static bt_status add_style(void *user, const bt_npz_array *a, bt_error *err)
+{
+    bt_kok_beside *b = user;
+    if (a->cols != b->width)
+        return bt_fail(err, BT_EFORMAT, "%s: style \"%.*s\" has %zu values in a row, not %zu",
+                       b->file, (int)(a->name_len < 40 ? a->name_len : 40), a->name, a->cols,
+                       b->width);
+    if (a->name_len > MAX_NAME || b->n_styles == MAX_STYLES || find(b, a->name, a->name_len))
+        return BT_OK;
+    if (b->n_styles == b->cap) {
+        bt_kok_voice *more = bt_realloc_array(b->styles, b->cap, 2 * b->cap + 8, sizeof *b->styles);
+        if (!more)
+            return bt_no_memory(err, "styles");
+        b->styles = more;
+        b->cap = 2 * b->cap + 8;
+    }
+    char *name = bt_strndup(a->name, a->name_len);
+    if (!name)
+        return bt_no_memory(err, "styles");
+    b->styles[b->n_styles++] = (bt_kok_voice){ name, a->data, a->rows };
+    return BT_OK;
+}
+
+static bt_status read_styles(bt_kok_beside *b, const char *path, bt_error *err)
+{
+    bt_map *m = &b->maps[b->n_maps];
+    const bt_status st = bt_map_open(path, m, err);
+    if (st != BT_OK)
+        return st;
+    b->n_maps++;
+    b->file = path;
+    return bt_npz_read(m->data, m->size, path, add_style, b, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of the folder's *.npz, sorted; returns how many, at most MAX_FILES. -1: no memory. */
+static int list_files(const char *folder, char *names[MAX_FILES])
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    bool ok = true;
+    for (struct dirent *e; d && ok && n < MAX_FILES && (e = readdir(d));) {
+        const size_t len = strlen(e->d_name);
+        if (len <= 4 || strcmp(e->d_name + len - 4, ".npz") != 0)
+            continue;
+        names[n] = bt_strdup(e->d_name);
+        ok = names[n] != NULL;
+        n += ok;
+    }
+    if (d)
+        closedir(d);
+    while (!ok && n > 0)
+        bt_release(names[--n]);
+    qsort(names, (size_t)n, sizeof *names, by_name);
+    return ok ? n : -1;
+}
+
+static bt_status read_folder(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
+{
+    const char *file = bt_store_path(k->store), *slash = strrchr(file, '/');
+    char *names[MAX_FILES],
+        *folder = slash ? bt_strndup(file, (size_t)(slash + 1 - file)) : bt_strdup("./");
+    const int n = folder ? list_files(folder, names) : 0;
+    bt_status st = folder && n >= 0 ? BT_OK : bt_no_memory(err, "styles");
+    if (st == BT_OK && n == 0)
+        st = bt_fail(err, BT_ENOTFOUND, "%s: there is no file of styles (*.npz) beside it", file);
+    b->maps = st == BT_OK ? bt_calloc((size_t)n, sizeof *b->maps) : NULL;
+    if (st == BT_OK && !b->maps)
+        st = bt_no_memory(err, "styles");
+    for (int i = 0; i < n; i++) {
+        bt_buf path = { 0 };
+        bt_buf_printf(&path, "%s%s", folder, names[i]);
+        if (st == BT_OK)
+            st = path.failed ? bt_no_memory(err, "styles") : read_styles(b, path.data, err);
+        bt_buf_free(&path);
+        bt_release(names[i]);
+    }
+    bt_release(folder);
+    if (st == BT_OK && b->n_styles == 0)
+        st = bt_fail(err, BT_EFORMAT, "%s: the files of styles beside it are empty", file);
+    return st;
+}
+
+bt_status bt_kok_beside_open(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
+{
+    *b = (bt_kok_beside){ .width = 2 * (size_t)k->style };
+    bt_status st = read_symbols(k, b, err);
+    if (st == BT_OK)
+        st = read_folder(k, b, err);
+    if (st != BT_OK)
+        bt_kok_beside_close(b);
+    return st;
+}
+
+void bt_kok_beside_close(bt_kok_beside *b)
+{
+    for (size_t i = 0; i < b->n_styles; i++)
+        bt_release(b->styles[i].name);
+    for (size_t i = 0; i < b->n_maps; i++)
+        bt_map_close(&b->maps[i]);
+    bt_release(b->styles);
+    bt_release(b->maps);
+    bt_release(b->symbols);
+    memset(b, 0, sizeof *b);
+}
+
+/* ---- mixing ------------------------------------------------------------------ */
+
+/* out += share * the style's row for so many phonemes */
+static void add_row(const bt_kok_voice *s, size_t width, size_t phonemes, double share, double *out)
+{
+    const size_t row = phonemes < 1 ? 0 : phonemes > s->rows ? s->rows - 1 : phonemes - 1;
+    for (size_t i = 0; i < width; i++) {
+        float v;
+        memcpy(&v, s->data + (row * width + i) * sizeof v, sizeof v);
+        out[i] += share * (double)v;
+    }
+}
+
+/* "name[:share]" up to a comma or the end; *next: after it */
+static bt_status read_part(const bt_kok_beside *b, const char *spec, const bt_kok_voice **style,
+                           double *share, const char **next, bt_error *err)
+{
+    const size_t len = strcspn(spec, ","), name = strcspn(spec, ":,");
+    *next = spec + len + (spec[len] == ',');
+    *share = 1;
+    *style = len ? find(b, spec, name) : &b->styles[0];
+    if (!*style)
+        return bt_fail(err, BT_EINVAL, "there is no speaker \"%.*s\"; there is %s%s%s", (int)name,
+                       spec, b->styles[0].name, b->n_styles > 1 ? ", " : "",
+                       b->n_styles > 1 ? b->styles[1].name : "");
+    if (name < len) {
+        char *end;
+        *share = strtod(spec + name + 1, &end);
+        if (end != spec + len || !(*share > 0 && *share <= 1000))
+            return bt_fail(err, BT_EINVAL, "speaker \"%.*s\": a share is a number above 0",
+                           (int)len, spec);
+    }
+    return BT_OK;
+}
+
+bt_status bt_kok_mix(const bt_kok_beside *b, const char *spec, size_t phonemes, float *out,
+                     bt_error *err)
+{
+    double *sum = bt_calloc(b->width, sizeof *sum), total = 0;
+    bt_status st = sum ? BT_OK : bt_no_memory(err, "a style");
+    do {
+        const bt_kok_voice *style;
+        double share;
+        if (st == BT_OK)
+            st = read_part(b, spec, &style, &share, &spec, err);
+        if (st != BT_OK)
+            break;
+        add_row(style, b->width, phonemes, share, sum);
+        total += share;
+    } while (*spec);
+    for (size_t i = 0; st == BT_OK && i < b->width; i++)
+        out[i] = (float)(sum[i] / total);
+    bt_release(sum);
+    return st;
+}
