@@ -6,6 +6,7 @@
  *     session.c   from flags to an engine, a model, a job; runs it; --json
  *     help.c      --help, from the tables
  *     models.c    where models are found
+ *     times.c     when what was said: JSON, subtitles
  *     show.c      progress, notes, JSON for people
  *     flags.c     the command line, and the text it names
  *     files.c     texts in, names of outputs, whole files out
@@ -69,6 +70,12 @@ typedef struct cli_progress {
     char label[48]; /* "[2/10] " */
 } cli_progress;
 
+/* What cli_on_timing heard; its texts are its own. */
+typedef struct cli_times {
+    bt_timing *at;
+    size_t n, cap;
+} cli_times;
+
 struct cli {
     const cli_command *command;
     cli_given *given;
@@ -84,6 +91,8 @@ struct cli {
     cli_progress progress;
     char *reports; /* JSON of the runs so far, comma-separated */
     char *files;   /* JSON strings of the files written, comma-separated */
+    cli_times times;
+    char *explained; /* JSON objects of --explain, comma-separated */
 };
 
 /* ---- base.c ---- */
@@ -143,6 +152,14 @@ const char *cli_item(const char *array, size_t i);
 /* A JSON array of objects as a table of at most so many lines. */
 void cli_table(const char *array, int most, FILE *f);
 
+/* ---- times.c ---- */
+
+int cli_on_timing(void *user, const bt_timing *t); /* user: the cli */
+void cli_times_clear(cli *c);
+int cli_times_check(const char *path); /* a name that tells the form of the file */
+int cli_times_save(cli *c, const char *path);
+int cli_times_explain(cli *c); /* on stdout; with --json: kept for cli_finish */
+
 /* ---- models.c ---- */
 
 /* The path of the model that -m or the kind means; NULL after a message; free. */
@@ -168,7 +185,7 @@ void cli_model_close(cli *c); /* with its job, so that another can be opened */
 double cli_now(void);         /* seconds */
 /* After a call on the engine that reads a model: its message and exit status. */
 int cli_fail_read(const cli *c, bt_status st);
-/* A job with the options given and these callbacks' samples and token. */
+/* A job with the options given and these callbacks' samples, token and timing. */
 int cli_job_open(cli *c, const bt_callbacks *cb);
 int cli_job_set(cli *c, const char *name, const char *value);
 int cli_run(cli *c);                      /* runs the job, keeps its report */

@@ -17,6 +17,11 @@ static const cli_flag flags[] = {
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "raw", NULL, "output-raw", NULL, NULL,
       "stream 16-bit little-endian samples to standard output", 0 },
+    { "timings", NULL, NULL, "FILE", NULL,
+      "when each sentence and word is said: a .json (phonemes too), .srt or .vtt file", 0 },
+    { "explain", NULL, NULL, NULL, NULL,
+      "print words, phonemes, ids and durations (sound only with -o); fail at unknown phonemes",
+      0 },
     { 0 }
 };
 
@@ -52,17 +57,33 @@ static int save(cli *c, const char *path)
     return EXIT_DONE;
 }
 
+/* Times of text `number`, one of `many`. */
+static int tell_times(cli *c, int number, bool many)
+{
+    const char *pattern = cli_get(c, "timings");
+    int rc = cli_has(c, "explain") ? cli_times_explain(c) : EXIT_DONE;
+    if (!pattern || rc != EXIT_DONE)
+        return rc;
+    char *path = cli_name(pattern, number, many);
+    rc = cli_times_save(c, path);
+    free(path);
+    return rc;
+}
+
 /* One text to one file, or to stdout; `text` NULL: given by --text or --phonemes. */
-static int say(cli *c, const char *text, const char *path)
+static int say(cli *c, const char *text, const char *path, int number, bool many)
 {
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;
+    cli_times_clear(c);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         return cli_dry_run(c);
     if (rc == EXIT_DONE)
         rc = cli_run(c);
-    if (cli_has(c, "raw"))
-        return rc == EXIT_DONE ? cli_flush() : rc;
-    return rc == EXIT_DONE ? save(c, path) : rc;
+    if (rc == EXIT_DONE && cli_has(c, "raw"))
+        rc = cli_flush();
+    else if (rc == EXIT_DONE && (!cli_has(c, "explain") || cli_get(c, "output")))
+        rc = save(c, path);
+    return rc == EXIT_DONE ? tell_times(c, number, many) : rc;
 }
 
 static int say_lines(cli *c, const char *pattern)
@@ -76,7 +97,7 @@ static int say_lines(cli *c, const char *pattern)
         char *path = cli_name(pattern, (int)i + 1, true);
         snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, n);
         if (rc == EXIT_DONE && !(cli_has(c, "skip-existing") && cli_exists(path)))
-            rc = say(c, lines[i], path);
+            rc = say(c, lines[i], path, (int)i + 1, true);
         free(path);
         free(lines[i]);
     }
@@ -92,6 +113,10 @@ static int check(cli *c, const char *out)
         return cli_fail(EXIT_USAGE, "output: \"%s\": sound files end in .wav or .flac", out);
     if (cli_has(c, "raw") && c->json)
         return cli_fail(EXIT_USAGE, "--raw and --json both want standard output");
+    if (cli_has(c, "raw") && cli_has(c, "explain"))
+        return cli_fail(EXIT_USAGE, "--raw and --explain both want standard output");
+    if (cli_get(c, "timings") && cli_times_check(cli_get(c, "timings")) != EXIT_DONE)
+        return EXIT_USAGE;
     const int from = !!cli_get(c, "prompts-file") + !!cli_get(c, "file") + (c->n_args > 0) +
                      (cli_option_given(c, "text") || cli_option_given(c, "phonemes"));
     if (from > 1)
@@ -102,7 +127,11 @@ static int check(cli *c, const char *out)
 static int run(cli *c)
 {
     const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.wav";
-    const bt_callbacks cb = { .samples = on_samples };
+    const bool times = cli_get(c, "timings") || cli_has(c, "explain");
+    const bt_callbacks cb = {
+        .samples = cli_has(c, "raw") ? on_samples : NULL,
+        .timing = times ? cli_on_timing : NULL,
+    };
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     char *text = NULL;
     int rc = check(c, out);
@@ -113,10 +142,12 @@ static int run(cli *c)
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
     if (rc == EXIT_DONE)
-        rc = cli_job_open(c, cli_has(c, "raw") ? &cb : NULL);
+        rc = cli_job_open(c, &cb);
+    if (rc == EXIT_DONE && cli_has(c, "explain"))
+        rc = cli_job_set(c, "strict", "true");
     char *path = cli_name(out, 1, false);
     if (rc == EXIT_DONE)
-        rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path);
+        rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path, 1, false);
     if (rc == EXIT_DONE && !cli_has(c, "dry-run"))
         rc = cli_finish(c);
     free(path);

@@ -142,6 +142,7 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     if (cb) {
         all.samples = cb->samples;
         all.token = cb->token;
+        all.timing = cb->timing;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -253,9 +254,12 @@ int cli_finish(cli *c)
     bt_free(trace);
     if (rc != EXIT_DONE || !c->json)
         return rc;
-    printf("{\"command\":\"%s\",\"files\":[%s],\"load_seconds\":%.6f,\"jobs\":[%s]}\n",
+    printf("{\"command\":\"%s\",\"files\":[%s],\"load_seconds\":%.6f,\"jobs\":[%s]",
            c->command->name, c->files ? c->files : "", c->load_seconds,
            c->reports ? c->reports : "");
+    if (c->explained)
+        printf(",\"explained\":[%s]", c->explained);
+    puts("}");
     return cli_flush();
 }
 
@@ -265,6 +269,8 @@ void cli_close(cli *c)
     bt_engine_free(c->engine);
     free(c->reports);
     free(c->files);
+    free(c->explained);
+    cli_times_clear(c);
     free(c->given);
     free(c->args);
 }

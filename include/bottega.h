@@ -201,19 +201,40 @@ BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *a
 
 /* ---- jobs ------------------------------------------------------------ */
 
+typedef enum bt_timing_kind {
+    BT_TIMING_SENTENCE = 1,
+    BT_TIMING_WORD,
+    BT_TIMING_PHONEME
+} bt_timing_kind;
+
+/* When something is said. A sentence comes first, then its words, then its phonemes,
+ * which follow each other without a gap from the sentence's begin to its end. */
+typedef struct bt_timing {
+    size_t struct_size;
+    bt_timing_kind kind;
+    int sample_rate;
+    uint64_t begin, end;  /* samples of the run's sound, silences counted */
+    size_t from, to;      /* bytes of the option "text" or "phonemes"; equal: no such place */
+    const char *spelling; /* as the voice looks it up; "" if it does not tell */
+    const char *phonemes; /* "" for the marks that a voice puts between phonemes */
+    int32_t id;           /* of a phoneme, else -1 */
+} bt_timing;
+
 /* Every callback may return non-zero to cancel. Any member may be NULL.
  * They run on the thread that runs the job; what they are given is theirs
  * until they return. They must not touch the job but to cancel it.
  * progress: `done` of `total` (0: unknown) steps of a stage ("prompt", "speak",
  * "denoise", ...). samples: mono, as soon as there are some. token: `text` is
  * not terminated; len 0 while a character is incomplete; id -1: the prompt,
- * with option "echo". */
+ * with option "echo". timing: before the sentence's samples; with it set, a voice
+ * that cannot tell fails with BT_EUNSUPPORTED. */
 typedef struct bt_callbacks {
     size_t struct_size;
     void *user;
     int (*progress)(void *user, const char *stage, int done, int total);
     int (*samples)(void *user, const bt_audio *chunk); /* in order, each sample once */
     int (*token)(void *user, int32_t id, const char *text, size_t len); /* whole UTF-8 characters */
+    int (*timing)(void *user, const bt_timing *t);
 } bt_callbacks;
 
 typedef struct bt_estimate {

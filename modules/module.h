@@ -63,6 +63,8 @@ typedef struct bt_run {
     /* A fact for the report: a JSON value as text ("12.5", "\"ddim\""). Also
      * becomes the option's value in force if `name` is an option. */
     bt_status (*report)(void *host, const char *name, const char *json);
+    /* When what is said (bottega.h); struct_size is the engine's to fill. NULL: nobody asks. */
+    bt_status (*timing)(void *host, const bt_timing *t);
 } bt_run;
 
 /* All but tokenize and detokenize must be there. Functions that take `err` put

@@ -80,6 +80,15 @@ static bt_status host_samples(void *host, int rate, const float *mono, size_t n)
     return from_host(j, stop);
 }
 
+static bt_status host_timing(void *host, const bt_timing *t)
+{
+    bt_job *j = host;
+    bt_timing copy = *t;
+    copy.struct_size = sizeof copy;
+    to_host(j);
+    return from_host(j, j->callbacks.timing(j->callbacks.user, &copy));
+}
+
 static bt_status host_image(void *host, int width, int height, const uint8_t *rgb,
                             const char *infotext)
 {
@@ -173,5 +182,6 @@ void bt_host_fill(bt_job *j, bt_run *r)
         .samples = host_samples,
         .image = host_image,
         .report = host_report,
+        .timing = j->callbacks.timing ? host_timing : NULL,
     };
 }

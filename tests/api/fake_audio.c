@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A module for tests: a tone of 0.1 s for every letter of the text. Its
+ * A module for tests: a tone of 0.1 s for every letter of the text; a "%" is no phoneme. Its
  * models: metadata "demo": "sine".
  */
 #include <math.h>
@@ -13,6 +13,7 @@ typedef struct sine_options {
     const char *text, *phonemes;
     double noise_scale, length_scale;
     uint64_t seed;
+    int strict;
 } sine_options;
 
 #define OFF(field) offsetof(sine_options, field)
@@ -24,6 +25,7 @@ static const bt_option options[] = {
     { "length_scale", NULL, NULL, BT_OPT_FLOAT, OFF(length_scale), "1", 0.1, 10, NULL, NULL,
       "slower" },
     { "seed", NULL, NULL, BT_OPT_UINT64, OFF(seed), "0", 0, 0, NULL, NULL, "unused" },
+    { "strict", NULL, NULL, BT_OPT_BOOL, OFF(strict), "0", 0, 1, NULL, NULL, "fail at a %" },
     { 0 }
 };
 
@@ -73,6 +75,46 @@ static bt_status sine_estimate(bt_module_job *job, const void *opts, bt_estimate
     return BT_OK;
 }
 
+/* One of text[from..to). */
+static bt_status tell(const bt_run *r, bt_timing_kind kind, const char *text, size_t from,
+                      size_t to)
+{
+    char said[256] = { 0 };
+    memcpy(said, text + from, to - from < 255 ? to - from : 255);
+    const bt_timing t = {
+        .kind = kind,
+        .sample_rate = RATE,
+        .begin = from * PIECE,
+        .end = to * PIECE,
+        .from = from,
+        .to = to,
+        .spelling = said,
+        .phonemes = said,
+        .id = kind == BT_TIMING_PHONEME ? text[from] : -1,
+    };
+    return r->timing(r->host, &t);
+}
+
+/* Sentences end with a full stop, words with a space. */
+static bt_status tell_all(const bt_run *r, const char *text, size_t n)
+{
+    bt_status st = BT_OK;
+    for (size_t at = 0; at < n && st == BT_OK;) {
+        const size_t from = at + (text[at] == ' '), end = from + strcspn(text + from, ".") + 1;
+        const size_t to = end < n ? end : n;
+        st = tell(r, BT_TIMING_SENTENCE, text, from, to);
+        for (size_t w = from; w < to && st == BT_OK; w++) {
+            const size_t len = strcspn(text + w, " .");
+            st = tell(r, BT_TIMING_WORD, text, w, w + len);
+            w += len;
+        }
+        for (size_t i = from; i < to && st == BT_OK; i++)
+            st = tell(r, BT_TIMING_PHONEME, text, i, i + 1);
+        at = to;
+    }
+    return st;
+}
+
 static bt_status sine_run(bt_module_job *job, const bt_run *r)
 {
     const sine_options *o = r->options;
@@ -81,6 +123,10 @@ static bt_status sine_run(bt_module_job *job, const bt_run *r)
     float piece[PIECE];
     bt_status st = BT_OK;
     (void)job;
+    if (o->strict && strchr(text, '%'))
+        return bt_fail(r->error, BT_EINVAL, "the voice has no phoneme \"%%\"");
+    if (r->timing)
+        st = tell_all(r, text, n);
     for (size_t i = 0; i < n && st == BT_OK; i++) {
         for (int k = 0; k < PIECE; k++)
             piece[k] = 0.5f * (float)sin(6.283185307 * (200 + 10 * (text[i] & 31)) * k / RATE);

@@ -203,7 +203,7 @@ static void callbacks_hear_and_cancel(void **state)
 {
     (void)state;
     heard h = { 0 };
-    const bt_callbacks cb = { sizeof cb, &h, on_progress, on_samples, on_token };
+    const bt_callbacks cb = { sizeof cb, &h, on_progress, on_samples, on_token, NULL };
     bt_job *j = job_with("fake_text", "echo");
     bt_job_set_callbacks(j, &cb);
     assert_int_equal(bt_job_set(j, "prompt", "one two three"), BT_OK);
@@ -228,7 +228,7 @@ static void sound_comes_in_pieces(void **state)
 {
     (void)state;
     heard h = { 0 };
-    const bt_callbacks cb = { sizeof cb, &h, NULL, on_samples, NULL };
+    const bt_callbacks cb = { sizeof cb, &h, NULL, on_samples, NULL, NULL };
     bt_audio audio = { .struct_size = sizeof audio };
     bt_job *j = job_with("fake_audio", "sine");
     bt_job_set_callbacks(j, &cb);
@@ -243,6 +243,42 @@ static void sound_comes_in_pieces(void **state)
     assert_true(audio.samples[5] != 0.0f);
     audio.struct_size = 1;
     assert_int_equal(bt_job_audio(j, &audio), BT_EINVAL);
+    bt_job_free(j);
+}
+
+typedef struct times {
+    int kinds[BT_TIMING_PHONEME + 1];
+    uint64_t end;
+    int left; /* calls until the callback says stop */
+} times;
+
+static int on_timing(void *user, const bt_timing *t)
+{
+    times *all = user;
+    assert_int_equal(t->struct_size, sizeof *t);
+    all->kinds[t->kind]++;
+    all->end = t->end;
+    return --all->left == 0;
+}
+
+static void times_are_told(void **state)
+{
+    (void)state;
+    times all = { 0 };
+    const bt_callbacks cb = { .struct_size = sizeof cb, .user = &all, .timing = on_timing };
+    bt_audio audio = { .struct_size = sizeof audio };
+    bt_job *j = job_with("fake_audio", "sine");
+    bt_job_set_callbacks(j, &cb);
+    assert_int_equal(bt_job_set(j, "text", "ab c. de."), BT_OK);
+    assert_int_equal(bt_job_run(j), BT_OK);
+    assert_int_equal(all.kinds[BT_TIMING_SENTENCE], 2);
+    assert_int_equal(all.kinds[BT_TIMING_WORD], 3);
+    assert_int_equal(all.kinds[BT_TIMING_PHONEME], 8);
+    assert_int_equal(bt_job_audio(j, &audio), BT_OK);
+    assert_int_equal(all.end, audio.n);
+    all = (times){ .left = 4 };
+    assert_int_equal(bt_job_run(j), BT_ECANCELLED);
+    assert_int_equal(bt_job_audio(j, &audio), BT_ENOTFOUND);
     bt_job_free(j);
 }
 
@@ -391,6 +427,7 @@ int main(void)
         cmocka_unit_test(input_pictures_are_checked),
         cmocka_unit_test(callbacks_hear_and_cancel),
         cmocka_unit_test(sound_comes_in_pieces),
+        cmocka_unit_test(times_are_told),
         cmocka_unit_test(another_thread_cancels),
         cmocka_unit_test(failures_have_messages),
         cmocka_unit_test(jobs_keep_their_state),

@@ -60,6 +60,7 @@ expect 1 "$bottega" image "${image[@]}" -p x -o /nowhere/x.png
 says err "/nowhere/x.png"
 one_line_error
 expect 1 "$bottega" speak "${audio[@]}" x -o /nowhere/x.wav
+expect 1 "$bottega" speak "${audio[@]}" x --timings /nowhere/x.json
 expect 1 "$bottega" text "${text[@]}" -p x -o /nowhere/x.txt
 expect 1 "$bottega" image "${image[@]}" -p x --profile /nowhere/x.json
 expect 1 "$bottega" convert "$src/tests/golden/tiny-llama-tied.gguf" /nowhere/x.gguf

@@ -51,6 +51,43 @@ expect 0 "$bottega" speak "${audio[@]}" --prompts-file prompts -o 'l_%d.wav' --l
 [ "$(json out 'd["files"]')" = "['l_1.wav', 'l_2.wav', 'l_3.wav']" ] || complain "$(cat out)"
 [ "$(json out 'd["jobs"][2]["audio"]["samples"]')" = 3200 ] || complain "$(cat out)"
 
+# when what is said
+said="ab <c>. d & e."
+expect 0 "$bottega" speak "${audio[@]}" "$said" -o t.wav --timings t.json
+is_json t.json
+[ "$(json t.json 'd["samples"], d["sample_rate"], d["source"]')" = "(11200, 8000, 'text')" ] ||
+    complain "t.json: $(cat t.json)"
+[ "$(json t.json '[(s["text"], s["begin"], s["end"]) for s in d["sentences"]]')" = \
+    "[('ab <c>.', 0.0, 0.7), ('d & e.', 0.8, 1.4)]" ] || complain "sentences: $(cat t.json)"
+[ "$(json t.json '[w["text"] for s in d["sentences"] for w in s["words"]]')" = \
+    "['ab', '<c>', 'd', '&', 'e']" ] || complain "words: $(cat t.json)"
+[ "$(json t.json '[p["phoneme"] for p in d["sentences"][1]["phoneme_times"]]')" = \
+    "['d', ' ', '&', ' ', 'e', '.']" ] || complain "phonemes: $(cat t.json)"
+expect 0 "$bottega" speak "${audio[@]}" "$said" -o t.wav --timings t.srt --json
+[ "$(json out 'd["files"]')" = "['t.wav', 't.srt']" ] || complain "files: $(cat out)"
+printf '1\n00:00:00,000 --> 00:00:00,700\nab <c>.\n\n2\n00:00:00,800 --> 00:00:01,400\nd & e.\n\n' |
+    cmp -s - t.srt || complain "t.srt: $(cat t.srt)"
+"$bottega" speak "${audio[@]}" "$said" --raw -q --timings t.VTT >raw || complain "--raw --timings"
+tail -c +45 t.wav | cmp -s - raw || complain "--timings changed the sound"
+{
+    printf 'WEBVTT\n\n00:00:00.000 --> 00:00:00.700\nab <00:00:00.300>&lt;c&gt;.\n\n'
+    printf '00:00:00.800 --> 00:00:01.400\nd <00:00:01.000>&amp; <00:00:01.200>e.\n\n'
+} | cmp -s - t.VTT || complain "t.VTT: $(cat t.VTT)"
+expect 0 "$bottega" speak "${audio[@]}" --prompts-file prompts -o 'm_%d.wav' --timings m.json -q
+[ "$(json m_003.json 'd["sentences"][0]["text"]')" = blue ] || complain "m_003.json"
+absent m.json m_004.json
+expect 0 "$bottega" speak "${audio[@]}" --phonemes ab --explain
+says out "phonemes  ab"
+says out "id  97  0.100 s  a"
+absent out.wav
+expect 0 "$bottega" speak "${audio[@]}" --explain --json "a b" -o e.wav
+[ "$(json out '[w["text"] for w in d["explained"][0]["sentences"][0]["words"]]')" = "['a', 'b']" ] ||
+    complain "--explain --json: $(cat out)"
+[ -s e.wav ] || complain "--explain -o"
+expect 0 "$bottega" speak "${audio[@]}" "a%b" -o f.wav
+expect 3 "$bottega" speak "${audio[@]}" "a%b" --explain
+one_line_error
+
 # text
 expect 0 "$bottega" text "${text[@]}" -p "one two"
 [ "$(cat out)" = "one two" ] || complain "text: $(cat out)"

@@ -42,6 +42,19 @@ expect 0 "$bottega" speak -o hello.flac "Hello."
 expect 0 "$bottega" speak -m en_US-joe-medium -o joe.wav "Hello." --noise-w 0.5 # by espeak-ng
 expect 2 "$bottega" speak -o joe.wav "Hello." --noise-w 0.5 # the other voice has no such thing
 
+# Words are said at the same time, streamed or not, by any number of threads.
+said="It cost \$20 in 1984. \"Really?\" she asked."
+expect 0 "$bottega" speak "$said" -t 1 -o said.wav --timings said.json
+"$bottega" speak "$said" -t 2 --raw -q --timings streamed.json >/dev/null || complain "--raw --timings"
+cmp said.json streamed.json || complain "times of a stream"
+[ "$(json said.json '[w["text"] for s in d["sentences"] for w in s["words"]]')" = \
+    "['It', 'cost', '\$20', 'in', '1984', 'Really', 'she', 'asked']" ] || complain "$(cat said.json)"
+[ "$(json said.json 'round(d["sentences"][-1]["end"] * d["sample_rate"]) == d["samples"]')" = True ] ||
+    complain "times do not add up"
+expect 3 "$bottega" speak -m en_US-joe-medium --phonemes "abc §§" --explain
+says err 'the voice has no phoneme "§" (U+00A7)'
+one_line_error
+
 # What a run leaves out is told.
 expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
 says err "its end is left out"

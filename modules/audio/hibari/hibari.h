@@ -5,7 +5,7 @@
 #define BT_AUDIO_HIBARI_HIBARI_H
 
 #include "audio/hibari/network.h"
-#include "audio/speak/utterance.h"
+#include "audio/speak/speak.h"
 
 /* utter.c: BT_EINVAL if the voice lacks one of these phonemes (UTF-8, misaki's alphabet). */
 bt_status bt_hibari_check(const bt_hibari *v, const char *s, size_t n, bt_error *err);
@@ -22,6 +22,7 @@ typedef struct bt_hibari_settings {
     bt_trace *trace;
     /* Samples in order, some at a time; not BT_OK ends the run with that. */
     bt_status (*samples)(void *user, const float *x, size_t n);
+    bt_speak_frames frames; /* before them; NULL: nobody asks */
     void *user;
 } bt_hibari_settings;
 

@@ -141,8 +141,13 @@ static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line
     const bt_hibari *v = ((job *)own)->voice;
     while (n && strchr("\r\n", line[n - 1]))
         n--;
-    bt_status st = bt_hibari_check(v, line, n, r->error);
-    return st == BT_OK ? bt_hibari_utter(v, line, n, u, r->error) : st;
+    bt_status st;
+    BT_TRY(bt_hibari_check(v, line, n, r->error));
+    BT_TRY(bt_hibari_utter(v, line, n, u, r->error));
+    if (!bt_utterances_runs(u))
+        st = bt_no_memory(r->error, "words");
+fail:
+    return st;
 }
 
 /* Phonemes that the user gave must be the voice's; what the rules make may go without. */
@@ -159,6 +164,28 @@ static bt_status check_given(const job *j, bt_error *err)
     return st;
 }
 
+/* The words of the sentence that u got last, which begins at text[from]. */
+static bt_status add_words(const bt_english_out *out, size_t from, bt_utterances *u, bt_error *err)
+{
+    const size_t base = u->spelling.len;
+    bt_buf_add(&u->spelling, out->spelling.data, out->spelling.len);
+    bool ok = !u->spelling.failed;
+    size_t sign = SIZE_MAX;
+    for (size_t i = 0; i < out->n_words && ok; i++) {
+        const bt_english_word *w = &out->words[i];
+        const size_t at = sign < w->from ? sign : w->from;
+        const bool silent = w->phonemes_from == w->phonemes_to;
+        sign = silent && strcmp(w->tag, "$") == 0 ? at : SIZE_MAX; /* said with its number */
+        ok = bt_utterances_word(
+            u, (bt_spoken){
+                   .source = { from + at, from + w->to },
+                   .spelling = { base + w->spelling_from, base + w->spelling_to },
+                   .phonemes = { u->line + w->phonemes_from, u->line + w->phonemes_to },
+               });
+    }
+    return ok ? BT_OK : bt_no_memory(err, "words");
+}
+
 static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
     job *j = own;
@@ -168,8 +195,11 @@ static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t 
         st = bt_english_phonemize(j->reader, text + from, to - from, &j->out, r->error);
         if (st == BT_OK)
             st = check_given(j, r->error);
-        if (st == BT_OK && j->out.phonemes.len)
-            st = bt_hibari_utter(j->voice, j->out.phonemes.data, j->out.phonemes.len, u, r->error);
+        if (st != BT_OK || !j->out.phonemes.len)
+            continue;
+        st = bt_hibari_utter(j->voice, j->out.phonemes.data, j->out.phonemes.len, u, r->error);
+        if (st == BT_OK)
+            st = add_words(&j->out, from, u, r->error);
     }
     return st;
 }
@@ -184,6 +214,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
         .cancel = c->r->cancel,
         .trace = c->r->trace,
         .samples = c->samples,
+        .frames = c->frames,
         .user = c->user,
     };
     return bt_hibari_speak(&j->parts, ids, n, &s, NULL, c->r->error);
@@ -202,6 +233,7 @@ static void job_close(void *own)
 }
 
 static const bt_speak_family family = {
+    .timed = true,
     .begin = job_begin,
     .piece_end = job_piece_end,
     .utter = job_utter,

@@ -175,6 +175,8 @@ bt_status bt_hibari_speak(bt_parts *parts, const int32_t *ids, size_t n,
 {
     work w = { .parts = parts, .s = s, .n = (int64_t)n };
     bt_status st = read_text(&w, ids, beats, err);
+    if (st == BT_OK && s->frames)
+        st = s->frames(s->user, w.source, (size_t)w.beats, 2 * BT_HIBARI_HOP);
     if (st == BT_OK)
         st = decode_all(&w, err);
     bt_release(w.text);

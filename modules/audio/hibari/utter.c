@@ -43,8 +43,9 @@ bt_status bt_hibari_check(const bt_hibari *v, const char *s, size_t n, bt_error 
     return BT_OK;
 }
 
-static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bt_utterances *out,
-                           bt_error *err)
+/* s[0..n) is out->phonemes from `base` on. */
+static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, size_t base,
+                           bt_utterances *out, bt_error *err)
 {
     const int32_t pad = PAD;
     bt_utterance *u = bt_utterance_begin(out);
@@ -53,14 +54,16 @@ static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, bt_utter
         uint32_t c;
         const size_t len = bt_utf8_next(s + at, n - at, &c);
         const int32_t id = bt_hibari_phoneme_id(v, c);
-        out->missing += id < 0;
-        ok = id < 0 || bt_utterance_add(u, &id, 1);
+        if (id < 0)
+            bt_utterances_lack(out, c);
+        else
+            ok = bt_utterance_add_at(u, &id, 1, base + at, base + at + len);
         at += len;
     }
     if (!ok || !bt_utterance_add(u, &pad, 1))
         return bt_no_memory(err, "phonemes");
     if (u->n < 3)
-        bt_release(out->v[--out->n].ids);
+        bt_utterance_withdraw(out);
     return BT_OK;
 }
 
@@ -70,17 +73,16 @@ bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bt_uttera
     bt_status st = BT_OK;
     while (n && strchr(" \t\r\n", s[n - 1]))
         n--;
-    if (n && u->phonemes.len)
-        bt_buf_puts(&u->phonemes, "\n");
-    bt_buf_add(&u->phonemes, s, n);
-    if (u->phonemes.failed)
+    if (!bt_utterances_line(u, s, n))
         return bt_no_memory(err, "phonemes");
+    size_t base = u->line;
     while (n && st == BT_OK) {
         while (n && strchr(" \t", *s))
-            s++, n--;
+            s++, n--, base++;
         const size_t end = cut(s, n);
-        st = n ? add_piece(v, s, end, u, err) : BT_OK;
+        st = n ? add_piece(v, s, end, base, u, err) : BT_OK;
         s += end;
+        base += end;
         n -= end;
     }
     return st;

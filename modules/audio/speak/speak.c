@@ -3,6 +3,7 @@
  * first words are there before its last ones are read.
  */
 #include "audio/speak/speak.h"
+#include "audio/speak/times.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/threads.h"
+#include "text/utf8.h"
 
 /* ---- jobs -------------------------------------------------------------- */
 
@@ -87,17 +89,18 @@ static bt_status utter(const bt_run *r, source *s, bt_utterances *u)
 /* From the voice to the engine, by way of volume and normalizing. */
 typedef struct sink {
     const bt_run *r;
+    bt_times times; /* of the sentence that is being spoken */
     int rate;
     float volume;
     bool whole; /* keep a sentence until its peak is known */
     float *held;
     size_t n, cap;
-    double total; /* samples given on */
+    uint64_t total; /* samples given on */
 } sink;
 
 static bt_status give(sink *k, const float *x, size_t n)
 {
-    k->total += (double)n;
+    k->total += n;
     return k->r->samples(k->r->host, k->rate, x, n);
 }
 
@@ -198,6 +201,12 @@ fail:
     return st;
 }
 
+static bt_status take_frames(void *user, const int32_t *ids_at, size_t n, int hop)
+{
+    sink *k = user;
+    return bt_times_tell(&k->times, k->r, ids_at, n, hop);
+}
+
 /* The sentences in u, then empties it. */
 static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, sink *k, bt_utterances *u,
                              tally *t)
@@ -208,6 +217,8 @@ static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, sink *k, bt_u
         const bt_utterance *x = &u->v[i];
         if (t->sentences && o->sentence_silence > 0)
             BT_TRY(silence(k, o->sentence_silence));
+        k->times.begin = k->total;
+        k->times.sentence = x;
         c->seed = t->seed + (uint64_t)t->sentences;
         c->first = t->sentences == 0;
         BT_TRY(job->family->speak(job->own, x->ids, (size_t)x->n, c));
@@ -220,9 +231,20 @@ fail:
     return st;
 }
 
+/* With `strict` every phoneme must be the voice's. */
+static bt_status check_lacks(const bt_run *r, const bt_utterances *u)
+{
+    char text[4];
+    if (!((const bt_speak_options *)r->options)->strict || u->missing == 0)
+        return BT_OK;
+    return bt_fail(r->error, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)",
+                   (int)bt_utf8_put(text, u->lacks), text, (unsigned)u->lacks);
+}
+
 static bt_status speak_all(bt_module_job *job, const bt_run *r, sink *k, bt_utterances *u)
 {
     bt_speak_call call = { .r = r, .samples = take, .user = k };
+    call.frames = r->timing ? take_frames : NULL;
     source from = source_of(job, r->options);
     tally t = { 0 };
     int pieces = count_pieces(from);
@@ -231,7 +253,11 @@ static bt_status speak_all(bt_module_job *job, const bt_run *r, sink *k, bt_utte
     for (int i = 0; from.at < from.n; i++) {
         BT_TRY(r->progress(r->host, "speak", i, pieces));
         double begin = bt_now();
+        const size_t at = from.at;
         BT_TRY(utter(r, &from, u));
+        BT_TRY(check_lacks(r, u));
+        k->times = (bt_times){ .all = u, .text = from.text, .piece = { at, from.at } };
+        k->times.rate = k->rate;
         double middle = bt_now();
         BT_TRY(speak_piece(job, &call, k, u, &t));
         t.text_seconds += middle - begin;
@@ -240,7 +266,7 @@ static bt_status speak_all(bt_module_job *job, const bt_run *r, sink *k, bt_utte
     if (t.sentences == 0)
         return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
     BT_TRY(r->progress(r->host, "speak", pieces, pieces));
-    BT_TRY(report_all(r, u, &t, k->total / k->rate));
+    BT_TRY(report_all(r, u, &t, (double)k->total / k->rate));
 fail:
     return st;
 }
@@ -250,7 +276,11 @@ bt_status bt_speak(bt_module_job *job, const bt_run *r)
     const bt_speak_options *o = r->options;
     sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
     bt_utterances u = { 0 };
-    bt_status st = job->family->begin(job->own, r);
+    bt_status st = BT_OK;
+    if (r->timing && !job->family->timed)
+        st = bt_fail(r->error, BT_EUNSUPPORTED, "this voice does not tell its times");
+    if (st == BT_OK)
+        st = job->family->begin(job->own, r);
     if (st == BT_OK)
         st = speak_all(job, r, &k, &u);
     bt_utterances_free(&u);

@@ -16,7 +16,7 @@ typedef struct bt_speak_options {
     const char *text, *phonemes;
     double length_scale, sentence_silence, volume;
     int64_t seed;
-    int normalize;
+    int normalize, strict;
 } bt_speak_options;
 
 /* Entries for a table over struct T, whose member `speak` is a bt_speak_options. */
@@ -78,10 +78,25 @@ typedef struct bt_speak_options {
           NULL,                                                                                    \
           NULL,                                                                                    \
           "bring every sentence to full level, as piper does" },                                   \
+        { "strict",                                                                                \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          BT_OPT_BOOL,                                                                             \
+          offsetof(T, speak.strict),                                                               \
+          "0",                                                                                     \
+          0,                                                                                       \
+          1,                                                                                       \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "fail at a phoneme that the voice lacks instead of leaving it out" },                    \
     {                                                                                              \
         "seed", "s", NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,    \
             NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random"   \
     }
+
+/* Hears which id each of a sentence's n frames belongs to, in order, and how many samples a
+ * frame has; not BT_OK ends the run with that. */
+typedef bt_status (*bt_speak_frames)(void *user, const int32_t *ids_at, size_t n, int hop);
 
 /* What one sentence is spoken with. */
 typedef struct bt_speak_call {
@@ -90,11 +105,13 @@ typedef struct bt_speak_call {
     bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
     /* Samples in order, some at a time; not BT_OK ends the run with that. */
     bt_status (*samples)(void *user, const float *x, size_t n);
+    bt_speak_frames frames; /* once, before the samples; NULL: nobody asks */
     void *user;
 } bt_speak_call;
 
 /* `own` is the family's part of the job. */
 typedef struct bt_speak_family {
+    bool timed; /* `speak` calls c->frames, and `utter` fills in the words */
     /* At the start of a run: checks the options, reports those that the voice chose. */
     bt_status (*begin)(void *own, const bt_run *r);
     /* Where the piece that begins at `at` < n ends: what is said before the next is looked at. */

@@ -200,6 +200,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
     s.cancel = c->r->cancel;
     s.trace = c->r->trace;
     s.samples = c->samples;
+    s.frames = c->frames;
     s.user = c->user;
     return bt_vits_speak(&j->plans, ids, n, &s, NULL, c->r->error);
 }
@@ -215,6 +216,7 @@ static void job_close(void *own)
 }
 
 static const bt_speak_family family = {
+    .timed = true,
     .begin = job_begin,
     .piece_end = job_piece_end,
     .utter = job_utter,

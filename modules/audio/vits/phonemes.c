@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "audio/vits/align.h"
 #include "audio/vits/clauses.h"
 #include "text/utf8.h"
 
@@ -20,6 +21,11 @@ enum {
 static bool add_ids(bt_utterance *u, const bt_phoneme *p)
 {
     return bt_utterance_add(u, p->ids, p->n_ids);
+}
+
+static bool add_ids_at(bt_utterance *u, const bt_phoneme *p, size_t from, size_t to)
+{
+    return bt_utterance_add_at(u, p->ids, p->n_ids, from, to);
 }
 
 /* The phoneme at s: the longest cluster, else one code point. */
@@ -41,10 +47,10 @@ static const bt_phoneme *phoneme_at(const bt_voice *v, const char *s, size_t n, 
 /* As piper: "^", then every phoneme with a pad "_" behind it, then "$". The voice
  * was opened only if it has these three.
  *
- * Ids of s from *at up to the end or to where a long sentence is cut; *heard:
- * phonemes other than spaces. */
+ * Ids of s, the last line of out->phonemes, from *at up to the end or to where a long
+ * sentence is cut; *heard: phonemes other than spaces. */
 static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utterance *u,
-                 size_t *missing, int *heard)
+                 bt_utterances *out, int *heard)
 {
     const bt_phoneme *pad = bt_voice_phoneme(v, "_", 1);
     bool ok = add_ids(u, bt_voice_phoneme(v, "^", 1)) && add_ids(u, pad);
@@ -52,11 +58,16 @@ static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utte
     for (int count = 0; ok && *at < n && count < LONGEST;) {
         size_t len;
         const bt_phoneme *p = phoneme_at(v, s + *at, n - *at, &len);
+        const size_t from = out->line + *at;
+        if (!p) {
+            uint32_t c;
+            bt_utf8_next(s + *at, n - *at, &c);
+            bt_utterances_lack(out, c);
+        }
         *at += len;
-        *missing += p == NULL;
         if (!p)
             continue;
-        ok = add_ids(u, p) && add_ids(u, pad);
+        ok = add_ids_at(u, p, from, from + len) && add_ids(u, pad);
         bool space = strcmp(p->text, " ") == 0;
         *heard += !space;
         if (++count > LONG && space)
@@ -65,29 +76,50 @@ static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utte
     return ok && add_ids(u, bt_voice_phoneme(v, "$", 1));
 }
 
-/* One sentence, any form, to one utterance (more if it is very long). */
+/* One sentence, any form, to one utterance (more if it is very long). Its words are the
+ * caller's to add. */
 static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utterances *out,
                               bt_error *err)
 {
     bt_buf nfd = { 0 };
     size_t at = 0;
     bt_status st = bt_utf8_normalize(&nfd, s, n, BT_NFD);
-    if (st == BT_OK && nfd.len) {
-        if (out->phonemes.len)
-            bt_buf_puts(&out->phonemes, "\n");
-        bt_buf_add(&out->phonemes, nfd.data, nfd.len);
-    }
+    if (st == BT_OK && !bt_utterances_line(out, nfd.data, nfd.len))
+        st = BT_ENOMEM;
     while (st == BT_OK && at < nfd.len) {
         int heard;
         bt_utterance *u = bt_utterance_begin(out);
-        if (!u || out->phonemes.failed ||
-            !fill(v, nfd.data, nfd.len, &at, u, &out->missing, &heard))
+        if (!u || !fill(v, nfd.data, nfd.len, &at, u, out, &heard))
             st = BT_ENOMEM;
         else if (heard == 0)
-            bt_release(out->v[--out->n].ids);
+            bt_utterance_withdraw(out);
     }
     bt_buf_free(&nfd);
     return st == BT_OK ? BT_OK : bt_no_memory(err, "phonemes");
+}
+
+/* The words of the last line, which was s[0..n) before it was decomposed and begins at `from`
+ * in the source. */
+static bt_status add_words(const char *s, const bt_pair *w, size_t n, size_t from,
+                           bt_utterances *out, bt_error *err)
+{
+    bt_buf nfd = { 0 };
+    size_t done = 0, at[2];
+    bt_status st = BT_OK;
+    for (size_t i = 0; i < n && st == BT_OK; i++) {
+        const size_t ends[] = { w[i].phonemes.from, w[i].phonemes.to };
+        for (int k = 0; k < 2 && st == BT_OK; k++) { /* lengths of decomposed parts add up */
+            st = bt_utf8_normalize(&nfd, s + done, ends[k] - done, BT_NFD);
+            done = ends[k];
+            at[k] = out->line + nfd.len;
+        }
+        const bt_span source = { from + w[i].source.from, from + w[i].source.to };
+        if (st == BT_OK &&
+            !bt_utterances_word(out, (bt_spoken){ .source = source, .phonemes = { at[0], at[1] } }))
+            st = BT_ENOMEM;
+    }
+    bt_buf_free(&nfd);
+    return st == BT_OK ? BT_OK : bt_no_memory(err, "words");
 }
 
 bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, bt_utterances *out,
@@ -97,7 +129,13 @@ bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, b
     for (size_t at = 0; st == BT_OK && at < n; at++) {
         const char *end = memchr(phonemes + at, '\n', n - at);
         size_t len = end ? (size_t)(end - phonemes) - at : n - at;
+        bt_pairs w = { 0 };
         st = add_sentence(v, phonemes + at, len, out, err);
+        if (st == BT_OK && !bt_pairs_runs(&w, phonemes + at, len))
+            st = bt_no_memory(err, "words");
+        if (st == BT_OK)
+            st = add_words(phonemes + at, w.v, w.n, at, out, err);
+        bt_release(w.v);
         at += len;
     }
     return st;
@@ -105,17 +143,22 @@ bt_status bt_utter_phonemes(const bt_voice *v, const char *phonemes, size_t n, b
 
 /* ---- text to phonemes -------------------------------------------------- */
 
+typedef struct sentence {
+    bt_buf text;
+    bt_pairs words;
+} sentence;
+
 /* Sentences under construction. */
 typedef struct sentences {
-    bt_buf *v;
+    sentence *v;
     size_t n, cap;
 } sentences;
 
-static bt_buf *push(sentences *s)
+static sentence *push(sentences *s)
 {
     if (s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 16;
-        bt_buf *v = bt_realloc_array(s->v, s->cap, cap, sizeof *v);
+        sentence *v = bt_realloc_array(s->v, s->cap, cap, sizeof *v);
         if (!v)
             return NULL;
         s->v = v;
@@ -125,9 +168,12 @@ static bt_buf *push(sentences *s)
     return &s->v[s->n++];
 }
 
-/* Phonemes of any length of text: espeak-ng's lines are cut between words. */
-static bt_status ask(bt_espeak *e, const char *text, size_t n, bt_buf *out, bt_error *err)
+/* Phonemes of any length of text, which begins at `from` in the source: espeak-ng's lines are
+ * cut between words. */
+static bt_status ask(bt_espeak *e, const char *text, size_t n, size_t from, sentence *s,
+                     bt_error *err)
 {
+    bt_buf *out = &s->text;
     bt_status st = BT_OK;
     for (size_t done = 0; st == BT_OK && n;) {
         size_t k = n < BT_ESPEAK_MAX ? n : BT_ESPEAK_MAX;
@@ -139,7 +185,11 @@ static bt_status ask(bt_espeak *e, const char *text, size_t n, bt_buf *out, bt_e
         }
         if (done)
             bt_buf_puts(out, " ");
+        const size_t begin = out->len;
         st = bt_espeak_ask(e, text, k, out, err);
+        if (st == BT_OK && !out->failed &&
+            !bt_pairs_align(&s->words, text, k, from + done, out->data, begin, out->len))
+            st = bt_no_memory(err, "words");
         done += k;
         text += k;
         n -= k;
@@ -147,20 +197,21 @@ static bt_status ask(bt_espeak *e, const char *text, size_t n, bt_buf *out, bt_e
     return st;
 }
 
-/* A stretch of plain text; join: its first sentence continues the last one. */
-static bt_status add_text(bt_espeak *e, const char *text, size_t n, bool join,
+/* A stretch of plain text, at `from` in the source; join: its first sentence continues the
+ * last one. */
+static bt_status add_text(bt_espeak *e, const char *text, size_t n, size_t from, bool join,
                           const atomic_bool *cancel, sentences *s, bt_error *err)
 {
     bt_clause c = { 0 };
-    bt_buf *open = join && s->n ? &s->v[s->n - 1] : NULL;
+    sentence *open = join && s->n ? &s->v[s->n - 1] : NULL;
     bt_status st = BT_OK;
     while (st == BT_OK && bt_clause_next(text, n, c.end, &c)) {
         if (cancel && atomic_load(cancel))
             return bt_fail(err, BT_ECANCELLED, "cancelled");
         if (!open && !(open = push(s)))
             return bt_no_memory(err, "phonemes");
-        st = ask(e, text + c.begin, c.end - c.begin, open, err);
-        bt_buf_puts(open, c.mark);
+        st = ask(e, text + c.begin, c.end - c.begin, from + c.begin, open, err);
+        bt_buf_puts(&open->text, c.mark);
         if (c.ends_sentence)
             open = NULL;
     }
@@ -171,9 +222,11 @@ static bt_status add_text(bt_espeak *e, const char *text, size_t n, bool join,
 static bt_status add_raw(const char *text, size_t n, size_t at, size_t end, sentences *s,
                          bt_error *err)
 {
-    bt_buf *b = s->n ? &s->v[s->n - 1] : push(s);
-    if (!b)
+    sentence *of = s->n ? &s->v[s->n - 1] : push(s);
+    if (!of)
         return bt_no_memory(err, "phonemes");
+    const bt_span source = { at - 2, end + 2 };
+    bt_buf *b = &of->text;
     if (at > 2 && text[at - 3] == ' ')
         bt_buf_puts(b, " ");
     bool space = end + 2 < n && text[end + 2] == ' ';
@@ -181,7 +234,10 @@ static bt_status add_raw(const char *text, size_t n, size_t at, size_t end, sent
         at++;
     while (end > at && text[end - 1] == ' ')
         end--;
+    const size_t begin = b->len;
     bt_buf_add(b, text + at, end - at);
+    if (!bt_pairs_add(&of->words, source, (bt_span){ begin, b->len }))
+        return bt_no_memory(err, "words");
     if (space)
         bt_buf_puts(b, " ");
     return BT_OK;
@@ -213,13 +269,13 @@ static bt_status phonemize(bt_espeak *e, const char *text, size_t n, const atomi
     bool join = false;
     bt_status st = BT_OK;
     while (st == BT_OK && find_raw(text, n, from, &at, &end)) {
-        st = add_text(e, text + from, at - 2 - from, join, cancel, s, err);
+        st = add_text(e, text + from, at - 2 - from, from, join, cancel, s, err);
         if (st == BT_OK)
             st = add_raw(text, n, at, end, s, err);
         from = end + 2;
         join = true;
     }
-    return st == BT_OK ? add_text(e, text + from, n - from, join, cancel, s, err) : st;
+    return st == BT_OK ? add_text(e, text + from, n - from, from, join, cancel, s, err) : st;
 }
 
 bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text, size_t n,
@@ -234,11 +290,15 @@ bt_status bt_utter_text(const bt_voice *v, bt_espeak *e, const char *text, size_
     else if (clean.len)
         st = phonemize(e, clean.data, clean.len, cancel, &s, err);
     for (size_t i = 0; i < s.n; i++) {
-        if (st == BT_OK && s.v[i].failed)
+        sentence *x = &s.v[i];
+        if (st == BT_OK && x->text.failed)
             st = bt_no_memory(err, "phonemes");
-        if (st == BT_OK && s.v[i].len)
-            st = add_sentence(v, s.v[i].data, s.v[i].len, out, err);
-        bt_buf_free(&s.v[i]);
+        if (st == BT_OK && x->text.len)
+            st = add_sentence(v, x->text.data, x->text.len, out, err);
+        if (st == BT_OK && x->text.len)
+            st = add_words(x->text.data, x->words.v, x->words.n, 0, out, err);
+        bt_buf_free(&x->text);
+        bt_release(x->words.v);
     }
     bt_release(s.v);
     bt_buf_free(&clean);

@@ -209,6 +209,8 @@ bt_status bt_vits_speak(bt_parts *plans, const int32_t *ids, size_t n, const bt_
     bt_status st;
     bt_torch_seed(&w.rng, s->seed);
     BT_TRY(encode(&w, ids, err));
+    if (s->frames)
+        BT_TRY(s->frames(s->user, w.source, (size_t)w.f, voice_of(&w)->hop));
     BT_TRY(flow(&w, err));
     BT_TRY(decode_all(&w, err));
 fail:

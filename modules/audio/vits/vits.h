@@ -6,6 +6,7 @@
 #define BT_AUDIO_VITS_H
 
 #include "audio/speak/parts.h"
+#include "audio/speak/speak.h"
 #include "audio/vits/voice.h"
 
 #define BT_VITS_SLOPE      0.1f  /* of the leaky ReLUs in the vocoder */
@@ -62,6 +63,7 @@ typedef struct bt_vits_settings {
     bt_trace *trace;
     /* Samples in order, some at a time; not BT_OK ends the run with that. */
     bt_status (*samples)(void *user, const float *x, size_t n);
+    bt_speak_frames frames; /* before them; NULL: nobody asks */
     void *user;
 } bt_vits_settings;
 

@@ -73,6 +73,7 @@ static void speaking_survives(void **state)
     host_setup(&h, NULL, 1, BT_PREC_F32);
     snprintf(path, sizeof path, "%s/tests/golden/tiny-vits-high.onnx", BT_SOURCE_DIR);
     host_set(&h, "text", "hello\nagain");
+    h.wants_times = true;
     all_fail_once(speak);
     host_close(&h);
 }

@@ -36,6 +36,37 @@ static bt_status on_report(void *user, const char *name, const char *json)
     return h->report.failed ? bt_no_memory(&h->error, "the report") : BT_OK;
 }
 
+static char *copy_of(const char *s)
+{
+    char *copy = strdup(s);
+    assert_non_null(copy);
+    return copy;
+}
+
+static bt_status on_timing(void *user, const bt_timing *t)
+{
+    host *h = user;
+    if (h->n_times == h->cap_times) {
+        h->cap_times = 2 * h->cap_times + 64;
+        h->times = realloc(h->times, h->cap_times * sizeof *h->times);
+        assert_non_null(h->times);
+    }
+    bt_timing *mine = &h->times[h->n_times++];
+    *mine = *t;
+    mine->spelling = copy_of(t->spelling);
+    mine->phonemes = copy_of(t->phonemes);
+    return h->n_times == h->stop_at_time ? BT_ECANCELLED : BT_OK;
+}
+
+static void forget_times(host *h)
+{
+    for (size_t i = 0; i < h->n_times; i++) {
+        free((char *)(uintptr_t)h->times[i].spelling);
+        free((char *)(uintptr_t)h->times[i].phonemes);
+    }
+    h->n_times = 0;
+}
+
 void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p)
 {
     memset(h, 0, sizeof *h);
@@ -100,6 +131,8 @@ void host_close(host *h)
         h->module->close(h->model);
     free(h->options);
     free(h->samples);
+    forget_times(h);
+    free(h->times);
     bt_buf_free(&h->report);
 }
 
@@ -129,7 +162,9 @@ bt_status host_try_run(host *h)
         .progress = on_progress,
         .samples = on_samples,
         .report = on_report,
+        .timing = h->wants_times ? on_timing : NULL,
     };
+    forget_times(h);
     h->n = h->calls = 0;
     bt_buf_free(&h->report);
     bt_buf_puts(&h->report, "\n");

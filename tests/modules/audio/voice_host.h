@@ -36,6 +36,10 @@ typedef struct host {
     size_t n, cap, calls, first_call; /* first_call: samples of the first one */
     int rate;
     bt_buf report; /* name=json, a line each */
+    bool wants_times;
+    bt_timing *times; /* of the last run, their texts too */
+    size_t n_times, cap_times;
+    size_t stop_at_time; /* times after which the callback says stop; 0: never */
 } host;
 
 /* The first two are for Piper voices, host_setup_as for any.
