@@ -8,7 +8,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_PLAIN
-enum { PANELS = 1 };
+enum { PANELS = 1, FEW = 1 };
 
 static void quantize_block(const float *x, bt_qa *q)
 {

@@ -96,6 +96,7 @@ static inline double vd_sum(vd x) { return vaddvq_f64(x); }
 
 static inline vi vi_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
 static inline void vi_store(void *p, vi x) { vst1q_u8(p, vreinterpretq_u8_s32(x)); }
+static inline void v_store_half(void *p, vf x) { vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(x))); }
 static inline vf v_half(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
 
 /* Half i of each lane, a bf16. */
