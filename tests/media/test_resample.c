@@ -69,15 +69,15 @@ static void a_tone_stays_itself(void **state)
 static void pieces_change_nothing(void **state)
 {
     (void)state;
-    static const size_t pieces[] = { 1, 7, 256, 4095, 4096, 4097, 20000 };
+    static const size_t pieces[] = { 1, 7, 256, 4095, 4096, 4097 };
     static const int to[] = { 8000, 44100, 192000 };
-    static float x[20000];
+    static float x[9000];
     uint32_t seed = 1;
-    for (size_t i = 0; i < 20000; i++)
+    for (size_t i = 0; i < 9000; i++)
         x[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / (1 << 23) - 1;
     for (int channels = 1; channels <= 2; channels++)
         for (size_t k = 0; k < 3; k++) {
-            const size_t n = 20000 / (size_t)channels;
+            const size_t n = 9000 / (size_t)channels;
             size_t m, m2;
             float *whole = convert(x, n, 22050, to[k], channels, n, &m);
             for (size_t p = 0; p < sizeof pieces / sizeof *pieces; p++) {
