@@ -176,21 +176,24 @@ static bool write_frames(const sink *s, const float *x, size_t n)
     return true;
 }
 
-static bool write_all(const sink *s, const bt_audio *a, bt_error *err)
+/* BT_EIO without a message: the file did not take it. */
+static bt_status write_all(const sink *s, const bt_audio *a, bt_error *err)
 {
     if (!s->resampler)
-        return write_frames(s, a->samples, a->n);
+        return write_frames(s, a->samples, a->n) ? BT_OK : BT_EIO;
     const float *y;
     size_t m;
     for (size_t i = 0;; i += CHUNK) {
         const bool last = a->n - i <= CHUNK;
         const float *x = a->n ? a->samples + i * (size_t)a->channels : NULL;
-        if (bt_resampler_push(s->resampler, x, last ? a->n - i : CHUNK, last, &y, &m, err) != BT_OK)
-            return false;
+        const bt_status st =
+            bt_resampler_push(s->resampler, x, last ? a->n - i : CHUNK, last, &y, &m, err);
+        if (st != BT_OK)
+            return st;
         if (!write_frames(s, y, m))
-            return false;
+            return BT_EIO;
         if (last)
-            return true;
+            return BT_OK;
     }
 }
 
@@ -240,15 +243,15 @@ static bt_status prepare(sink *s, const kind *k, const SF_INFO *info, const bt_a
     return bt_resampler_create(a->sample_rate, info->samplerate, a->channels, &s->resampler, err);
 }
 
-static bool write_file(sink *s, SF_INFO *info, const bt_audio *a, bt_error *err)
+static bt_status write_file(sink *s, SF_INFO *info, const bt_audio *a, bt_error *err)
 {
     SF_VIRTUAL_IO io = { out_length, out_seek, out_read, out_write, out_tell };
     s->sf = sf_open_virtual(&io, SFM_WRITE, info, s);
     if (!s->sf)
-        return false;
+        return BT_EIO;
     sf_command(s->sf, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE); /* holds the time of day */
-    const bool ok = write_all(s, a, err);
-    return sf_close(s->sf) == 0 && ok;
+    const bt_status st = write_all(s, a, err);
+    return sf_close(s->sf) != 0 && st == BT_OK ? BT_EIO : st;
 }
 
 bt_status bt_sound_write(const char *path, const bt_audio *a, bt_error *err)
@@ -267,10 +270,11 @@ bt_status bt_sound_write(const char *path, const bt_audio *a, bt_error *err)
     st = prepare(&s, k, &info, a, err);
     if (st == BT_OK && (st = bt_out_open(path, &out, err)) == BT_OK) {
         s.f = out.f;
-        if (write_file(&s, &info, a, err))
+        st = write_file(&s, &info, a, err);
+        if (st == BT_OK)
             st = bt_out_commit(&out, err);
-        else
-            st = bt_fail(err, BT_EIO, "cannot write %s", path);
+        else if (st == BT_EIO)
+            bt_fail(err, st, "cannot write %s", path);
     }
     bt_out_abort(&out);
     bt_resampler_free(s.resampler);
