@@ -264,7 +264,9 @@ static bool chunks_fit(const uint8_t *data, size_t n)
 bt_status bt_png_decode(const char *name, const uint8_t *data, size_t n, bt_image *out, char **text,
                         bt_error *err)
 {
-    codec c = { .path = name, .verb = "cannot read", .err = err, .map = { data, n } };
+    codec c = {
+        .path = name, .verb = "cannot read", .err = err, .map = { .data = data, .size = n }
+    };
     bt_image img = { .struct_size = out->struct_size };
     if (text)
         *text = NULL;

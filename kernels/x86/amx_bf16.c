@@ -11,10 +11,6 @@
  */
 #include "vec_avx512.h"
 
-#if !defined(__AMX_TILE__) || !defined(__AMX_BF16__)
-#error "this file needs -mamx-tile -mamx-bf16"
-#endif
-
 #include "amx.h"
 #include "x86.h"
 

@@ -20,8 +20,8 @@
  */
 #include "vec_avx512.h"
 
-#if !defined(__AVX512BF16__) || !defined(__AMX_TILE__) || !defined(__AMX_BF16__)
-#error "this file needs -mavx512bf16 -mamx-tile -mamx-bf16"
+#ifndef __AVX512BF16__
+#error "this file needs -mavx512bf16"
 #endif
 
 #include "../tmpl/vmath.h"

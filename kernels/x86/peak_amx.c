@@ -4,10 +4,6 @@
  */
 #include <immintrin.h>
 
-#if !defined(__AMX_BF16__) || !defined(__AMX_INT8__)
-#error "this file needs -mamx-tile -mamx-bf16 -mamx-int8"
-#endif
-
 #include "amx.h"
 #include "x86.h"
 

@@ -134,8 +134,8 @@ static size_t stored_shared(const bt_node *n, const bt_kernels *k)
 
 static int64_t stored_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
-    switch (phase + !((const attr *)n->attr)->int8) {
-    case 0: return heads(n);
+    switch (phase) {
+    case 0: return ((const attr *)n->attr)->int8 ? heads(n) : 0;
     case 1: return heads(n) * stores(n);
     default: return attention_tiles(n, x, 0);
     }
@@ -198,7 +198,7 @@ static void attend(const bt_node *n, const bt_exec *x, int64_t tile)
 
 static void stored_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
-    switch (phase + !((const attr *)n->attr)->int8) {
+    switch (phase) {
     case 0: find_centre(n, x, tile); break;
     case 1: store_some(n, x, tile); break;
     default: attend(n, x, tile);
@@ -216,18 +216,7 @@ static void stored_detail(const bt_node *n, const int64_t *params, bt_detail *d)
     d->compute = ((const attr *)n->attr)->int8 ? "int8" : "bf16";
 }
 
-static const bt_op op_attention_bf16 = {
-    .name = "attention",
-    .phases = 2,
-    .tiles = stored_tiles,
-    .run = stored_run,
-    .scratch = stored_scratch,
-    .shared = stored_shared,
-    .cost = attention_cost,
-    .detail = stored_detail,
-};
-
-static const bt_op op_attention_int8 = {
+static const bt_op op_attention_stored = {
     .name = "attention",
     .phases = 3,
     .tiles = stored_tiles,
@@ -241,16 +230,15 @@ static const bt_op op_attention_int8 = {
 /* ---- making the node ---------------------------------------------------- */
 
 /* int8 looks at all keys at once, so that a causal row would depend on later ones. */
-static const bt_op *choose(bt_graph *g, const attr *a)
+static const bt_op *choose(bt_graph *g, attr *a)
 {
     const bt_kernels *k = bt_weights_compute(bt_graph_weights(g))->kernels;
     const bt_precision p = bt_graph_precision_of(g);
-    if (p == BT_PREC_F32 || a->scale <= 0)
+    a->int8 = !k->attention_bf16.run && k->attention_int8.run && !a->causal &&
+              (p == BT_PREC_AUTO || p == BT_PREC_INT8);
+    if (p == BT_PREC_F32 || a->scale <= 0 || !(a->int8 || k->attention_bf16.run))
         return &op_attention;
-    if (k->attention_bf16.run)
-        return &op_attention_bf16;
-    const bool int8 = (p == BT_PREC_AUTO || p == BT_PREC_INT8) && !a->causal;
-    return int8 && k->attention_int8.run ? &op_attention_int8 : &op_attention;
+    return &op_attention_stored;
 }
 
 bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_head, int n_kv,
@@ -272,6 +260,5 @@ bt_node *bt_attention(bt_graph *g, bt_node *q, bt_node *k, bt_node *v, int n_hea
     attr a = { .n_head = n_head, .n_kv = n_kv, .d = (int)d, .causal = causal };
     a.scale = scale != 0 ? scale : 1 / sqrtf((float)d);
     const bt_op *op = choose(g, &a);
-    a.int8 = op == &op_attention_int8;
     return bt_node_new(g, op, sq, (bt_node *[]){ q, k, v }, 3, &a, sizeof a);
 }

@@ -129,10 +129,9 @@ bt_str bt_user_lexicon_get(const bt_user_lexicon *u, bt_pool *a, bt_str word)
 {
     if (u->n == 0)
         return BT_NO_STR;
-    bt_str v = find(u, word);
-    if (v.p || bt_str_is_lower(word))
-        return v;
-    return find(u, bt_str_lower(a, word));
+    const bt_str v = find(u, word);
+    const bt_str small = v.p || bt_str_is_lower(word) ? BT_NO_STR : bt_str_lower(a, word);
+    return small.p ? find(u, small) : v;
 }
 
 void bt_user_lexicon_free(bt_user_lexicon *u)
