@@ -10,6 +10,7 @@
  *     show.c      progress, notes, JSON for people
  *     flags.c     the command line, and the text it names
  *     files.c     texts in, names of outputs, whole files out
+ *     player.c    sound through a program that plays it
  *     signals.c   Ctrl-C
  *     base.c      errors, memory, strings
  *
@@ -24,6 +25,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 enum {
     EXIT_DONE = 0,
@@ -76,6 +78,13 @@ typedef struct cli_times {
     size_t n, cap;
 } cli_times;
 
+/* aplay, paplay or ffplay, whichever comes first on PATH, as a process of its own. */
+typedef struct cli_player {
+    int program; /* which of them */
+    char *path;
+    pid_t pid;
+} cli_player;
+
 struct cli {
     const cli_command *command;
     cli_given *given;
@@ -89,10 +98,14 @@ struct cli {
     double load_seconds;
     bt_job *job;
     cli_progress progress;
-    char *reports; /* JSON of the runs so far, comma-separated */
-    char *files;   /* JSON strings of the files written, comma-separated */
     cli_times times;
     char *explained; /* JSON objects of --explain, comma-separated */
+    FILE *sink;      /* takes raw samples: stdout or a player; NULL: none yet */
+    bool sink_gone;  /* it took no more */
+    cli_player player;
+    char where[32]; /* "line 3: ", for messages on one input of many */
+    char *reports;  /* JSON of the runs so far, comma-separated */
+    char *files;    /* JSON strings of the files written, comma-separated */
 };
 
 /* ---- base.c ---- */
@@ -124,6 +137,17 @@ char *cli_name(const char *pattern, int i, bool many);
 bool cli_exists(const char *path);
 int cli_write(const char *path, const char *data); /* whole or not at all */
 int cli_flush(void);                               /* EXIT_FAILED if stdout could not be written */
+
+char *cli_find_program(const char *name); /* where the shell would find it; free */
+bool cli_make_dirs(const char *path);     /* false, with errno, if it is not there then */
+
+/* ---- player.c ---- */
+
+int cli_player_find(cli_player *p); /* on PATH; a message if there is none */
+/* A stream for mono samples of 16 bits, little end first; NULL after a message. */
+FILE *cli_player_start(cli_player *p, int rate);
+/* Closes f (NULL: none was started) and waits for the last sound. */
+int cli_player_end(cli_player *p, FILE *f);
 
 /* ---- flags.c ---- */
 

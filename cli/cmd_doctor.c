@@ -47,21 +47,6 @@ static void add_model(void *user, const char *path)
     free(quoted);
 }
 
-/* Where the shell would find a program; NULL: nowhere; free. */
-static char *find_program(const char *name)
-{
-    const char *path = getenv("PATH");
-    for (const char *p = path ? path : ""; *p;) {
-        const int n = (int)strcspn(p, ":");
-        char *full = cli_text("%.*s/%s", n, p, name);
-        if (access(full, X_OK) == 0)
-            return full;
-        free(full);
-        p += n + (p[n] == ':');
-    }
-    return NULL;
-}
-
 /* The first line that a command prints; free. */
 static char *first_line(const char *command)
 {
@@ -81,7 +66,7 @@ static char *first_line(const char *command)
 /* {"path", "version"}, or null; free. */
 static char *describe_espeak(void)
 {
-    char *path = find_program("espeak-ng");
+    char *path = cli_find_program("espeak-ng");
     if (!path)
         return cli_text("null");
     char *line = first_line("espeak-ng --version 2>/dev/null </dev/null");

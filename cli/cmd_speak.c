@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT
- * bottega speak: text to WAV or FLAC files, or raw samples as they come.
+ * bottega speak: text to sound files, raw samples as they come, or a player.
  */
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/types.h>
 
 #include "cli.h"
 
 static const cli_flag flags[] = {
     { "output", "o", "output-file", "FILE", NULL,
-      "a .wav or .flac file; a %03d in it is the line's number (default out.wav)", 0 },
+      "a .wav, .flac, .ogg, .opus or .mp3 file; a %03d in it is the line's number (default "
+      "out.wav)",
+      0 },
+    { "output-dir", "d", NULL, "DIR", NULL, "the folder for it; is made", 0 },
+    { "format", NULL, NULL, "NAME", "wav,flac,ogg,opus,mp3", "of the file, whatever its suffix",
+      0 },
+    { "bits", NULL, NULL, "N", "16,24,float", "of a WAV (all three) or FLAC (16, 24) file", 0 },
     { "file", "f", "input-file", "FILE", NULL, "read the text from a file; -: standard input", 0 },
     { "prompts-file", NULL, "texts-file", "FILE", NULL,
       "one text per line, one file each; the voice is loaded once", 0 },
+    { "json-input", NULL, NULL, NULL, NULL,
+      "read lines like {\"text\": ..., \"speaker\" or \"speaker_id\": ..., \"output_file\": ...} "
+      "as they come, from standard input or -f; print each file's name",
+      0 },
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "raw", NULL, "output-raw", NULL, NULL,
       "stream 16-bit little-endian samples to standard output", 0 },
@@ -22,56 +34,106 @@ static const cli_flag flags[] = {
     { "explain", NULL, NULL, NULL, NULL,
       "print words, phonemes, ids and durations (sound only with -o); fail at unknown phonemes",
       0 },
+    { "play", NULL, NULL, NULL, NULL,
+      "play through aplay, paplay or ffplay; writes a file only with -o or -d", 0 },
     { 0 }
 };
 
-/* --raw: 16 bits, little end first, whatever this machine's order is. */
+/* --raw and --play: 16 bits, little end first, whatever this machine's order is. */
 static int on_samples(void *user, const bt_audio *chunk)
 {
-    (void)user;
-    for (size_t i = 0; i < chunk->n * (size_t)chunk->channels; i++) {
+    cli *c = user;
+    if (!c->sink)
+        c->sink = cli_player_start(&c->player, chunk->sample_rate);
+    for (size_t i = 0; c->sink && i < chunk->n * (size_t)chunk->channels; i++) {
         const float x = fmaxf(-1.0f, fminf(1.0f, chunk->samples[i]));
         const int v = (int)fminf(rintf(x * 32768.0f), 32767.0f);
-        putchar(v & 0xff);
-        putchar((v >> 8) & 0xff);
+        putc(v & 0xff, c->sink);
+        putc((v >> 8) & 0xff, c->sink);
     }
-    return fflush(stdout) != 0 || ferror(stdout) || cli_stop;
+    c->sink_gone = !c->sink || fflush(c->sink) != 0 || ferror(c->sink);
+    return c->sink_gone || cli_stop;
 }
 
-static bool is_sound(const char *path)
+/* ---- names ---------------------------------------------------------------- */
+
+static const char *pattern_of(const cli *c, char **own)
 {
-    const char *dot = strrchr(path, '.');
-    return dot && (strcasecmp(dot, ".wav") == 0 || strcasecmp(dot, ".flac") == 0);
+    const char *given = cli_get(c, "output"), *format = cli_get(c, "format");
+    *own = given ? NULL : cli_text("out.%s", format ? format : "wav");
+    return given ? given : *own;
 }
+
+/* The name of output i; free. */
+static char *name_of(const cli *c, int i, bool many)
+{
+    const char *dir = cli_get(c, "output-dir");
+    char *own, *name = cli_name(pattern_of(c, &own), i, many);
+    free(own);
+    if (!dir || *name == '/')
+        return name;
+    char *path = cli_text("%s/%s", dir, name);
+    free(name);
+    return path;
+}
+
+/* Whether sound goes into files at all. */
+static bool writes_files(const cli *c)
+{
+    if (cli_has(c, "play") || cli_has(c, "explain"))
+        return cli_get(c, "output") || cli_get(c, "output-dir");
+    return !cli_has(c, "raw");
+}
+
+static bt_audio form_of(const cli *c)
+{
+    return (bt_audio){ .struct_size = sizeof(bt_audio),
+                       .format = cli_get(c, "format"),
+                       .bits = cli_get(c, "bits") };
+}
+
+/* Before anything is spoken: could a file of that name be written? */
+static int check_name(const cli *c, const char *path, int code)
+{
+    const bt_audio ask = form_of(c);
+    if (!writes_files(c) || bt_audio_save(c->engine, path, &ask) == BT_OK)
+        return EXIT_DONE;
+    return cli_fail(code, "%s%s", c->where, bt_engine_message(c->engine));
+}
+
+/* ---- one text ------------------------------------------------------------- */
 
 static int save(cli *c, const char *path)
 {
-    bt_audio audio = { .struct_size = sizeof audio };
+    const bt_audio form = form_of(c);
+    bt_audio audio = form;
     if (bt_job_audio(c->job, &audio) != BT_OK)
-        return cli_fail(EXIT_INPUT, "there is nothing to say in this text");
+        return cli_fail(EXIT_INPUT, "%sthere is nothing to say in this text", c->where);
+    audio.format = form.format;
+    audio.bits = form.bits;
     if (bt_audio_save(c->engine, path, &audio) != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
+        return cli_fail(EXIT_FAILED, "%s%s", c->where, bt_engine_message(c->engine));
     cli_note(c, "%s: %.2f s at %d Hz", path, (double)audio.n / audio.sample_rate,
              audio.sample_rate);
     cli_wrote(c, path);
     return EXIT_DONE;
 }
 
-/* Times of text `number`, one of `many`. */
-static int tell_times(cli *c, int number, bool many)
+/* Times of text `number`; 0: the only one. */
+static int tell_times(cli *c, int number)
 {
     const char *pattern = cli_get(c, "timings");
     int rc = cli_has(c, "explain") ? cli_times_explain(c) : EXIT_DONE;
     if (!pattern || rc != EXIT_DONE)
         return rc;
-    char *path = cli_name(pattern, number, many);
+    char *path = cli_name(pattern, number ? number : 1, number > 0);
     rc = cli_times_save(c, path);
     free(path);
     return rc;
 }
 
-/* One text to one file, or to stdout; `text` NULL: given by --text or --phonemes. */
-static int say(cli *c, const char *text, const char *path, int number, bool many)
+/* One text to one file, or to the stream; `text` NULL: given by --text or --phonemes. */
+static int say(cli *c, const char *text, const char *path, bool to_file, int number)
 {
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;
     cli_times_clear(c);
@@ -81,12 +143,22 @@ static int say(cli *c, const char *text, const char *path, int number, bool many
         rc = cli_run(c);
     if (rc == EXIT_DONE && cli_has(c, "raw"))
         rc = cli_flush();
-    else if (rc == EXIT_DONE && (!cli_has(c, "explain") || cli_get(c, "output")))
+    else if (rc == EXIT_DONE && to_file)
         rc = save(c, path);
-    return rc == EXIT_DONE ? tell_times(c, number, many) : rc;
+    return rc == EXIT_DONE ? tell_times(c, number) : rc;
 }
 
-static int say_lines(cli *c, const char *pattern)
+static int say_one(cli *c, const char *text)
+{
+    char *path = name_of(c, 1, false);
+    const int rc = say(c, text, path, writes_files(c), 0);
+    free(path);
+    return rc;
+}
+
+/* ---- many texts ----------------------------------------------------------- */
+
+static int say_lines(cli *c)
 {
     size_t n;
     int rc = EXIT_DONE;
@@ -94,10 +166,10 @@ static int say_lines(cli *c, const char *pattern)
     if (!lines)
         return EXIT_INPUT;
     for (size_t i = 0; i < n; i++) {
-        char *path = cli_name(pattern, (int)i + 1, true);
+        char *path = name_of(c, (int)i + 1, true);
         snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, n);
         if (rc == EXIT_DONE && !(cli_has(c, "skip-existing") && cli_exists(path)))
-            rc = say(c, lines[i], path, (int)i + 1, true);
+            rc = say(c, lines[i], path, writes_files(c), (int)i + 1);
         free(path);
         free(lines[i]);
     }
@@ -105,52 +177,196 @@ static int say_lines(cli *c, const char *pattern)
     return rc;
 }
 
-static int check(cli *c, const char *out)
+/* A member that is a string or, if `number`, a whole number, as text (free). False
+ * after a message: it is something else. */
+static bool member(const cli *c, const cJSON *o, const char *key, bool number, char **text)
 {
-    if (cli_name_check(out) != EXIT_DONE)
-        return EXIT_USAGE;
-    if (!is_sound(out) && !cli_has(c, "raw"))
-        return cli_fail(EXIT_USAGE, "output: \"%s\": sound files end in .wav or .flac", out);
+    const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (cJSON_IsString(m)) {
+        *text = cli_text("%s", m->valuestring);
+    } else if (number && cJSON_IsNumber(m) && m->valuedouble == m->valueint) {
+        *text = cli_text("%d", m->valueint);
+    } else if (m && !cJSON_IsNull(m)) {
+        cli_fail(EXIT_INPUT, "%s\"%s\" is no %s", c->where, key,
+                 number ? "string or whole number" : "string");
+        return false;
+    }
+    return true;
+}
+
+typedef struct request {
+    char *text, *speaker, *file;
+} request;
+
+static int read_request(const cli *c, const cJSON *o, request *r)
+{
+    if (!cJSON_IsObject(o))
+        return cli_fail(EXIT_INPUT, "%snot a JSON object", c->where);
+    if (!member(c, o, "text", false, &r->text) || !member(c, o, "speaker_id", true, &r->speaker) ||
+        (!r->speaker && !member(c, o, "speaker", true, &r->speaker)) ||
+        !member(c, o, "output_file", false, &r->file))
+        return EXIT_INPUT;
+    if (!r->text)
+        return cli_fail(EXIT_INPUT, "%s\"text\" is missing", c->where);
+    return EXIT_DONE;
+}
+
+/* Says what a line asks for; `speaker`: the one of lines that name none. */
+static int say_request(cli *c, const request *r, const char *speaker, int number)
+{
+    char *path = r->file ? cli_text("%s", r->file) : name_of(c, number, true);
+    const bool to_file = writes_files(c) || (r->file && cli_has(c, "play"));
+    int rc = check_name(c, path, EXIT_INPUT);
+    if (rc == EXIT_DONE && r->speaker)
+        rc = cli_job_set(c, "speaker", r->speaker);
+    if (rc == EXIT_DONE && !(to_file && cli_has(c, "skip-existing") && cli_exists(path))) {
+        rc = say(c, r->text, path, to_file, number);
+        if (rc == EXIT_DONE && to_file && !c->json && !cli_has(c, "dry-run")) {
+            puts(path);
+            rc = cli_flush();
+        }
+    }
+    if (r->speaker)
+        bt_job_set(c->job, "speaker", speaker);
+    free(path);
+    return rc;
+}
+
+static int say_json(cli *c, const char *line, size_t n, const char *speaker, int number)
+{
+    request r = { 0 };
+    snprintf(c->where, sizeof c->where, "line %d: ", number);
+    snprintf(c->progress.label, sizeof c->progress.label, "[%d] ", number);
+    const size_t end = cli_utf8(line);
+    if (end < n && line[end])
+        return cli_fail(EXIT_INPUT, "%sinvalid UTF-8 at byte %zu", c->where, end);
+    cJSON *o = end < n ? NULL : cJSON_ParseWithLengthOpts(line, n + 1, NULL, true);
+    int rc = read_request(c, o, &r);
+    cJSON_Delete(o);
+    if (rc == EXIT_DONE)
+        rc = say_request(c, &r, speaker, number);
+    free(r.text);
+    free(r.speaker);
+    free(r.file);
+    return rc;
+}
+
+/* Each line as it comes: whoever asks may wait for one answer before the next line.
+ * A line that fails does not stop the others; a signal or a lost stream does. */
+static int say_json_lines(cli *c)
+{
+    const char *path = cli_get(c, "file");
+    const bool from_stdin = !path || strcmp(path, "-") == 0;
+    FILE *f = from_stdin ? stdin : fopen(path, "re");
+    if (!f)
+        return cli_fail(EXIT_INPUT, "%s: %s", path, strerror(errno));
+    const char *given = bt_job_get(c->job, "speaker");
+    char *speaker = given && *given ? cli_text("%s", given) : NULL, *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    int worst = EXIT_DONE, number = 0;
+    while (!cli_stop && !c->sink_gone && (n = getline(&line, &cap, f)) >= 0) {
+        number++;
+        if (line[strspn(line, " \t\r\n")] || strlen(line) < (size_t)n)
+            if (say_json(c, line, (size_t)n, speaker, number) != EXIT_DONE)
+                worst = EXIT_FAILED;
+    }
+    if (!cli_stop && !c->sink_gone && !feof(f))
+        worst =
+            cli_fail(EXIT_FAILED, "%s: %s", from_stdin ? "standard input" : path, strerror(errno));
+    c->where[0] = 0;
+    if (!from_stdin)
+        fclose(f);
+    free(speaker);
+    free(line);
+    return cli_stop ? EXIT_CANCELLED : worst;
+}
+
+/* ---- the command ---------------------------------------------------------- */
+
+static int check_streams(const cli *c)
+{
     if (cli_has(c, "raw") && c->json)
         return cli_fail(EXIT_USAGE, "--raw and --json both want standard output");
     if (cli_has(c, "raw") && cli_has(c, "explain"))
         return cli_fail(EXIT_USAGE, "--raw and --explain both want standard output");
     if (cli_get(c, "timings") && cli_times_check(cli_get(c, "timings")) != EXIT_DONE)
         return EXIT_USAGE;
-    const int from = !!cli_get(c, "prompts-file") + !!cli_get(c, "file") + (c->n_args > 0) +
-                     (cli_option_given(c, "text") || cli_option_given(c, "phonemes"));
-    if (from > 1)
-        return cli_fail(EXIT_USAGE, "give one text: words, -f, --phonemes or --prompts-file");
+    if (cli_has(c, "raw") && cli_has(c, "play"))
+        return cli_fail(EXIT_USAGE, "--raw and --play both want the samples");
     return EXIT_DONE;
+}
+
+static int check(cli *c)
+{
+    char *own;
+    const char *out = pattern_of(c, &own);
+    int rc = cli_name_check(out) == EXIT_DONE ? check_name(c, out, EXIT_USAGE) : EXIT_USAGE;
+    free(own);
+    if (rc == EXIT_DONE)
+        rc = check_streams(c);
+    const bool lines = cli_has(c, "json-input"), words = c->n_args > 0;
+    const bool option = cli_option_given(c, "text") || cli_option_given(c, "phonemes");
+    const int from = !!cli_get(c, "prompts-file") + (lines || cli_get(c, "file")) + words + option;
+    if (rc == EXIT_DONE && from > 1)
+        return cli_fail(EXIT_USAGE, "give one text: words, -f, --phonemes, --prompts-file or "
+                                    "--json-input");
+    return rc;
+}
+
+/* A player and a folder, so that their lack is known before anything is spoken. */
+static int prepare(cli *c)
+{
+    const char *dir = cli_get(c, "output-dir");
+    if (cli_has(c, "dry-run"))
+        return EXIT_DONE;
+    if (cli_has(c, "raw"))
+        c->sink = stdout;
+    if (cli_has(c, "play") && cli_player_find(&c->player) != EXIT_DONE)
+        return EXIT_FAILED;
+    if (dir && writes_files(c) && !cli_make_dirs(dir))
+        return cli_fail(EXIT_FAILED, "cannot make %s: %s", dir, strerror(errno));
+    return EXIT_DONE;
+}
+
+/* The texts, one after another; then the player's end. */
+static int say_all(cli *c, const char *text)
+{
+    int rc = cli_has(c, "explain") ? cli_job_set(c, "strict", "true") : EXIT_DONE;
+    if (rc == EXIT_DONE && cli_has(c, "json-input"))
+        rc = say_json_lines(c);
+    else if (rc == EXIT_DONE)
+        rc = cli_get(c, "prompts-file") ? say_lines(c) : say_one(c, text);
+    if (cli_has(c, "play")) {
+        const int played = cli_player_end(&c->player, c->sink);
+        rc = rc == EXIT_DONE ? played : rc;
+    }
+    return rc;
 }
 
 static int run(cli *c)
 {
-    const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.wav";
     const bool times = cli_get(c, "timings") || cli_has(c, "explain");
     const bt_callbacks cb = {
-        .samples = cli_has(c, "raw") ? on_samples : NULL,
+        .samples = cli_has(c, "raw") || cli_has(c, "play") ? on_samples : NULL,
         .timing = times ? cli_on_timing : NULL,
     };
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
+    const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");
     char *text = NULL;
-    int rc = check(c, out);
-    if (rc != EXIT_DONE)
-        return rc;
-    if (!cli_get(c, "prompts-file") && !given)
+    int rc = check(c);
+    if (rc == EXIT_DONE && !many && !given)
         rc = cli_input(c, &text);
+    if (rc == EXIT_DONE)
+        rc = prepare(c);
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
     if (rc == EXIT_DONE)
         rc = cli_job_open(c, &cb);
-    if (rc == EXIT_DONE && cli_has(c, "explain"))
-        rc = cli_job_set(c, "strict", "true");
-    char *path = cli_name(out, 1, false);
     if (rc == EXIT_DONE)
-        rc = cli_get(c, "prompts-file") ? say_lines(c, out) : say(c, text, path, 1, false);
+        rc = say_all(c, text);
     if (rc == EXIT_DONE && !cli_has(c, "dry-run"))
         rc = cli_finish(c);
-    free(path);
     free(text);
     return rc;
 }

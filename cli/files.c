@@ -147,6 +147,39 @@ char *cli_name(const char *pattern, int i, bool many)
     return out;
 }
 
+bool cli_make_dirs(const char *path)
+{
+    char *s = cli_text("%s", path);
+    for (char *p = s; *p; p++)
+        if (*p == '/' && p > s) {
+            *p = 0;
+            mkdir(s, 0777); /* the last one tells whether all went well */
+            *p = '/';
+        }
+    struct stat sb;
+    bool ok = mkdir(s, 0777) == 0 || (errno == EEXIST && stat(s, &sb) == 0);
+    if (ok && stat(s, &sb) == 0 && !S_ISDIR(sb.st_mode)) {
+        errno = ENOTDIR;
+        ok = false;
+    }
+    free(s);
+    return ok;
+}
+
+char *cli_find_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    for (const char *p = path ? path : ""; *p;) {
+        const int n = (int)strcspn(p, ":");
+        char *full = cli_text("%.*s/%s", n, p, name);
+        if (access(full, X_OK) == 0)
+            return full;
+        free(full);
+        p += n + (p[n] == ':');
+    }
+    return NULL;
+}
+
 bool cli_exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* ---- writing ------------------------------------------------------------- */

@@ -133,7 +133,8 @@ int cli_job_set(cli *c, const char *name, const char *value)
     if (st == BT_OK)
         return EXIT_DONE;
     /* a text that is no UTF-8 is bad input, all else is a flag used wrongly */
-    return cli_fail(st == BT_EFORMAT ? EXIT_INPUT : EXIT_USAGE, "%s", bt_job_message(c->job));
+    return cli_fail(st == BT_EFORMAT ? EXIT_INPUT : EXIT_USAGE, "%s%s", c->where,
+                    bt_job_message(c->job));
 }
 
 int cli_job_open(cli *c, const bt_callbacks *cb)
@@ -186,10 +187,12 @@ int cli_run(cli *c)
     cli_progress_end(c);
     if (st == BT_ECANCELLED && ferror(stdout))
         return cli_flush();
+    if (st == BT_ECANCELLED && c->sink_gone && !cli_stop)
+        return EXIT_FAILED; /* cli_player_end tells which program did not take it */
     if (st == BT_ECANCELLED)
         return EXIT_CANCELLED;
     if (st != BT_OK)
-        return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+        return cli_fail(cli_exit_of(st), "%s%s", c->where, bt_job_message(c->job));
     if (bt_job_report(c->job, &report) != BT_OK)
         return cli_fail(EXIT_FAILED, "out of memory");
     note_losses(c, report);

@@ -187,6 +187,8 @@ typedef struct bt_audio {
     int sample_rate, channels; /* Hz; voices have one channel */
     size_t n;                  /* samples per channel */
     const float *samples;      /* interleaved, nominally -1..1 */
+    const char *format; /* to save as: "wav", "flac", "ogg", "opus", "mp3"; NULL: by suffix */
+    const char *bits;   /* "16" (NULL), "24" (WAV, FLAC), "float" (WAV) */
 } bt_audio;
 
 /* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
@@ -196,7 +198,10 @@ typedef struct bt_audio {
 BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
                                const char *text);
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
-/* WAV (16 bit) or FLAC by the suffix of `path`; whole or not at all. */
+/* WAV, FLAC, Ogg Vorbis, Opus or MP3; whole or not at all, the same bytes for the
+ * same sound. Opus and MP3 take few sample rates: others become the next higher
+ * one. Without samples, n, rate and channels it writes nothing, only tells whether
+ * path, format and bits fit. BT_EUNSUPPORTED: this libsndfile has no such format. */
 BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *audio);
 
 /* ---- jobs ------------------------------------------------------------ */
@@ -213,7 +218,8 @@ typedef struct bt_timing {
     size_t struct_size;
     bt_timing_kind kind;
     int sample_rate;
-    uint64_t begin, end;  /* samples of the run's sound, silences counted */
+    uint64_t begin, end;  /* samples of the run's sound at this rate, the voice's own; silences
+                             counted */
     size_t from, to;      /* bytes of the option "text" or "phonemes"; equal: no such place */
     const char *spelling; /* as the voice looks it up; "" if it does not tell */
     const char *phonemes; /* "" for the marks that a voice puts between phonemes */

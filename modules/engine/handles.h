@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "media/resample.h"
 #include "module.h"
 
 /* The last failure of one thread's latest call. */
@@ -79,9 +80,9 @@ typedef struct bt_pictures {
 
 /* Options that the engine itself adds to every module's. */
 typedef struct bt_common_options {
+    int64_t rate; /* Hz of the sound; BT_INT_UNSET: the model's */
     int profile;
 } bt_common_options;
-extern const bt_option bt_engine_common[];
 
 struct bt_job {
     bt_model *model;
@@ -104,6 +105,8 @@ struct bt_job {
     bt_audio audio;
     float *samples;
     size_t samples_cap;
+    int module_rate;         /* Hz of what the module makes */
+    bt_resampler *resampler; /* to option "rate"; NULL: there is nothing to do */
     bt_fact *facts;
     size_t n_facts;
     bt_trace *trace;
@@ -136,6 +139,8 @@ void bt_loader_describe(bt_engine *e, bt_buf *json);
  * spelling; a string option's field then points to it. */
 bt_status bt_option_read(const bt_option *o, const char *text, void *field, char **canonical,
                          bt_error *err);
+/* The engine's own options of a kind of module, over bt_common_options. */
+const bt_option *bt_engine_common(bt_kind kind);
 /* The default, as text; never NULL. */
 const char *bt_option_default(const bt_option *o);
 /* Whether `name` is this option's name or alias ('-' and '_' are one). */
@@ -161,6 +166,7 @@ bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img);
 void bt_job_forget(bt_job *j); /* frees results */
 /* The calls that a module makes during a run. */
 void bt_host_fill(bt_job *j, bt_run *r);
+bt_status bt_host_end(bt_job *j); /* after a run that went well: what is still in a filter */
 
 /* ---- engine.c ---- */
 

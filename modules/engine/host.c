@@ -62,18 +62,22 @@ static bool reserve_samples(bt_job *j, size_t n)
     return true;
 }
 
-static bt_status host_samples(void *host, int rate, const float *mono, size_t n)
+/* Into the job's sound, then to the host. */
+static bt_status deliver(bt_job *j, int rate, const float *mono, size_t n)
 {
-    bt_job *j = host;
     int stop = 0;
-    if (rate < 1 || (j->audio.sample_rate && j->audio.sample_rate != rate))
-        return bt_fail(&j->error, BT_EINVAL, "a module changed the sample rate");
     if (!reserve_samples(j, n))
         return bt_fail(&j->error, BT_ENOMEM, "out of memory for the sound");
     if (n)
         memcpy(j->samples + j->audio.n, mono, n * sizeof *mono);
-    j->audio = (bt_audio){ sizeof j->audio, rate, 1, j->audio.n + n, j->samples };
-    const bt_audio chunk = { sizeof chunk, rate, 1, n, mono };
+    j->audio = (bt_audio){ .struct_size = sizeof j->audio,
+                           .sample_rate = rate,
+                           .channels = 1,
+                           .n = j->audio.n + n,
+                           .samples = j->samples };
+    bt_audio chunk = j->audio;
+    chunk.n = n;
+    chunk.samples = mono;
     to_host(j);
     if (j->callbacks.samples && n)
         stop = j->callbacks.samples(j->callbacks.user, &chunk);
@@ -88,6 +92,31 @@ static bt_status host_timing(void *host, const bt_timing *t)
     to_host(j);
     return from_host(j, j->callbacks.timing(j->callbacks.user, &copy));
 }
+
+/* Through the filter that option "rate" asks for. */
+static bt_status resample(bt_job *j, const float *mono, size_t n, bool last)
+{
+    const float *y;
+    size_t m;
+    const bt_status st = bt_resampler_push(j->resampler, mono, n, last, &y, &m, &j->error);
+    return st == BT_OK ? deliver(j, (int)j->common.rate, y, m) : st;
+}
+
+static bt_status host_samples(void *host, int rate, const float *mono, size_t n)
+{
+    bt_job *j = host;
+    bt_status st = BT_OK;
+    if (rate < 1 || (j->module_rate && j->module_rate != rate))
+        return bt_fail(&j->error, BT_EINVAL, "a module changed the sample rate");
+    if (!j->module_rate && j->common.rate != BT_INT_UNSET && j->common.rate != rate)
+        st = bt_resampler_create(rate, (int)j->common.rate, 1, &j->resampler, &j->error);
+    if (st != BT_OK)
+        return st;
+    j->module_rate = rate;
+    return j->resampler ? resample(j, mono, n, false) : deliver(j, rate, mono, n);
+}
+
+bt_status bt_host_end(bt_job *j) { return j->resampler ? resample(j, NULL, 0, true) : BT_OK; }
 
 static bt_status host_image(void *host, int width, int height, const uint8_t *rgb,
                             const char *infotext)

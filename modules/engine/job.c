@@ -15,14 +15,14 @@
 static bt_status open_job(bt_job *j, bt_error *err)
 {
     const bt_module *m = j->model->module;
-    const size_t n = bt_options_count(m->options) + bt_options_count(bt_engine_common);
+    const size_t n = bt_options_count(m->options) + bt_options_count(bt_engine_common(m->kind));
     j->options = bt_calloc(1, m->options_size + 1);
     j->values = bt_calloc(n, sizeof *j->values);
     if (!j->options || !j->values)
         return bt_fail(err, BT_ENOMEM, "out of memory");
     bt_status st = bt_job_add_values(j, m->options, j->options, err);
     if (st == BT_OK)
-        st = bt_job_add_values(j, bt_engine_common, &j->common, err);
+        st = bt_job_add_values(j, bt_engine_common(m->kind), &j->common, err);
     return st == BT_OK ? m->job_open(j->model->impl, &j->impl, err) : st;
 }
 
@@ -140,7 +140,7 @@ static bt_status run_module(bt_job *j)
     st = j->model->module->run(j->impl, &r);
     if (st == BT_OK && j->text.failed)
         st = BT_ENOMEM;
-    return st;
+    return st == BT_OK ? bt_host_end(j) : st;
 }
 
 bt_status bt_job_run(bt_job *j)

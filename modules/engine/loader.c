@@ -228,11 +228,12 @@ static size_t walk(bt_engine *e, bt_kind kind, size_t want, bt_option_info *info
         }
     }
     const bool any = n > 0;
-    for (size_t k = 0; any && k < bt_options_count(bt_engine_common); k++) {
-        if (seen(e, kind, e->n_modules, bt_engine_common[k].name))
+    const bt_option *common = bt_engine_common(kind);
+    for (size_t k = 0; any && k < bt_options_count(common); k++) {
+        if (seen(e, kind, e->n_modules, common[k].name))
             continue;
         if (n++ == want && info)
-            fill_info(&bt_engine_common[k], NULL, info);
+            fill_info(&common[k], NULL, info);
     }
     pthread_mutex_unlock(&e->lock);
     return n;

@@ -16,10 +16,19 @@
 #include "engine/handles.h"
 #include "text/utf8.h"
 
-const bt_option bt_engine_common[] = { { "profile", NULL, NULL, BT_OPT_BOOL,
-                                         offsetof(bt_common_options, profile), "false", 0, 0, NULL,
-                                         NULL, "measure every operation of the run" },
-                                       { 0 } };
+#define OFF(field) offsetof(bt_common_options, field)
+
+static const bt_option common[] = { { "rate", NULL, "sample_rate", BT_OPT_INT, OFF(rate), "", 8000,
+                                      192000, NULL, "Hz",
+                                      "sample rate of the sound, when not the voice's own" },
+                                    { "profile", NULL, NULL, BT_OPT_BOOL, OFF(profile), "false", 0,
+                                      0, NULL, NULL, "measure every operation of the run" },
+                                    { 0 } };
+
+const bt_option *bt_engine_common(bt_kind kind)
+{
+    return kind == BT_KIND_AUDIO ? common : common + 1;
+}
 
 size_t bt_options_count(const bt_option *o)
 {

@@ -25,6 +25,9 @@ void bt_job_forget(bt_job *j)
     bt_release(j->samples);
     j->samples = NULL;
     j->samples_cap = 0;
+    j->module_rate = 0;
+    bt_resampler_free(j->resampler);
+    j->resampler = NULL;
     j->audio = (bt_audio){ 0 };
     bt_trace_free(j->trace);
     j->trace = NULL;

@@ -282,6 +282,46 @@ static void times_are_told(void **state)
     bt_job_free(j);
 }
 
+static int on_new_rate(void *user, const bt_audio *chunk)
+{
+    heard *h = user;
+    assert_int_equal(chunk->sample_rate, 16000);
+    h->samples += chunk->n;
+    return 0;
+}
+
+/* Option "rate": the stream and the whole are both of that rate, run after run. */
+static void another_sample_rate(void **state)
+{
+    (void)state;
+    const bt_callbacks cb = { .struct_size = sizeof cb, .samples = on_new_rate };
+    bt_audio audio = { .struct_size = sizeof audio };
+    bt_job *j = job_with("fake_audio", "sine");
+    assert_int_equal(bt_job_set(j, "text", "abc"), BT_OK);
+    assert_int_equal(bt_job_set(j, "rate", "7999"), BT_EINVAL);
+    assert_int_equal(bt_job_set(j, "rate", "16000"), BT_OK);
+    for (int run = 0; run < 2; run++) {
+        heard h = { 0 };
+        bt_callbacks with = cb;
+        with.user = &h;
+        bt_job_set_callbacks(j, &with);
+        assert_int_equal(bt_job_run(j), BT_OK);
+        assert_int_equal(bt_job_audio(j, &audio), BT_OK);
+        assert_int_equal(audio.n, h.samples);
+        assert_in_range(audio.n, 4799, 4801); /* 3 letters, 800 samples at 8000 Hz each */
+        assert_int_equal(audio.sample_rate, 16000);
+    }
+    assert_int_equal(bt_job_set(j, "rate", ""), BT_OK);
+    bt_job_set_callbacks(j, NULL);
+    assert_int_equal(bt_job_run(j), BT_OK);
+    assert_int_equal(bt_job_audio(j, &audio), BT_OK);
+    assert_int_equal(audio.n, 2400);
+    bt_job_free(j);
+    j = job_with("fake_text", "echo");
+    assert_int_equal(bt_job_set(j, "rate", "16000"), BT_ENOTFOUND);
+    bt_job_free(j);
+}
+
 static void *cancel_soon(void *job)
 {
     const struct timespec wait = { .tv_nsec = 50 * 1000 * 1000 };
@@ -428,6 +468,7 @@ int main(void)
         cmocka_unit_test(callbacks_hear_and_cancel),
         cmocka_unit_test(sound_comes_in_pieces),
         cmocka_unit_test(times_are_told),
+        cmocka_unit_test(another_sample_rate),
         cmocka_unit_test(another_thread_cancels),
         cmocka_unit_test(failures_have_messages),
         cmocka_unit_test(jobs_keep_their_state),

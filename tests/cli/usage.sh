@@ -42,7 +42,7 @@ expect 2 "$bottega" image "${image[@]}" -p x -o '%n.png'
 expect 2 "$bottega" image "${image[@]}" -p x -o 'a%d%d.png'
 expect 2 "$bottega" image "${image[@]}" -p x -o 'a%999999999d.png'
 expect 2 "$bottega" image "${image[@]}" -p x --json=yes
-expect 2 "$bottega" speak "${audio[@]}" hello -o hello.mp3
+expect 2 "$bottega" speak "${audio[@]}" hello -o hello.aiff
 expect 2 "$bottega" speak "${audio[@]}" hello --raw --json
 expect 2 "$bottega" speak "${audio[@]}" hello --raw --explain
 expect 2 "$bottega" speak "${audio[@]}" hello --timings hello.txt
