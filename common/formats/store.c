@@ -336,6 +336,14 @@ const bt_tensor *bt_store_at(const bt_store *s, size_t i)
     return (const bt_tensor *)s->tensors.rows + i;
 }
 
+double bt_store_parameters(const bt_store *s)
+{
+    double sum = 0;
+    for (size_t i = 0; i < bt_store_count(s); i++)
+        sum += (double)bt_tensor_count(bt_store_at(s, i));
+    return sum;
+}
+
 const bt_tensor *bt_store_find(const bt_store *s, const char *name)
 {
     size_t i;

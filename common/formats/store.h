@@ -67,6 +67,7 @@ const char *bt_store_format(const bt_store *s); /* "gguf", "safetensors", "diffu
 
 size_t bt_store_count(const bt_store *s);
 const bt_tensor *bt_store_at(const bt_store *s, size_t i);
+double bt_store_parameters(const bt_store *s);                       /* values of all tensors */
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
 
 /* Side files by relative name: "model_index.json", "unet/config.json",

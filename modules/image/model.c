@@ -127,9 +127,7 @@ bt_status sd_model_describe(void *model, bt_buf *b)
 {
     static const char *const predictions[] = { "epsilon", "v_prediction", "sample" };
     const sd_model *m = model;
-    double parameters = 0;
-    for (size_t i = 0; i < bt_store_count(m->store); i++)
-        parameters += (double)bt_tensor_count(bt_store_at(m->store, i));
+    const double parameters = bt_store_parameters(m->store);
     bt_buf_printf(b, "{\"family\":\"stable-diffusion\",\"name\":");
     bt_buf_json(b, m->name, strlen(m->name));
     bt_buf_printf(b, ",\"parameters\":%.0f,\"width\":%d,\"height\":%d,\"multiple_of\":%d",

@@ -124,9 +124,7 @@ static bt_status llm_describe(void *model, bt_buf *json)
     const bt_llm_model *m = model;
     const bt_llm_config *c = &m->config;
     const char *name = bt_store_str(m->store, "general.name", NULL);
-    double params = 0;
-    for (size_t i = 0; i < bt_store_count(m->store); i++)
-        params += (double)bt_tensor_count(bt_store_at(m->store, i));
+    const double params = bt_store_parameters(m->store);
     bt_buf_puts(json, "{\"architecture\":");
     bt_buf_json(json, c->arch, strlen(c->arch));
     if (name) {

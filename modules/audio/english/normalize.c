@@ -363,7 +363,16 @@ static void close_marks(bt_utext *t)
     t->n = n;
 }
 
-/* One rule over the text; t and scratch change places. */
+/* t and scratch change places; what failed once stays failed. */
+static void trade(bt_utext *t, bt_utext *scratch)
+{
+    const bt_utext swap = *t;
+    *t = *scratch;
+    *scratch = swap;
+    t->failed = t->failed || scratch->failed;
+}
+
+/* One rule over the text. */
 static void pass(const bt_tables *tables, bt_rule rule, bt_utext *t, bt_utext *scratch)
 {
     scratch->n = 0;
@@ -373,10 +382,7 @@ static void pass(const bt_tables *tables, bt_rule rule, bt_utext *t, bt_utext *s
             bt_keep(scratch, t, i, 1);
         i += n ? n : 1;
     }
-    const bt_utext swap = *t;
-    *t = *scratch;
-    *scratch = swap;
-    t->failed = t->failed || scratch->failed;
+    trade(t, scratch);
 }
 
 static bool has(const bt_utext *t, uint32_t c)
@@ -400,10 +406,7 @@ static void relations(const bt_tables *tables, bt_utext *t, bt_utext *scratch)
                 bt_keep(scratch, t, i, 1);
             i += n ? n : 1;
         }
-        const bt_utext swap = *t;
-        *t = *scratch;
-        *scratch = swap;
-        t->failed = t->failed || scratch->failed;
+        trade(t, scratch);
     }
 }
 

@@ -28,6 +28,8 @@ typedef struct bt_str {
 #define BT_STR(literal) ((bt_str){ literal, sizeof(literal) - 1 })
 #define BT_NO_STR       ((bt_str){ NULL, 0 })
 
+bool bt_among(uint32_t c, const char *utf8); /* a code point of a string */
+
 static inline bool bt_str_eq(bt_str a, bt_str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

@@ -9,21 +9,8 @@
 #define SECONDARY "ˌ"
 enum { MARK = 2 };
 
-static bool among(uint32_t c, const char *utf8)
-{
-    for (size_t n = strlen(utf8); n > 0;) {
-        uint32_t k;
-        const size_t len = bt_utf8_next(utf8, n, &k);
-        if (k == c)
-            return true;
-        utf8 += len;
-        n -= len;
-    }
-    return false;
-}
-
-bool bt_is_vowel(uint32_t c) { return among(c, "AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻ"); }
-bool bt_is_consonant(uint32_t c) { return among(c, "bdfhjklmnpstvwzðŋɡɹɾʃʒʤʧθ"); }
+bool bt_is_vowel(uint32_t c) { return bt_among(c, "AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻ"); }
+bool bt_is_consonant(uint32_t c) { return bt_among(c, "bdfhjklmnpstvwzðŋɡɹɾʃʒʤʧθ"); }
 
 static bool is_mark(const char *p, size_t n, const char *mark)
 {
@@ -57,7 +44,7 @@ int bt_stress_weight(bt_str s)
     for (size_t i = 0; i < s.n; w++) {
         uint32_t c;
         i += bt_utf8_next(s.p + i, s.n - i, &c);
-        w += among(c, "AIOQWYʤʧ"); /* diphthongs and affricates count twice */
+        w += bt_among(c, "AIOQWYʤʧ"); /* diphthongs and affricates count twice */
     }
     return w;
 }

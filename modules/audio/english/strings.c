@@ -3,6 +3,8 @@
  */
 #include "parts.h"
 
+#include "text/utf8.h"
+
 enum { BLOCK = 32 << 10, ALIGN = 16 };
 
 typedef struct bt_pool_block {
@@ -146,4 +148,17 @@ bt_str bt_str_upper(bt_pool *a, bt_str s)
     for (size_t i = 0; out && i < s.n; i++)
         out[i] = (char)(bt_is_ascii_lower((uint8_t)s.p[i]) ? s.p[i] - 32 : s.p[i]);
     return (bt_str){ out, out ? s.n : 0 };
+}
+
+bool bt_among(uint32_t c, const char *utf8)
+{
+    for (size_t n = strlen(utf8); n > 0;) {
+        uint32_t k;
+        const size_t len = bt_utf8_next(utf8, n, &k);
+        if (k == c)
+            return true;
+        utf8 += len;
+        n -= len;
+    }
+    return false;
 }

@@ -35,26 +35,13 @@ static bool add(bt_tokens *out, size_t from, size_t to)
 
 /* ---- classes ------------------------------------------------------------------ */
 
-static bool among(uint32_t c, const char *utf8)
-{
-    for (size_t n = strlen(utf8); n > 0 && c;) {
-        uint32_t k;
-        const size_t len = bt_utf8_next(utf8, n, &k);
-        if (k == c)
-            return true;
-        utf8 += len;
-        n -= len;
-    }
-    return false;
-}
-
 #define QUOTES   "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉"
 #define MARKS    "…,:;!?¿¡()[]{}<>_#*&。？！，、；：～·"
 #define ICONS    "™®©°§¶†‡•"
 #define CURRENCY "$£€¥฿₽₹₩₪₺₴₦₫₱₲₵₸₼₾₿"
 
-static bool is_quote(uint32_t c) { return among(c, QUOTES); }
-static bool is_mark(uint32_t c) { return among(c, MARKS); }
+static bool is_quote(uint32_t c) { return bt_among(c, QUOTES); }
+static bool is_mark(uint32_t c) { return bt_among(c, MARKS); }
 
 /* ---- ends ------------------------------------------------------------------------ */
 
@@ -82,7 +69,7 @@ static size_t prefix(const bt_utext *t, size_t a, size_t b)
     }
     if (c == '+')
         return b - a < 2 || !bt_is_ascii_digit(bt_at(t, a + 1));
-    return among(c, "%=—–" CURRENCY ICONS) || is_mark(c) || is_quote(c);
+    return bt_among(c, "%=—–" CURRENCY ICONS) || is_mark(c) || is_quote(c);
 }
 
 /* Units and currencies that end a token behind a digit. */
@@ -102,7 +89,7 @@ static size_t unit_suffix(const bt_utext *t, size_t a, size_t b)
                   : bt_is_at(t, b - n, units[i]))
             return n;
     }
-    return b - a >= 2 && bt_is_ascii_digit(bt_at(t, b - 2)) && among(bt_at(t, b - 1), CURRENCY);
+    return b - a >= 2 && bt_is_ascii_digit(bt_at(t, b - 2)) && bt_among(bt_at(t, b - 1), CURRENCY);
 }
 
 /* Does the full stop at the end of [a, b) end a token? */
@@ -111,7 +98,7 @@ static bool stop_suffix(const bt_utext *t, size_t a, size_t b)
     if (b - a < 2)
         return false;
     const uint32_t c = bt_at(t, b - 2);
-    if (bt_is_ascii_digit(c) || bt_is_latin_lower(c) || among(c, "%²-+") || is_mark(c) ||
+    if (bt_is_ascii_digit(c) || bt_is_latin_lower(c) || bt_among(c, "%²-+") || is_mark(c) ||
         is_quote(c))
         return true;
     return b - a >= 3 && bt_is_latin_upper(c) && bt_is_latin_upper(bt_at(t, b - 3));
@@ -138,7 +125,7 @@ static size_t suffix(const bt_utext *t, size_t a, size_t b)
         return stop_suffix(t, a, b);
     if (c == '+')
         return bt_is_ascii_digit(d);
-    return among(c, "—–" ICONS) || is_mark(c) || is_quote(c);
+    return bt_among(c, "—–" ICONS) || is_mark(c) || is_quote(c);
 }
 
 /* ---- the list ----------------------------------------------------------------------- */
@@ -266,9 +253,10 @@ static size_t infix(const bt_utext *t, size_t a, size_t b, size_t i)
         return 0;
     if (c == '.' && after == '.')
         return dots(t, i, b);
-    if (among(c, "…" ICONS))
+    if (bt_among(c, "…" ICONS))
         return 1;
-    if (among(c, "+-*^") && bt_is_ascii_digit(before) && (bt_is_ascii_digit(after) || after == '-'))
+    if (bt_among(c, "+-*^") && bt_is_ascii_digit(before) &&
+        (bt_is_ascii_digit(after) || after == '-'))
         return 1;
     if (c == '.')
         return (bt_is_latin_lower(before) || is_quote(before)) &&
@@ -277,7 +265,7 @@ static size_t infix(const bt_utext *t, size_t a, size_t b, size_t i)
         return is_letter(before) && is_letter(after);
     if (!bt_is_wordy(before) && !bt_is_ascii_digit(before))
         return 0;
-    if (among(c, ":<>=/"))
+    if (bt_among(c, ":<>=/"))
         return is_letter(after);
     if (!stands_for_dash(c))
         return 0;

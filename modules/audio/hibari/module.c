@@ -66,9 +66,7 @@ static bt_status hibari_open(bt_store *s, const bt_compute *c, void **model, bt_
 static bt_status hibari_describe(void *model, bt_buf *json)
 {
     const bt_hibari *v = model;
-    double params = 0;
-    for (size_t i = 0; i < bt_store_count(v->store); i++)
-        params += (double)bt_tensor_count(bt_store_at(v->store, i));
+    const double params = bt_store_parameters(v->store);
     bt_buf_puts(json, "{\"architecture\":\"hibari\",\"voice\":");
     bt_buf_json(json, v->name, strlen(v->name));
     bt_buf_puts(json, ",\"language\":");

@@ -76,9 +76,7 @@ static bt_status speak_open(bt_store *s, const bt_compute *c, void **model, bt_e
 static bt_status speak_describe(void *model, bt_buf *json)
 {
     const bt_voice *v = model;
-    double params = 0;
-    for (size_t i = 0; i < bt_store_count(v->store); i++)
-        params += (double)bt_tensor_count(bt_store_at(v->store, i));
+    const double params = bt_store_parameters(v->store);
     bt_buf_printf(json,
                   "{\"architecture\":\"vits\",\"parameters\":%.0f,\"sample_rate\":%d,"
                   "\"language\":",

@@ -37,8 +37,7 @@ enum {
     TILE_VALUES = 32768, /* of an output tile: about 0.6 MiB of scratch */
     STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
     MAX_CONVS = 2 * BT_VOICE_CONVS,
-    B_BYTES = 24576, /* of float panels used at a time: in L1 */
-    GROUPS = 12,     /* of minimal filtering, made together: the kernels' tallest tile */
+    B_BYTES = 24576,             /* of float panels used at a time: in L1 */
     FORMS = BT_MINIMAL_TAPS / 2, /* of minimal filtering: for 3, 5, 7 taps */
 };
 
@@ -140,7 +139,7 @@ static int64_t span(const stage *s) /* values of such rows, and of an input row 
 }
 
 /* Blocks of minimal filtering made together. */
-static int block_count(const filter *f) { return GROUPS / f->dilation; }
+static int block_count(const filter *f) { return BT_VITS_GROUPS / f->dilation; }
 
 static void *part_of(uint8_t *base, size_t *at, int64_t bytes)
 {
@@ -170,8 +169,8 @@ static size_t layout(const bt_node *n, uint8_t *base, scratch *out)
     out->bias = part_of(base, &at, span(s) * (int64_t)sizeof(float));
     out->part = part_of(base, &at, span(s) * (int64_t)sizeof(float));
     if (s->minimal)
-        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, GROUPS, width(s), width(s),
-                                &out->minimal);
+        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, BT_VITS_GROUPS, width(s),
+                                width(s), &out->minimal);
     return at;
 }
 

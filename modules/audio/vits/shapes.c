@@ -10,8 +10,7 @@
 #include "graph/minimal.h"
 
 enum {
-    MOST_DILATION = 12, /* of minimal filtering: op_stage.c's GROUPS */
-    MOST_ALIGN = 64,    /* frames */
+    MOST_ALIGN = 64, /* frames */
 };
 
 static const bt_tensor *find(const bt_voice *v, const char *fmt, va_list ap)
@@ -163,7 +162,7 @@ static bool may_be_minimal(const bt_voice *v)
 
 int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation)
 {
-    return v->minimal && dilation <= MOST_DILATION ? bt_minimal_outs(taps, c, c) : 0;
+    return v->minimal && dilation <= BT_VITS_GROUPS ? bt_minimal_outs(taps, c, c) : 0;
 }
 
 int64_t bt_common_multiple(int64_t a, int64_t b)

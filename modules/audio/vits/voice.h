@@ -10,6 +10,8 @@ enum {
     BT_VOICE_STAGES = 8,  /* upsampling stages of a decoder, at most */
     BT_VOICE_KERNELS = 8, /* residual blocks of a stage */
     BT_VOICE_CONVS = 8,   /* convolutions of a block */
+    BT_VITS_GROUPS = 12,  /* of minimal filtering, made together: the kernels' tallest tile; a
+                             filter of more dilation is not filtered so */
 };
 
 /* A phoneme: one code point, or a cluster that the voice takes as one. */
