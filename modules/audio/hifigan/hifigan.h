@@ -17,9 +17,9 @@ enum {
 #define BT_HIFIGAN_SLOPE      0.1f  /* of the leaky ReLUs */
 #define BT_HIFIGAN_LAST_SLOPE 0.01f /* of the one before the last convolution */
 
-/* No tensor tells strides and dilations: whoever has them puts them here (pad -1: what
- * keeps stride times the rows) before bt_hifigan_shapes, else they are 0 and follow from the filters and
- * from the published configurations. */
+/* No tensor tells strides and dilations: whoever has them puts them here before
+ * bt_hifigan_shapes, else they are 0 and follow from the filters and from the published
+ * configurations. pad -1: what makes stride times the rows. */
 typedef struct bt_hifigan {
     const char *prefix; /* of the tensors' names: "dec." in VITS, else "" */
     bt_weights *ws;
