@@ -20,7 +20,7 @@ typedef struct options {
 #define OFF(field) offsetof(options, field)
 static const bt_option table[] = {
     BT_SPEAK_OPTIONS(options),
-    { "speaker", NULL, "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
+    { "speaker", "s", "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
       "name of a style, or a mixture: a:0.7,b:0.3" },
     { "speed", NULL, NULL, BT_OPT_FLOAT, OFF(speed), "1", 0.05, 20, NULL, NULL,
       "pace: 2 is twice as fast; divides length_scale" },
