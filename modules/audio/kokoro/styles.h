@@ -46,8 +46,8 @@ typedef struct bt_kok_manner {
 bt_status bt_kok_say(bt_parts *p, const bt_kok_manner *m, const int32_t *ids, size_t n,
                      const bt_speak_call *c);
 
-/* utter.c: a sentence in phonemes as ids: 0, phonemes, 0; if there are more than the voice takes at once,
- * such pieces one after the other. Unknown phonemes are left out and counted. */
+/* utter.c: a sentence in phonemes as ids: 0, phonemes, 0; if there are more than the voice takes
+ * at once, such pieces one after the other. Unknown phonemes are left out and counted. */
 bt_status bt_kok_utter(const bt_kokoro *k, const bt_alphabet *a, const char *s, size_t n,
                        bt_utterances *u, bt_error *err);
 
