@@ -246,15 +246,18 @@ static bt_status vocode(void)
     return st;
 }
 
+/* Told, or without any effect. */
 static void failing_allocations_are_told(void **state)
 {
     (void)state;
     const int64_t dims[] = { 12, 5 };
-    float x[60] = { 0 };
+    float x[60] = { 0 }, want[64];
     host_setup_as(&faulty, &bt_module_vocoder, NULL, 1, BT_PREC_F32);
     assert_int_equal(bt_npy_write(temp_path("f.npy"), 2, dims, x, &faulty.error), BT_OK);
     host_set(&faulty, "mel", temp_path("f.npy"));
     assert_int_equal(vocode(), BT_OK);
+    assert_int_equal(faulty.n, sizeof want / sizeof *want); /* four frames of 16 */
+    memcpy(want, faulty.samples, sizeof want);
 #ifdef BT_FAULTS
     for (long n = 1;; n++) {
         memset(&faulty.error, 0, sizeof faulty.error);
@@ -262,6 +265,9 @@ static void failing_allocations_are_told(void **state)
         const bt_status st = vocode();
         if (bt_fault_after(0) > 0)
             break;
+        if (st == BT_OK && faulty.n == sizeof want / sizeof *want &&
+            memcmp(faulty.samples, want, sizeof want) == 0)
+            continue;
         if (st != BT_ENOMEM || !faulty.error.text[0])
             fail_msg("allocation %ld: status %d, \"%s\"", n, st, faulty.error.text);
     }
