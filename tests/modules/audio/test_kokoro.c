@@ -315,7 +315,7 @@ static void add_weight(FILE *header, FILE *data, const bt_kok_known *k)
     add_tensor(header, data, name, t->n_dims, t->dims, v, n);
     checkpoint_name(name, sizeof name, k->name, "_g");
     if (normed)
-        add_tensor(header, data, name, 1, t->dims, g, rows);
+        add_tensor(header, data, name, 3, (int64_t[]){ (int64_t)rows, 1, 1 }, g, rows);
     free(g);
     bt_release(v);
 }
