@@ -206,7 +206,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
 {
     job *j = own;
     const bt_hibari_settings s = {
-        .speed = j->speed,
+        .speed = j->speed * (float)c->pace,
         .seed = c->seed,
         .first = c->first,
         .cancel = c->r->cancel,

@@ -177,7 +177,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
     const options *o = c->r->options;
     bt_kok_settings s = {
         .style = j->style,
-        .length_scale = j->length_scale,
+        .length_scale = j->length_scale / (float)c->pace,
         .noise_scale = (float)o->noise_scale,
         .cancel = c->r->cancel,
         .trace = c->r->trace,

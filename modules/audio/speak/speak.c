@@ -2,9 +2,11 @@
  * A run: text to sentences, one after the other to sound, so that a book's
  * first words are there before its last ones are read.
  */
+#include "audio/script/script.h"
 #include "audio/speak/sink.h"
 #include "audio/speak/speak.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,44 +45,34 @@ size_t bt_speak_line_end(const char *text, size_t n, size_t at)
     return end ? (size_t)(end - text) + 1 : n;
 }
 
-typedef struct source {
-    bt_module_job *job;
-    const char *text;
-    size_t n, at;
-    bool phonemes;
-} source;
-
-static source source_of(bt_module_job *job, const bt_speak_options *o)
+static void open_script(bt_script *s, const bt_speak_options *o)
 {
-    source s = { .job = job, .phonemes = o->phonemes[0] };
-    s.text = s.phonemes ? o->phonemes : o->text;
-    s.n = strlen(s.text);
-    return s;
+    const bt_script_rules rules = { .sentence_silence = o->sentence_silence,
+                                    .paragraph_silence = o->paragraph_silence };
+    if (o->phonemes[0])
+        bt_script_open_phonemes(s, o->phonemes);
+    else
+        bt_script_open(s, &rules, o->text);
 }
 
-static size_t piece_end(const source *s)
+/* Where the piece of the passage that begins at `at` ends. */
+static size_t piece_end(const bt_module_job *job, const bt_passage *p, size_t at)
 {
-    if (s->phonemes)
-        return bt_speak_line_end(s->text, s->n, s->at);
-    return s->job->family->piece_end(s->job->own, s->text, s->n, s->at);
+    if (p->phonemes)
+        return bt_speak_line_end(p->text, p->n, at);
+    return job->family->piece_end(job->own, p->text, p->n, at);
 }
 
-static int count_pieces(source s)
+static int count_pieces(const bt_module_job *job, const bt_speak_options *o)
 {
+    bt_script s;
+    bt_passage p;
     int n = 0;
-    for (; s.at < s.n; s.at = piece_end(&s))
-        n++;
+    open_script(&s, o);
+    for (bt_script_next(&s, &p); p.n; bt_script_next(&s, &p))
+        for (size_t at = 0; at < p.n; at = piece_end(job, &p, at))
+            n++;
     return n;
-}
-
-/* The next piece's sentences into u. */
-static bt_status utter(const bt_run *r, source *s, bt_utterances *u)
-{
-    const bt_speak_family *f = s->job->family;
-    const char *text = s->text + s->at;
-    size_t end = piece_end(s), n = end - s->at;
-    s->at = end;
-    return (s->phonemes ? f->utter_phonemes : f->utter)(s->job->own, r, text, n, u);
 }
 
 /* ---- run --------------------------------------------------------------- */
@@ -95,7 +87,10 @@ bt_status bt_speak_report(const bt_run *r, const char *name, double value)
 /* What a run counts. */
 typedef struct tally {
     uint64_t seed; /* of the first sentence */
-    int sentences;
+    int pieces, done, sentences;
+    double pause; /* seconds of silence before the next sentence... */
+    bool asked;   /* ...which the source names */
+    bool said;    /* of this passage: something */
     double ids, text_seconds, model_seconds;
 } tally;
 
@@ -129,6 +124,24 @@ static bt_status take_frames(void *user, const int32_t *ids_at, size_t n, int ho
     return bt_times_tell(&k->times, k->r, ids_at, n, hop);
 }
 
+/* Silence before a passage; one of which nothing was said leaves its own behind. */
+static void plan_pause(tally *t, const bt_passage *p)
+{
+    const bool left = !t->said;
+    t->pause = fmax(p->pause, left ? t->pause : 0);
+    t->asked = p->asked || (left && t->asked);
+    t->said = false;
+}
+
+static bt_status take_pause(bt_sink *k, tally *t, double next)
+{
+    const double seconds = t->sentences || t->asked ? t->pause : 0;
+    t->pause = next;
+    t->asked = false;
+    t->said = true;
+    return bt_sink_silence(k, seconds);
+}
+
 /* The sentences in u, then empties it. */
 static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, bt_utterances *u,
                              tally *t)
@@ -137,8 +150,7 @@ static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, b
     bt_status st = BT_OK;
     for (size_t i = 0; i < u->n; i++) {
         const bt_utterance *x = &u->v[i];
-        if (t->sentences && o->sentence_silence > 0)
-            BT_TRY(bt_sink_silence(k, o->sentence_silence));
+        BT_TRY(take_pause(k, t, o->sentence_silence));
         k->times.begin = k->total;
         k->times.sentence = x;
         c->seed = t->seed + (uint64_t)t->sentences;
@@ -163,31 +175,50 @@ static bt_status check_lacks(const bt_run *r, const bt_utterances *u)
                    (int)bt_utf8_put(text, u->lacks), text, (unsigned)u->lacks);
 }
 
+static bt_status speak_passage(bt_module_job *job, bt_speak_call *c, const bt_passage *p,
+                               bt_sink *k, bt_utterances *u, tally *t)
+{
+    const bt_speak_family *f = job->family;
+    const bt_run *r = c->r;
+    bt_status st = BT_OK;
+    c->pace = p->pace;
+    k->volume = (float)(((const bt_speak_options *)r->options)->volume * p->volume);
+    plan_pause(t, p);
+    for (size_t at = 0, end; at < p->n; at = end) {
+        BT_TRY(r->progress(r->host, "speak", t->done++, t->pieces));
+        const double begin = bt_now();
+        end = piece_end(job, p, at);
+        BT_TRY(
+            (p->phonemes ? f->utter_phonemes : f->utter)(job->own, r, p->text + at, end - at, u));
+        BT_TRY(check_lacks(r, u));
+        k->times = (bt_times){ .all = u, .passage = p, .piece = { at, end }, .rate = k->rate };
+        const double middle = bt_now();
+        BT_TRY(speak_piece(job, c, k, u, t));
+        t->text_seconds += middle - begin;
+        t->model_seconds += bt_now() - middle;
+    }
+fail:
+    return st;
+}
+
 static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
 {
+    const bt_speak_options *o = r->options;
     bt_speak_call call = { .r = r, .samples = bt_sink_take, .user = k };
     call.frames = r->timing ? take_frames : NULL;
-    source from = source_of(job, r->options);
-    tally t = { 0 };
-    int pieces = count_pieces(from);
+    tally t = { .pieces = count_pieces(job, o) };
+    bt_script from;
+    bt_passage p;
     bt_status st;
-    BT_TRY(bt_seed_choose(((const bt_speak_options *)r->options)->seed, &t.seed, r->error));
-    for (int i = 0; from.at < from.n; i++) {
-        BT_TRY(r->progress(r->host, "speak", i, pieces));
-        double begin = bt_now();
-        const size_t at = from.at;
-        BT_TRY(utter(r, &from, u));
-        BT_TRY(check_lacks(r, u));
-        k->times = (bt_times){ .all = u, .text = from.text, .piece = { at, from.at } };
-        k->times.rate = k->rate;
-        double middle = bt_now();
-        BT_TRY(speak_piece(job, &call, k, u, &t));
-        t.text_seconds += middle - begin;
-        t.model_seconds += bt_now() - middle;
-    }
+    open_script(&from, o);
+    BT_TRY(bt_seed_choose(o->seed, &t.seed, r->error));
+    for (bt_script_next(&from, &p); p.n; bt_script_next(&from, &p))
+        BT_TRY(speak_passage(job, &call, &p, k, u, &t));
     if (t.sentences == 0)
         return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
-    BT_TRY(r->progress(r->host, "speak", pieces, pieces));
+    if (p.asked)
+        BT_TRY(bt_sink_silence(k, p.pause));
+    BT_TRY(r->progress(r->host, "speak", t.pieces, t.pieces));
     BT_TRY(report_all(r, u, &t, (double)k->total / k->rate));
 fail:
     return st;
@@ -196,7 +227,7 @@ fail:
 bt_status bt_speak(bt_module_job *job, const bt_run *r)
 {
     const bt_speak_options *o = r->options;
-    bt_sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
+    bt_sink k = { .r = r, .rate = job->rate, .whole = o->normalize };
     bt_utterances u = { 0 };
     bt_status st = BT_OK;
     if (r->timing && !job->family->timed)

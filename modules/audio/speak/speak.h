@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One way to speak for voices of every family: text to pieces, pieces to sentences,
- * sentences to samples, with silence, volume, normalizing, seeds and the report.
+ * One way to speak for voices of every family: a source to passages (audio/script), passages
+ * to pieces, pieces to sentences, sentences to samples, with silence, volume, normalizing,
+ * seeds and the report.
  *
  * A family (vits, hibari, ...) is a module of its own whose `run` is bt_speak. Its
  * option struct begins with a bt_speak_options and its table with BT_SPEAK_OPTIONS;
@@ -14,7 +15,7 @@
 
 typedef struct bt_speak_options {
     const char *text, *phonemes;
-    double length_scale, sentence_silence, volume;
+    double length_scale, sentence_silence, paragraph_silence, volume;
     int64_t seed;
     int normalize, strict;
 } bt_speak_options;
@@ -31,6 +32,9 @@ typedef struct bt_speak_options {
     { "sentence_silence", NULL, "sentence-silence", BT_OPT_FLOAT,                                  \
       offsetof(T, speak.sentence_silence), "0", 0, 60, NULL, "s",                                  \
       "silence between sentences; none after the last" },                                          \
+    { "paragraph_silence", NULL, "paragraph-silence", BT_OPT_FLOAT,                                \
+      offsetof(T, speak.paragraph_silence), "0.4", 0, 60, NULL, "s",                               \
+      "more of it between paragraphs, which blank lines part" },                                   \
     { "volume", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.volume), "1", 0, 100, NULL, NULL,      \
       "factor on the samples" },                                                                   \
     { "normalize", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.normalize), "0", 0, 1, NULL, NULL,   \
@@ -49,7 +53,8 @@ typedef bt_status (*bt_speak_frames)(void *user, const int32_t *ids_at, size_t n
 typedef struct bt_speak_call {
     const bt_run *r;
     uint64_t seed;
-    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
+    bool first;  /* of a run: some samples shall be there soon (the bytes are the same) */
+    double pace; /* on top of what the options say: 2 is twice as fast */
     /* Samples in order, some at a time; not BT_OK ends the run with that. */
     bt_status (*samples)(void *user, const float *x, size_t n);
     bt_speak_frames frames; /* once, before the samples; NULL: nobody asks */

@@ -104,7 +104,6 @@ typedef struct job {
     bt_espeak *espeak; /* started on first use */
     char *program;     /* what it was started as */
     bt_vits_settings settings;
-    bool whole; /* [[phonemes]] may join sentences */
 } job;
 
 static void drop_espeak(job *j)
@@ -146,7 +145,6 @@ static bt_status job_begin(void *own, const bt_run *r)
         .noise_scale = (float)noise,
         .noise_w = (float)noise_w,
     };
-    j->whole = strstr(o->speak.text, "[[") != NULL;
     bt_status st;
     BT_TRY(bt_speak_report(r, "length_scale", length));
     BT_TRY(bt_speak_report(r, "noise_scale", noise));
@@ -155,18 +153,21 @@ fail:
     return st;
 }
 
-/* A sentence; all of a text where [[phonemes]] may join sentences. */
+/* A sentence; all that follows where [[phonemes]] stand in it or behind it, which may join
+ * sentences. */
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
     const job *j = own;
     bt_clause c = { .end = at };
     if (j->voice->is_text)
         return bt_speak_line_end(text, n, at);
-    if (j->whole)
-        return n;
-    while (bt_clause_next(text, n, c.end, &c))
-        if (c.ends_sentence)
-            return c.end + strspn(text + c.end, " \t\r\n");
+    while (bt_clause_next(text, n, c.end, &c)) {
+        if (!c.ends_sentence)
+            continue;
+        const size_t end = c.end + strspn(text + c.end, " \t\r\n"),
+                     look = n - end < 2 ? n : end + 2;
+        return memmem(text + at, look - at, "[[", 2) ? n : end;
+    }
     return n;
 }
 
@@ -193,6 +194,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
 {
     job *j = own;
     bt_vits_settings s = j->settings;
+    s.length_scale /= (float)c->pace;
     s.seed = c->seed;
     s.first = c->first;
     s.cancel = c->r->cancel;

@@ -79,6 +79,46 @@ static void sentences_are_joined(void **state)
     host_close(&h);
 }
 
+/* Blank lines part paragraphs; what has no sound leaves its silence to the next. */
+static void paragraphs_are_parted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double silence; /* s, in all */
+    } cases[] = { { "hello\nagain", 0.25 },
+                  { "hello\n\nagain", 0.5 },
+                  { "hello\r\n \t\r\n\r\nagain\n\n", 0.5 },
+                  { "\n\n\xE6\x9D\xB1\n\nhello\nagain\n \n", 0.25 },
+                  { "hello\n\n\xE6\x9D\xB1\n\nagain", 0.5 } };
+    host h;
+    size_t n[2];
+    open_tiny(&h);
+    float *a = run(&h, &n[0]);
+    host_set(&h, "text", "again");
+    host_set(&h, "seed", "1");
+    float *b = run(&h, &n[1]);
+    host_set(&h, "seed", "0");
+    host_set(&h, "sentence_silence", "0.25");
+    host_set(&h, "paragraph_silence", "0.25");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t gap = (size_t)(cases[i].silence * 22050);
+        host_set(&h, "text", cases[i].text);
+        host_run(&h);
+        assert_int_equal(h.n, n[0] + gap + n[1]);
+        assert_memory_equal(h.samples, a, n[0] * sizeof *a);
+        for (size_t k = 0; k < gap; k++)
+            assert_true(h.samples[n[0] + k] == 0);
+        assert_memory_equal(h.samples + n[0] + gap, b, n[1] * sizeof *b);
+    }
+    host_set(&h, "phonemes", "hello\n\nagain"); /* no paragraphs */
+    host_run(&h);
+    assert_int_equal(h.n, n[0] + (size_t)(0.25 * 22050) + n[1]);
+    free(a);
+    free(b);
+    host_close(&h);
+}
+
 static void scales_have_effect(void **state)
 {
     (void)state;
@@ -343,11 +383,17 @@ static void bad_voices_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_choose_the_sound),      cmocka_unit_test(sentences_are_joined),
-        cmocka_unit_test(scales_have_effect),          cmocka_unit_test(speakers_differ),
-        cmocka_unit_test(books_are_streamed),          cmocka_unit_test(nothing_to_say_is_an_error),
-        cmocka_unit_test(callbacks_and_flags_cancel),  cmocka_unit_test(chunks_do_not_change_bytes),
-        cmocka_unit_test(long_sentences_are_streamed), cmocka_unit_test(it_describes_and_estimates),
+        cmocka_unit_test(paragraphs_are_parted),
+        cmocka_unit_test(seeds_choose_the_sound),
+        cmocka_unit_test(sentences_are_joined),
+        cmocka_unit_test(scales_have_effect),
+        cmocka_unit_test(speakers_differ),
+        cmocka_unit_test(books_are_streamed),
+        cmocka_unit_test(nothing_to_say_is_an_error),
+        cmocka_unit_test(callbacks_and_flags_cancel),
+        cmocka_unit_test(chunks_do_not_change_bytes),
+        cmocka_unit_test(long_sentences_are_streamed),
+        cmocka_unit_test(it_describes_and_estimates),
         cmocka_unit_test(bad_voices_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
