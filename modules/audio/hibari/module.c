@@ -218,6 +218,12 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
     return bt_hibari_speak(&j->parts, ids, n, &s, NULL, c->r->error);
 }
 
+static bt_tongue job_tongue(void *own)
+{
+    (void)own;
+    return (bt_tongue){ .english = true, .alphabet = BT_ALPHABET_MISAKI };
+}
+
 static void job_close(void *own)
 {
     job *j = own;
@@ -237,6 +243,7 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
     .close = job_close,
 };
 

@@ -90,7 +90,8 @@ static bt_status kokoro_describe(void *of, bt_buf *json)
 typedef struct job {
     model *voice;
     bt_kok_plans plans;
-    float *style; /* [2 * style] */
+    float *style;      /* [2 * style] */
+    char speaker[256]; /* who speaks now */
     float length_scale;
     const bt_english *english; /* what `reader` reads */
     bt_english_job *reader;    /* of this run, if it has a text */
@@ -103,12 +104,39 @@ static bt_status open_reader(job *j, const options *o, bt_error *err)
     bt_status st;
     bt_english_job_close(j->reader);
     j->reader = NULL;
-    st = bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(o->speaker), &j->english, err);
+    st = bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(j->speaker), &j->english, err);
     if (st == BT_OK)
         st = bt_english_job_open(j->english, &j->reader, err);
     if (st == BT_OK && o->lexicon[0])
         st = bt_english_job_lexicon(j->reader, o->lexicon, err);
     return st;
+}
+
+/* The reader of texts follows the speaker's English. */
+static bt_status take_speaker(job *j, const options *o, const char *name, bool anew, bt_error *err)
+{
+    const bool british = bt_kok_is_british(j->speaker);
+    bt_status st = bt_kok_mix(&j->voice->beside, name, 1, j->style, err);
+    if (st == BT_OK && strlen(name) >= sizeof j->speaker)
+        st = bt_fail(err, BT_EINVAL, "a speaker's name of more than %zu bytes", sizeof j->speaker);
+    if (st != BT_OK)
+        return st;
+    memcpy(j->speaker, name, strlen(name) + 1);
+    if (o->speak.phonemes[0] || (!anew && bt_kok_is_british(name) == british))
+        return BT_OK;
+    return open_reader(j, o, err);
+}
+
+static bt_status job_speaker(void *own, const bt_run *r, const char *name)
+{
+    const options *o = r->options;
+    return take_speaker(own, o, *name ? name : o->speaker, false, r->error);
+}
+
+static bt_tongue job_tongue(void *own)
+{
+    (void)own;
+    return (bt_tongue){ .english = true, .alphabet = BT_ALPHABET_MISAKI };
 }
 
 static bt_status job_begin(void *own, const bt_run *r)
@@ -117,9 +145,7 @@ static bt_status job_begin(void *own, const bt_run *r)
     job *j = own;
     const double length = isnan(o->speak.length_scale) ? 1 : o->speak.length_scale;
     j->length_scale = (float)(length / o->speed);
-    bt_status st = bt_kok_mix(&j->voice->beside, o->speaker, 1, j->style, r->error);
-    if (st == BT_OK && !o->speak.phonemes[0])
-        st = open_reader(j, o, r->error);
+    const bt_status st = take_speaker(j, o, o->speaker, true, r->error);
     return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
 }
 
@@ -191,7 +217,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
         s.seed = c->seed + 1000003 * piece;
         s.joined_before = piece > 0;
         s.joined_after = end < n;
-        st = bt_kok_mix(&j->voice->beside, o->speaker, end - at - 2, j->style, c->r->error);
+        st = bt_kok_mix(&j->voice->beside, j->speaker, end - at - 2, j->style, c->r->error);
         if (st == BT_OK)
             st = bt_kok_speak(&j->plans, ids + at, end - at, &s, NULL, c->r->error);
     }
@@ -216,6 +242,8 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
+    .speaker = job_speaker,
     .close = job_close,
 };
 

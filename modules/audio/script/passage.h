@@ -25,7 +25,21 @@ typedef struct bt_passage {
     size_t n_places;
 } bt_passage;
 
+/* How the reader of a source is to read it. */
+typedef enum bt_alphabet {
+    BT_ALPHABET_NONE,  /* texts cannot hold phonemes */
+    BT_ALPHABET_IPA,   /* [[...]] in a text are espeak-ng's phonemes */
+    BT_ALPHABET_MISAKI /* ... misaki's */
+} bt_alphabet;
+
+/* What a voice reads. */
+typedef struct bt_tongue {
+    bool english;
+    bt_alphabet alphabet;
+} bt_tongue;
+
 typedef struct bt_script_rules {
+    bt_tongue tongue;
     double sentence_silence, paragraph_silence; /* s; the second on top of the first */
 } bt_script_rules;
 

@@ -45,7 +45,7 @@ static size_t paragraph_end(const char *s, size_t n, size_t at)
     return n;
 }
 
-void bt_script_next(bt_script *s, bt_passage *p)
+static void next_range(bt_script *s, bt_passage *p)
 {
     const size_t from = s->at;
     *p = (bt_passage){ .pace = 1, .volume = 1, .speaker = "", .phonemes = s->phonemes };
@@ -61,12 +61,37 @@ void bt_script_next(bt_script *s, bt_passage *p)
         p->pause = s->rules.sentence_silence + s->rules.paragraph_silence;
 }
 
-void bt_script_open(bt_script *s, const bt_script_rules *rules, const char *text)
+/* ---- any source ----------------------------------------------------------- */
+
+bt_status bt_script_open(bt_script *s, const bt_script_rules *rules, const char *text, int ssml,
+                         bt_error *err)
 {
     *s = (bt_script){ .rules = *rules, .text = text, .n = strlen(text) };
+    if (ssml < 0)
+        ssml = bt_ssml_is(text);
+    return ssml ? bt_ssml_open(&s->rules, text, s->n, &s->ssml, err) : BT_OK;
 }
 
 void bt_script_open_phonemes(bt_script *s, const char *lines)
 {
     *s = (bt_script){ .text = lines, .n = strlen(lines), .phonemes = true };
+}
+
+bt_status bt_script_next(bt_script *s, bt_passage *p, bt_error *err)
+{
+    if (s->ssml)
+        return bt_ssml_next(s->ssml, p, err);
+    next_range(s, p);
+    return BT_OK;
+}
+
+const char *bt_script_ignored(const bt_script *s)
+{
+    return s->ssml ? bt_ssml_ignored(s->ssml) : NULL;
+}
+
+void bt_script_close(bt_script *s)
+{
+    bt_ssml_close(s->ssml);
+    s->ssml = NULL;
 }

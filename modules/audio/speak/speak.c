@@ -45,14 +45,26 @@ size_t bt_speak_line_end(const char *text, size_t n, size_t at)
     return end ? (size_t)(end - text) + 1 : n;
 }
 
-static void open_script(bt_script *s, const bt_speak_options *o)
+static bt_status open_script(bt_script *s, bt_module_job *job, const bt_run *r)
 {
-    const bt_script_rules rules = { .sentence_silence = o->sentence_silence,
+    const bt_speak_options *o = r->options;
+    const bt_script_rules rules = { .tongue = job->family->tongue(job->own),
+                                    .sentence_silence = o->sentence_silence,
                                     .paragraph_silence = o->paragraph_silence };
-    if (o->phonemes[0])
-        bt_script_open_phonemes(s, o->phonemes);
-    else
-        bt_script_open(s, &rules, o->text);
+    if (!o->phonemes[0])
+        return bt_script_open(s, &rules, o->text, o->ssml, r->error);
+    bt_script_open_phonemes(s, o->phonemes);
+    return BT_OK;
+}
+
+static bt_status set_speaker(bt_module_job *job, const bt_run *r, const char *name)
+{
+    const bt_speak_family *f = job->family;
+    if (f->speaker)
+        return f->speaker(job->own, r, name);
+    if (!*name)
+        return BT_OK;
+    return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has one)", name);
 }
 
 /* Where the piece of the passage that begins at `at` ends. */
@@ -63,16 +75,24 @@ static size_t piece_end(const bt_module_job *job, const bt_passage *p, size_t at
     return job->family->piece_end(job->own, p->text, p->n, at);
 }
 
-static int count_pieces(const bt_module_job *job, const bt_speak_options *o)
+/* Reads all of the source, so that its faults are known before anything is said. */
+static bt_status count_pieces(bt_module_job *job, const bt_run *r, int *n)
 {
-    bt_script s;
-    bt_passage p;
-    int n = 0;
-    open_script(&s, o);
-    for (bt_script_next(&s, &p); p.n; bt_script_next(&s, &p))
+    bt_script s = { 0 };
+    bt_passage p = { 0 };
+    bt_status st;
+    BT_TRY(open_script(&s, job, r));
+    do {
+        BT_TRY(bt_script_next(&s, &p, r->error));
+        if (p.n && *p.speaker)
+            BT_TRY(set_speaker(job, r, p.speaker));
         for (size_t at = 0; at < p.n; at = piece_end(job, &p, at))
-            n++;
-    return n;
+            ++*n;
+    } while (p.n);
+    st = set_speaker(job, r, "");
+fail:
+    bt_script_close(&s);
+    return st;
 }
 
 /* ---- run --------------------------------------------------------------- */
@@ -184,6 +204,7 @@ static bt_status speak_passage(bt_module_job *job, bt_speak_call *c, const bt_pa
     c->pace = p->pace;
     k->volume = (float)(((const bt_speak_options *)r->options)->volume * p->volume);
     plan_pause(t, p);
+    BT_TRY(set_speaker(job, r, p->speaker));
     for (size_t at = 0, end; at < p->n; at = end) {
         BT_TRY(r->progress(r->host, "speak", t->done++, t->pieces));
         const double begin = bt_now();
@@ -201,37 +222,55 @@ fail:
     return st;
 }
 
-static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
+static bt_status speak_script(bt_module_job *job, const bt_run *r, bt_script *from, bt_sink *k,
+                              bt_utterances *u, tally *t)
 {
-    const bt_speak_options *o = r->options;
     bt_speak_call call = { .r = r, .samples = bt_sink_take, .user = k };
     call.frames = r->timing ? take_frames : NULL;
-    tally t = { .pieces = count_pieces(job, o) };
-    bt_script from;
     bt_passage p;
     bt_status st;
-    open_script(&from, o);
-    BT_TRY(bt_seed_choose(o->seed, &t.seed, r->error));
-    for (bt_script_next(&from, &p); p.n; bt_script_next(&from, &p))
-        BT_TRY(speak_passage(job, &call, &p, k, u, &t));
-    if (t.sentences == 0)
+    for (;;) {
+        BT_TRY(bt_script_next(from, &p, r->error));
+        if (p.n == 0)
+            break;
+        BT_TRY(speak_passage(job, &call, &p, k, u, t));
+    }
+    if (t->sentences == 0)
         return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
     if (p.asked)
         BT_TRY(bt_sink_silence(k, p.pause));
-    BT_TRY(r->progress(r->host, "speak", t.pieces, t.pieces));
-    BT_TRY(report_all(r, u, &t, (double)k->total / k->rate));
+    BT_TRY(r->progress(r->host, "speak", t->pieces, t->pieces));
+    if (bt_script_ignored(from))
+        BT_TRY(r->report(r->host, "ssml_ignored", bt_script_ignored(from)));
+    BT_TRY(report_all(r, u, t, (double)k->total / k->rate));
 fail:
+    return st;
+}
+
+static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
+{
+    tally t = { 0 };
+    bt_script from = { 0 };
+    bt_status st;
+    BT_TRY(count_pieces(job, r, &t.pieces));
+    BT_TRY(bt_seed_choose(((const bt_speak_options *)r->options)->seed, &t.seed, r->error));
+    BT_TRY(open_script(&from, job, r));
+    st = speak_script(job, r, &from, k, u, &t);
+fail:
+    bt_script_close(&from);
     return st;
 }
 
 bt_status bt_speak(bt_module_job *job, const bt_run *r)
 {
     const bt_speak_options *o = r->options;
-    bt_sink k = { .r = r, .rate = job->rate, .whole = o->normalize };
+    bt_sink k = bt_sink_begin(r, job->rate, o->normalize, o->loudness);
     bt_utterances u = { 0 };
     bt_status st = BT_OK;
     if (r->timing && !job->family->timed)
         st = bt_fail(r->error, BT_EUNSUPPORTED, "this voice does not tell its times");
+    else if (o->normalize && !isnan(o->loudness))
+        st = bt_fail(r->error, BT_EINVAL, "normalize and loudness exclude each other");
     if (st == BT_OK)
         st = job->family->begin(job->own, r);
     if (st == BT_OK)

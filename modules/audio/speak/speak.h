@@ -10,14 +10,14 @@
 #ifndef BT_AUDIO_SPEAK_H
 #define BT_AUDIO_SPEAK_H
 
-#include "audio/speak/utterance.h"
+#include "audio/script/passage.h"
 #include "module.h"
 
 typedef struct bt_speak_options {
     const char *text, *phonemes;
-    double length_scale, sentence_silence, paragraph_silence, volume;
+    double length_scale, sentence_silence, paragraph_silence, volume, loudness;
     int64_t seed;
-    int normalize, strict;
+    int normalize, strict, ssml; /* ssml: -1: as the text begins */
 } bt_speak_options;
 
 /* Entries for a table over struct T, whose member `speak` is a bt_speak_options. */
@@ -39,8 +39,12 @@ typedef struct bt_speak_options {
       "factor on the samples" },                                                                   \
     { "normalize", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.normalize), "0", 0, 1, NULL, NULL,   \
       "bring every sentence to full level, as piper does" },                                       \
+    { "loudness", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.loudness), "", -50, -9, NULL,        \
+      "LUFS", "bring every sentence to this loudness, true peaks to -1 dBTP at most" },            \
     { "strict", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.strict), "0", 0, 1, NULL, NULL,         \
       "fail at a phoneme that the voice lacks instead of leaving it out" },                        \
+    { "ssml", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.ssml), "", 0, 1, NULL, NULL,              \
+      "the text is SSML; unset: if it begins with <speak" },                                       \
     { "seed", "s", NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,      \
       NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random" }
 /* clang-format on */
@@ -73,6 +77,9 @@ typedef struct bt_speak_family {
     bt_status (*utter_phonemes)(void *own, const bt_run *r, const char *line, size_t n,
                                 bt_utterances *u);
     bt_status (*speak)(void *own, const int32_t *ids, size_t n, const bt_speak_call *c);
+    bt_tongue (*tongue)(void *own);
+    /* From now on this one speaks; "": whom the options name. NULL: the voice has but one. */
+    bt_status (*speaker)(void *own, const bt_run *r, const char *name);
     void (*close)(void *own);
 } bt_speak_family;
 

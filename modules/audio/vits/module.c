@@ -126,26 +126,43 @@ static bt_status need_espeak(job *j, const char *program, bt_error *err)
     return bt_espeak_open(program, j->voice->espeak_voice, &j->espeak, err);
 }
 
+static bt_status job_speaker(void *own, const bt_run *r, const char *name)
+{
+    job *j = own;
+    const bt_voice *v = j->voice;
+    if (!*name)
+        name = ((const options *)r->options)->speaker;
+    const int speaker = *name ? bt_voice_speaker(v, name) : v->default_speaker;
+    if (speaker < 0)
+        return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has %d)", name,
+                       v->n_speakers);
+    j->settings.speaker = speaker;
+    return BT_OK;
+}
+
+static bt_tongue job_tongue(void *own)
+{
+    const bt_voice *v = ((job *)own)->voice;
+    return (bt_tongue){ .english = !v->is_text && strncmp(v->espeak_voice, "en", 2) == 0,
+                        .alphabet = v->is_text ? BT_ALPHABET_NONE : BT_ALPHABET_IPA };
+}
+
 /* What the options leave open is the voice's own; what was taken is reported. */
 static bt_status job_begin(void *own, const bt_run *r)
 {
     job *j = own;
     const options *o = r->options;
     const bt_voice *v = j->voice;
-    int speaker = o->speaker[0] ? bt_voice_speaker(v, o->speaker) : v->default_speaker;
-    if (speaker < 0)
-        return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has %d)",
-                       o->speaker, v->n_speakers);
     double length = isnan(o->speak.length_scale) ? v->length_scale : o->speak.length_scale;
     double noise = isnan(o->noise_scale) ? v->noise_scale : o->noise_scale;
     double noise_w = isnan(o->noise_w) ? v->noise_w : o->noise_w;
     j->settings = (bt_vits_settings){
-        .speaker = speaker,
         .length_scale = (float)length,
         .noise_scale = (float)noise,
         .noise_w = (float)noise_w,
     };
     bt_status st;
+    BT_TRY(job_speaker(j, r, ""));
     BT_TRY(bt_speak_report(r, "length_scale", length));
     BT_TRY(bt_speak_report(r, "noise_scale", noise));
     BT_TRY(bt_speak_report(r, "noise_w", noise_w));
@@ -222,6 +239,8 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
+    .speaker = job_speaker,
     .close = job_close,
 };
 
