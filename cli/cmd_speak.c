@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "speak.h"
 
@@ -17,7 +18,14 @@ static const cli_flag flags[] = {
     { "format", NULL, NULL, "NAME", "wav,flac,ogg,opus,mp3", "of the file, whatever its suffix",
       0 },
     { "bits", NULL, NULL, "N", "16,24,float", "of a WAV (all three) or FLAC (16, 24) file", 0 },
-    { "file", "f", "input-file", "FILE", NULL, "read the text from a file; -: standard input", 0 },
+    { "file", "f,i", "input-file", "FILE", NULL,
+      "read the text from a file; -: standard input. A name that ends as sound files do is the "
+      "output, as with piper",
+      0 },
+    { "config", "c", NULL, "FILE", NULL, "as piper has it; must be the voice's own, MODEL.json",
+      0 },
+    { "data-dir", NULL, NULL, "DIR", NULL, "look for the voice here first", 0 },
+    { "debug", NULL, NULL, NULL, NULL, "tell the run's report on standard error", 0 },
     { "prompts-file", NULL, "texts-file", "FILE", NULL,
       "one text per line, one file each; the voice is loaded once", 0 },
     { "json-input", NULL, NULL, NULL, NULL,
@@ -165,6 +173,33 @@ static int check_streams(const cli *c)
     return EXIT_DONE;
 }
 
+/* piper's -f names the sound file, ours the text: the suffix tells which is meant. */
+static void take_piper_f(cli *c)
+{
+    const bt_audio ask = { .struct_size = sizeof ask };
+    for (size_t i = 0; i < c->n_given; i++) {
+        cli_given *g = &c->given[i];
+        if (!g->option && strcmp(g->name, "file") == 0 &&
+            bt_audio_save(c->engine, g->value, &ask) == BT_OK)
+            g->name = "output";
+    }
+}
+
+/* piper's --config: a voice finds its own beside it, so another one is not obeyed in silence. */
+static int check_config(const cli *c)
+{
+    const char *given = cli_get(c, "config");
+    char *own = cli_text("%s.json", c->model_path);
+    struct stat a, b;
+    const bool same = !given || (stat(given, &a) == 0 && stat(own, &b) == 0 &&
+                                 a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+    const int rc = same ? EXIT_DONE
+                        : cli_fail(EXIT_USAGE, "--config %s: the configuration of this voice is %s",
+                                   given, own);
+    free(own);
+    return rc;
+}
+
 static int check(cli *c)
 {
     char *own;
@@ -222,6 +257,7 @@ static int run(cli *c)
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");
     char *text = NULL;
+    take_piper_f(c);
     int rc = check(c);
     if (rc == EXIT_DONE && !many && !given)
         rc = cli_input(c, &text);
@@ -229,6 +265,8 @@ static int run(cli *c)
         rc = prepare(c);
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = check_config(c);
     if (rc == EXIT_DONE)
         rc = cli_job_open(c, &cb);
     if (rc == EXIT_DONE)

@@ -26,7 +26,7 @@ static void check(const bt_passage *p, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const int how = size ? data[0] : 0;
-    const bt_script_rules rules = { .tongue = { how & 1, (bt_alphabet)(how / 2 % 3) } };
+    const bt_script_rules rules = { .tongue = { how & 1, (bt_notation)(how / 2 % 3) } };
     const size_t n = size ? size - 1 : 0;
     char *text = malloc(n + 1);
     bt_script s;

@@ -206,7 +206,7 @@ static void on_replacing(bt_ssml *s, bt_element is, const XML_Char **attributes)
     } else if (is == IS_SAY_AS) {
         bt_buf_puts(&s->how, how);
         bt_buf_puts(&s->format, format ? format : "");
-    } else if (s->rules.tongue.alphabet == BT_ALPHABET_NONE) {
+    } else if (s->rules.tongue.notation == BT_NOTATION_NONE) {
         ignore(s, "phoneme", "");
     } else if (alphabet && strcmp(alphabet, "ipa") != 0) {
         ignore(s, "phoneme", alphabet);

@@ -83,7 +83,7 @@ void bt_ipa_convert(bt_buf *out, const char *s, bt_tongue tongue)
     bt_buf text = { 0 };
     bt_buf_puts(&text, s);
     replace(plain, sizeof plain / sizeof *plain, &text);
-    if (tongue.alphabet == BT_ALPHABET_MISAKI)
+    if (tongue.notation == BT_NOTATION_MISAKI)
         replace(misaki, sizeof misaki / sizeof *misaki, &text);
     else if (tongue.english)
         replace(english, sizeof english / sizeof *english, &text);

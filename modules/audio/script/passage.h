@@ -26,16 +26,16 @@ typedef struct bt_passage {
 } bt_passage;
 
 /* How the reader of a source is to read it. */
-typedef enum bt_alphabet {
-    BT_ALPHABET_NONE,  /* texts cannot hold phonemes */
-    BT_ALPHABET_IPA,   /* [[...]] in a text are espeak-ng's phonemes */
-    BT_ALPHABET_MISAKI /* ... misaki's */
-} bt_alphabet;
+typedef enum bt_notation {
+    BT_NOTATION_NONE,  /* texts cannot hold phonemes */
+    BT_NOTATION_IPA,   /* [[...]] in a text are espeak-ng's phonemes */
+    BT_NOTATION_MISAKI /* ... misaki's */
+} bt_notation;
 
 /* What a voice reads. */
 typedef struct bt_tongue {
     bool english;
-    bt_alphabet alphabet;
+    bt_notation notation;
 } bt_tongue;
 
 typedef struct bt_script_rules {

@@ -59,8 +59,8 @@ static void spell(bt_buf *out, const char *s, size_t n, bt_tongue tongue)
         if (sign)
             bt_buf_puts(out, sign);
         else if (tongue.english && (c | 32) == 'a') /* no article */
-            bt_buf_puts(out, tongue.alphabet == BT_ALPHABET_MISAKI ? "[[ˈA]]"
-                             : tongue.alphabet == BT_ALPHABET_IPA  ? "[[ˈeɪ]]"
+            bt_buf_puts(out, tongue.notation == BT_NOTATION_MISAKI ? "[[ˈA]]"
+                             : tongue.notation == BT_NOTATION_IPA  ? "[[ˈeɪ]]"
                                                                    : "A");
         else
             bt_utf8_upper(out, c);

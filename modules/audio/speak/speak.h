@@ -45,7 +45,7 @@ typedef struct bt_speak_options {
       "fail at a phoneme that the voice lacks instead of leaving it out" },                        \
     { "ssml", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.ssml), "", 0, 1, NULL, NULL,              \
       "the text is SSML; unset: if it begins with <speak" },                                       \
-    { "seed", "s", NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,      \
+    { "seed", NULL, NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,     \
       NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random" }
 /* clang-format on */
 

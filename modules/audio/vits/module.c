@@ -22,7 +22,7 @@ typedef struct options {
 
 static const bt_option table[] = {
     BT_SPEAK_OPTIONS(options),
-    { "speaker", NULL, "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
+    { "speaker", "s", "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
       "name or number of a voice's speaker" },
     { "noise_scale", NULL, "noise-scale", BT_OPT_FLOAT, OFF(noise_scale), "", 0, 10, NULL, NULL,
       "variation of the sound" },
@@ -144,7 +144,7 @@ static bt_tongue job_tongue(void *own)
 {
     const bt_voice *v = ((job *)own)->voice;
     return (bt_tongue){ .english = !v->is_text && strncmp(v->espeak_voice, "en", 2) == 0,
-                        .alphabet = v->is_text ? BT_ALPHABET_NONE : BT_ALPHABET_IPA };
+                        .notation = v->is_text ? BT_NOTATION_NONE : BT_NOTATION_IPA };
 }
 
 /* What the options leave open is the voice's own; what was taken is reported. */

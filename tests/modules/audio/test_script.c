@@ -7,7 +7,7 @@
 #include "audio/script/ssml_parts.h"
 #include "voice_host.h"
 
-static const bt_script_rules english = { .tongue = { true, BT_ALPHABET_MISAKI },
+static const bt_script_rules english = { .tongue = { true, BT_NOTATION_MISAKI },
                                          .sentence_silence = 0.25,
                                          .paragraph_silence = 0.5 };
 
@@ -214,7 +214,7 @@ static void text_is_read_as_asked(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int k = 0; k < 2; k++) {
             bt_buf out = { 0 };
-            const bt_tongue tongue = { k == 0, k ? BT_ALPHABET_IPA : BT_ALPHABET_MISAKI };
+            const bt_tongue tongue = { k == 0, k ? BT_NOTATION_IPA : BT_NOTATION_MISAKI };
             assert_true(bt_say_as(&out, cases[i].how, cases[i].format, cases[i].text,
                                   strlen(cases[i].text), tongue));
             assert_string_equal(out.data, k ? cases[i].french : cases[i].english);
@@ -234,7 +234,7 @@ static void phonemes_become_the_voices(void **state)
         for (int k = 0; k < 2; k++) {
             bt_buf out = { 0 };
             bt_ipa_convert(&out, cases[i][0],
-                           (bt_tongue){ true, k ? BT_ALPHABET_IPA : BT_ALPHABET_MISAKI });
+                           (bt_tongue){ true, k ? BT_NOTATION_IPA : BT_NOTATION_MISAKI });
             assert_string_equal(out.data ? out.data : "", cases[i][1 + k]);
             bt_buf_free(&out);
         }
