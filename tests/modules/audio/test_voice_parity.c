@@ -192,7 +192,7 @@ static void minimal_filtering_matches_onnxruntime(void **state)
         host h;
         if (!open_plain(&h, JOE, isa, 2))
             continue;
-        assert_true(((const bt_voice *)h.model)->minimal);
+        assert_true(((const bt_voice *)h.model)->dec.minimal);
         for (int i = 0; i < runs(); i++)
             compare(&h, &joe, &joe.run[i], 0, 75);
         host_close(&h);
