@@ -149,7 +149,7 @@ void host_set(host *h, const char *option, const char *value)
     assert_non_null(o->name);
     void *at = h->options + o->offset;
     switch (o->type) {
-    case BT_OPT_BOOL: *(int *)at = atoi(value); break;
+    case BT_OPT_BOOL: *(int *)at = *value ? atoi(value) : -1; break;
     case BT_OPT_INT: *(int64_t *)at = strtoll(value, NULL, 10); break;
     case BT_OPT_FLOAT: *(double *)at = *value ? atof(value) : NAN; break;
     case BT_OPT_STRING: *(const char **)at = value; break;
