@@ -303,18 +303,28 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
     return st;
 }
 
+static void rest(const bt_weight *w, const char *prefix)
+{
+    if (strncmp(w->t->name, prefix, strlen(prefix)) != 0)
+        return;
+    pthread_mutex_lock(bt_weight_lock(w));
+    for (bt_packed *p = w->packed; p; p = p->next)
+        if (p->mapped)
+            bt_map_drop(p->data, bt_packed_bytes(p));
+    pthread_mutex_unlock(bt_weight_lock(w));
+}
+
 void bt_weights_rest(bt_weights *ws, const char *prefix)
 {
-    for (size_t i = 0; i < ws->n_store; i++) {
-        const bt_weight *w = &ws->of_store[i];
-        if (!ws->cache || strncmp(w->t->name, prefix, strlen(prefix)) != 0)
-            continue;
-        pthread_mutex_lock(bt_weight_lock(w));
-        for (bt_packed *p = w->packed; p; p = p->next)
-            if (p->mapped)
-                bt_map_drop(p->data, bt_packed_bytes(p));
-        pthread_mutex_unlock(bt_weight_lock(w));
-    }
+    if (!ws->cache)
+        return;
+    for (size_t i = 0; i < ws->n_store; i++)
+        rest(&ws->of_store[i], prefix);
+    pthread_mutex_lock(&ws->lock);
+    const bt_weight *w = ws->made; /* what is on the list stays there */
+    pthread_mutex_unlock(&ws->lock);
+    for (; w; w = w->next_made)
+        rest(w, prefix);
 }
 
 /* ---- keeping ------------------------------------------------------------- */
