@@ -97,8 +97,9 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
 {
     fixture f;
     fixture_open(&f, isa, 2, precision);
-    const int ints = precision != BT_PREC_SPLIT; /* whose low parts are to count */
-    if (!ints && f.kernels.gemm_bf16)
+    const int ints = precision != BT_PREC_SPLIT;            /* whose low parts are to count */
+    const int noise = !ints || precision == BT_PREC_ROWS24; /* whose weights must be whole */
+    if (noise && f.kernels.gemm_bf16)
         f.kernels.cpu |= BT_CPU_AMX; /* where the processor has none too */
     int64_t dims[] = { c->transposed ? c->in : c->out, c->transposed ? c->out : c->in, c->kh,
                        c->kw };
@@ -111,7 +112,7 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
     bt_node *y = bt_output(f.g, build(&f, c, x, w, b));
     bt_shape s = bt_shape_of(y);
     fixture_run(&f, x, 3);
-    if (!ints) {
+    if (noise) {
         fill_noise(bt_plan_data(f.p, x), (size_t)c->n * c->h * c->w * c->in, 3);
         assert_int_equal(bt_plan_run(f.p, NULL, NULL), BT_OK);
     }
@@ -124,10 +125,11 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
         double e = relative_error(got, want, count);
         if (!(e < 0.02))
             fail_msg("%s int8 %dx%d in %d: relative error %g", isa, c->kh, c->kw, c->in, e);
-    } else if (!ints) { /* what two bf16 numbers leave over: 2^-18 at most */
+    } else if (noise) { /* what two bf16 numbers leave over: 2^-18 at most */
         double e = relative_error(got, want, count);
         if (!(e < 1e-5))
-            fail_msg("%s split %dx%d in %d: relative error %g", isa, c->kh, c->kw, c->in, e);
+            fail_msg("%s precision %d %dx%d in %d: relative error %g", isa, precision, c->kh, c->kw,
+                     c->in, e);
     } else { /* small integers: f32 and bf16 are exact */
         for (size_t i = 0; i < count; i++)
             if (got[i] != want[i])
@@ -143,10 +145,11 @@ static void check_case(const conv_case *c, const char *isa, bt_precision precisi
 static void test_against_loops(void **state)
 {
     (void)state;
-    const bt_precision all[] = { BT_PREC_F32, BT_PREC_BF16, BT_PREC_INT8, BT_PREC_SPLIT };
+    const bt_precision all[] = { BT_PREC_F32, BT_PREC_BF16, BT_PREC_INT8, BT_PREC_SPLIT,
+                                 BT_PREC_ROWS24 };
     for (int i = 0; i < N_ISA; i++)
         for (size_t c = 0; have(isas[i]) && c < sizeof cases / sizeof *cases; c++)
-            for (int p = 0; p < 4; p++)
+            for (int p = 0; p < 5; p++)
                 check_case(&cases[c], isas[i], all[p]);
 }
 

@@ -105,6 +105,8 @@ static bool direct_bf16(const bt_mm *mm)
 static size_t all_taps_bytes(const bt_node *n) /* of a panel */
 {
     const bt_mm *mm = n->attr;
+    if (bt_mm_parts(mm->compute))
+        return bt_row_panel_bytes(in_channels(n));
     return bt_panel_bytes(mm->part[0].type, in_channels(n)) * mm->kh * mm->kw;
 }
 
@@ -451,7 +453,9 @@ static size_t mm_packed_bytes(const bt_node *n)
 {
     const bt_mm *mm = n->attr;
     size_t sum = 0;
-    for (int i = 0; i < mm->n_parts; i++)
+    for (int i = 0; i < mm->n_parts && bt_mm_parts(mm->compute); i++)
+        sum += part_panels(mm, i) * bt_row_panel_bytes(in_channels(n));
+    for (int i = 0; i < mm->n_parts && !bt_mm_parts(mm->compute); i++)
         sum +=
             part_panels(mm, i) * bt_panel_bytes(mm->part[i].type, in_channels(n)) * mm->kh * mm->kw;
     return sum;

@@ -113,6 +113,8 @@ static bt_precision quick(const bt_hibari *v)
 {
     const bt_precision p = v->compute->precision;
     const bool tiles = bt_matmul_bf16(v->compute->kernels, BT_PREC_AUTO);
+    if (!v->compute->kernels->gemm_row)
+        return p;
     return p == BT_PREC_INT8 || (p == BT_PREC_AUTO && !tiles) ? BT_PREC_ROWS : p;
 }
 
