@@ -15,6 +15,7 @@ enum {
     BT_KOK_MAX_FFT = 64, /* of the last transform; Kokoro's is 20 */
     BT_KOK_RATE = 24000,
     BT_KOK_MOST = 4096,  /* ids of a piece that a voice may take; Kokoro's takes 512 */
+    BT_KOK_LONG = 320,   /* frames, 8 s, from which a piece is made in less memory */
     BT_KOK_NAME = 192,   /* bytes of a tensor's name */
     BT_KOK_KNOWN = 4096, /* of the table of names; Kokoro has about 1100 */
 };

@@ -49,7 +49,7 @@ static void build_wave(bt_graph *g, const bt_kokoro *k, bt_part *p)
     bt_node *har = bt_kok_source(g, k, pitch, noise);
     bt_graph_precision(g, loose(k));
     bt_node *x = bt_kok_decoder(g, k, asr, pitch, energy, deco, twice);
-    bt_graph_round(g, true); /* half of the memory, most of which is here */
+    bt_graph_round(g, f >= BT_KOK_LONG); /* half of the memory, most of which is here */
     p->out[0] = bt_output(g, bt_kok_generator(g, k, x, har, deco));
     p->out[1] = bt_output(g, pitch);
     p->out[2] = bt_output(g, energy);

@@ -8,10 +8,7 @@
 #include "base/rng.h"
 #include "audio/kokoro/kokoro.h"
 
-enum {
-    MAX_FRAMES = 1 << 14, /* of a piece: nearly seven minutes */
-    LONG = 512,           /* frames from which the memory of a part's weights counts */
-};
+enum { MAX_FRAMES = 1 << 14 }; /* of a piece: nearly seven minutes */
 
 typedef struct work {
     bt_parts *parts;
@@ -126,7 +123,7 @@ static bt_status decode(work *w)
  * stand back for it: to map them again costs a hundredth of what the piece takes. */
 static void rest(const work *w, const char *const *prefixes)
 {
-    for (int i = 0; w->x->frames >= LONG && prefixes[i]; i++)
+    for (int i = 0; w->x->frames >= BT_KOK_LONG && prefixes[i]; i++)
         bt_weights_rest(w->k->ws, prefixes[i]);
 }
 

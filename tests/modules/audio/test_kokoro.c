@@ -187,6 +187,7 @@ static void check_vocoder(const voice *v, const golden *g, const golden_run *r, 
     float *want = wanted(g, r, "samples", &samples);
     const int64_t f = (int64_t)half / 2;
     assert_int_equal(bt_graph_create(k->ws, &graph), BT_OK);
+    bt_graph_round(graph, true); /* as long pieces are made; nothing in f32 */
     bt_node *twice = bt_input_ids(graph, 2 * f);
     bt_node *in[5] = { bt_input(graph, (bt_shape){ 1, 1, f, k->hidden }),
                        bt_input(graph, (bt_shape){ 1, 1, 2 * f, 1 }),
@@ -237,8 +238,8 @@ static void check(const char *path, const golden *g, const char *isa, bt_precisi
         assert_true(compare(part, g, r, "pitch", 1) > curves);
         assert_true(compare(part, g, r, "energy", 2) > curves);
         assert_true(compare(part, g, r, "samples", 0) > samples);
-        if (p == BT_PREC_F32)
-            check_vocoder(&v, g, r, 60);
+        if (p == BT_PREC_F32 || v.kernels.cpu & BT_CPU_AMX)
+            check_vocoder(&v, g, r, p == BT_PREC_F32 ? 60 : samples);
     }
     close_voice(&v);
 }
