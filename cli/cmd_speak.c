@@ -269,6 +269,9 @@ static int run(cli *c)
         rc = check_config(c);
     if (rc == EXIT_DONE)
         rc = cli_job_open(c, &cb);
+    if (rc == EXIT_DONE && bt_job_get(c->job, "mel"))
+        rc = cli_fail(EXIT_INPUT, "%s is a vocoder: it takes spectrograms (bottega vocode)",
+                      c->model_path);
     if (rc == EXIT_DONE)
         rc = say_all(c, text);
     if (rc == EXIT_DONE && !cli_has(c, "dry-run"))

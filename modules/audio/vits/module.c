@@ -86,7 +86,7 @@ static bt_status speak_describe(void *model, bt_buf *json)
                   ",\"phonemes\":%d,\"hidden\":%d,\"layers\":%d,\"decoder\":\"%s\",\"hop\":%d,"
                   "\"noise_scale\":%g,\"length_scale\":%g,\"noise_w\":%g,\"speakers\":%d",
                   v->n_phonemes, v->hidden, v->n_layers,
-                  v->block_pairs ? "HiFi-GAN, ResBlock1" : "HiFi-GAN, ResBlock2", v->hop,
+                  v->dec.block_pairs ? "HiFi-GAN, ResBlock1" : "HiFi-GAN, ResBlock2", v->dec.hop,
                   v->noise_scale, v->length_scale, v->noise_w, v->n_speakers);
     for (int i = 0; i < v->n_named; i++) {
         bt_buf_puts(json, i ? "," : ",\"speaker_names\":[");
@@ -267,7 +267,7 @@ static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate
     double sentence = letters < 100 ? letters : 100;
     double speed = isnan(o->length_scale) ? v->length_scale : o->length_scale;
     int64_t t = (int64_t)(2 * sentence) + 3, f = (int64_t)(2 * sentence * speed * 2) + 1;
-    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->margin };
+    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->dec.margin };
     bt_status st;
     for (int part = 0; part < 3; part++) {
         bt_part *p;

@@ -291,12 +291,13 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
     const bt_voice *v = h.model;
     bt_parts plans = bt_vits_parts(v);
     float *z = malloc((size_t)(F * v->inter) * sizeof *z);
-    float *whole = malloc((size_t)(F * v->hop) * sizeof *whole);
+    float *whole = malloc((size_t)(F * v->dec.hop) * sizeof *whole);
     for (int i = 0; i < F * v->inter; i++)
         z[i] = sinf((float)i * 0.37f) + cosf((float)(i * i % 977));
     for (int a = 0; a < F; a += 29) { /* first the whole, then windows; the last ends it */
         int b = a == 0 ? F : a + 5;
-        int lo = a > v->margin ? a - v->margin : 0, hi = b + v->margin < F ? b + v->margin : F;
+        int lo = a > v->dec.margin ? a - v->dec.margin : 0,
+            hi = b + v->dec.margin < F ? b + v->dec.margin : F;
         if (bt_part_get(&plans, BT_VITS_VOCODER, hi - lo, &plan, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         if (plan->speaker)
@@ -306,10 +307,10 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
         assert_int_equal(bt_plan_run(plan->plan, NULL, &h.error), BT_OK);
         const float *x = bt_plan_data(plan->plan, plan->out[0]);
         if (a == 0)
-            memcpy(whole, x, (size_t)(F * v->hop) * sizeof *x);
+            memcpy(whole, x, (size_t)(F * v->dec.hop) * sizeof *x);
         else
-            assert_memory_equal(x + (a - lo) * v->hop, whole + a * v->hop,
-                                (size_t)((b - a) * v->hop) * sizeof *x);
+            assert_memory_equal(x + (a - lo) * v->dec.hop, whole + a * v->dec.hop,
+                                (size_t)((b - a) * v->dec.hop) * sizeof *x);
     }
     free(z);
     free(whole);

@@ -67,6 +67,11 @@ static void forget_times(host *h)
     h->n_times = 0;
 }
 
+static const bt_array *array_in(void *user, const char *name)
+{
+    return strcmp(name, "mel") == 0 ? ((const host *)user)->mel : NULL;
+}
+
 void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p)
 {
     memset(h, 0, sizeof *h);
@@ -158,6 +163,7 @@ bt_status host_try_run(host *h)
         .host = h,
         .options = h->options,
         .cancel = &h->cancel,
+        .array_in = array_in,
         .error = &h->error,
         .progress = on_progress,
         .samples = on_samples,
