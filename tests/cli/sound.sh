@@ -119,7 +119,7 @@ one_line_error
 # SSML, loudness and pauses, with a voice of random weights.
 voice=(-m "$src/tests/golden/tiny-vits-high.onnx")
 tiny() { expect "$1" "$bottega" speak "${voice[@]}" "${@:2}"; }
-tiny 0 '<speak>hello<break time="500ms"/><emphasis>again</emphasis></speak>' -o ssml.wav --timings ssml.srt
+tiny 0 '<speak><s>hello</s><break time="500ms"/><emphasis>again</emphasis></speak>' -o ssml.wav --timings ssml.srt
 says err 'not done: ["emphasis"]'
 says ssml.srt again
 grep -q '[<>]' <(grep -v -- '-->' ssml.srt) && complain "tags in subtitles: $(cat ssml.srt)"

@@ -16,9 +16,12 @@ typedef struct bt_place {
 typedef struct bt_passage {
     const char *text; /* UTF-8; n = 0: the end of the source */
     size_t n;
-    bool phonemes;       /* a sentence of phonemes a line */
-    double pause;        /* seconds of silence before it... */
-    bool asked;          /* ...which the source names: also before the first and after the last */
+    bool phonemes; /* a sentence of phonemes a line */
+    double pause;  /* seconds of silence before it... */
+    bool asked;    /* ...which the source names: also before the first and after the last */
+    /* The sentence goes on across its beginning, its end: the voice's own silence there is no
+     * pause that the text asks for. */
+    bool goes_on_before, goes_on_after;
     double pace, volume; /* factors: 2 is twice as fast, twice as high */
     const char *speaker; /* "": the run's own */
     const bt_place *places;

@@ -133,6 +133,8 @@ static void give(const bt_ssml *s, const bt_woven *b, bt_passage *p)
     const bt_script_rules *r = &s->rules;
     *p = (bt_passage){ .text = b->text.data, .n = b->text.len };
     p->asked = g->asked;
+    p->goes_on_before = !b->first && g->join == BT_JOIN_NONE;
+    p->goes_on_after = b->goes_on;
     p->pace = b->manner.pace;
     p->volume = b->manner.volume;
     p->speaker = b->manner.speaker;

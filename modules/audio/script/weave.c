@@ -79,6 +79,7 @@ static void flush(bt_weave *w)
     } else {
         if (ends_sentence(&b->text))
             add_gap(&w->gap, (bt_gap){ .join = BT_JOIN_SENTENCE });
+        b->goes_on = w->gap.join == BT_JOIN_NONE;
         const bt_woven old = w->done;
         w->done = *b;
         *b = old;
@@ -161,7 +162,11 @@ void bt_weave_pause(bt_weave *w, double seconds)
     add_gap(&w->gap, (bt_gap){ .asked = true, .seconds = seconds });
 }
 
-void bt_weave_end(bt_weave *w) { flush(w); }
+void bt_weave_end(bt_weave *w)
+{
+    flush(w);
+    w->done.goes_on = false;
+}
 
 void bt_weave_begin(bt_weave *w)
 {

@@ -29,7 +29,8 @@ typedef struct bt_woven {
     size_t n_places, cap_places;
     bt_manner manner;
     bt_gap before;
-    bool first; /* of the source */
+    bool first;   /* of the source */
+    bool goes_on; /* its last sentence, in the next passage */
 } bt_woven;
 
 typedef struct bt_weave {

@@ -28,22 +28,27 @@ static bt_status give_scaled(bt_sink *k, const float *x, size_t n, float factor)
     return st;
 }
 
+static bt_status hold(bt_sink *k, bt_held *h, const float *x, size_t n)
+{
+    if (h->n + n > h->cap) {
+        const size_t cap = 2 * h->cap + n;
+        float *more = bt_realloc_array(h->x, h->cap, cap, sizeof *more);
+        if (!more)
+            return bt_no_memory(k->r->error, "a sentence");
+        h->x = more;
+        h->cap = cap;
+    }
+    memcpy(h->x + h->n, x, n * sizeof *x);
+    h->n += n;
+    return BT_OK;
+}
+
 /* Behind the fades. */
 static bt_status pass(bt_sink *k, const float *x, size_t n)
 {
     if (!k->whole)
         return k->volume == 1 ? give(k, x, n) : give_scaled(k, x, n, k->volume);
-    if (k->n + n > k->cap) {
-        size_t cap = 2 * k->cap + n;
-        float *held = bt_realloc_array(k->held, k->cap, cap, sizeof *held);
-        if (!held)
-            return bt_no_memory(k->r->error, "a sentence");
-        k->held = held;
-        k->cap = cap;
-    }
-    memcpy(k->held + k->n, x, n * sizeof *x);
-    k->n += n;
-    return BT_OK;
+    return hold(k, &k->held, x, n);
 }
 
 bt_sink bt_sink_begin(const bt_run *r, int rate, bool normalize, double loudness)
@@ -64,9 +69,8 @@ static size_t fade_of(const bt_sink *k)
     return n < BT_FADE ? n : BT_FADE;
 }
 
-bt_status bt_sink_take(void *user, const float *x, size_t n)
+static bt_status begin_fade(bt_sink *k, const float *x, size_t n)
 {
-    bt_sink *k = user;
     const size_t fade = fade_of(k);
     bt_status st = BT_OK;
     for (; n && k->taken < fade; x++, n--, k->taken++)
@@ -98,36 +102,89 @@ static bt_status end_fade(bt_sink *k)
     return n ? pass(k, k->tail, n) : BT_OK;
 }
 
-/* ---- the whole of a sentence ------------------------------------------------- */
+/* ---- cuts --------------------------------------------------------------------- */
 
-static bt_status give_normal(bt_sink *k, size_t n)
+#define SOUND 0.02f /* of the peak: what counts */
+
+bt_status bt_sink_frames(void *user, const int32_t *ids_at, size_t n, int hop)
 {
-    float peak = 0;
-    for (size_t i = 0; i < n; i++)
-        peak = fmaxf(peak, fabsf(k->held[i]));
-    return give_scaled(k, k->held, n, peak > 1e-8f ? k->volume / peak : 0);
+    bt_sink *k = user;
+    if (!k->cut_head && !k->cut_tail)
+        return bt_times_tell(&k->times, k->r, ids_at, n, hop);
+    k->ids_at = bt_calloc(n, sizeof *ids_at);
+    if (!k->ids_at)
+        return bt_no_memory(k->r->error, "times");
+    memcpy(k->ids_at, ids_at, n * sizeof *ids_at);
+    k->n_frames = n;
+    k->hop = hop;
+    return BT_OK;
 }
 
-static bt_status give_loud(bt_sink *k, size_t n)
+bt_status bt_sink_take(void *user, const float *x, size_t n)
 {
-    const double more = k->volume > 0 ? 20 * log10(k->volume) : 0;
-    double gain = k->gain * (k->volume > 0 ? k->volume : 1);
+    bt_sink *k = user;
+    return k->cut_head || k->cut_tail ? hold(k, &k->uncut, x, n) : begin_fade(k, x, n);
+}
+
+static float peak_of(const bt_held *h)
+{
+    float peak = 0;
+    for (size_t i = 0; i < h->n; i++)
+        peak = fmaxf(peak, fabsf(h->x[i]));
+    return peak;
+}
+
+/* Of what is silent 50 ms stay, in which a soft consonant may lie. */
+static bt_status give_cut(bt_sink *k)
+{
+    const bt_held *h = &k->uncut;
+    const size_t keep = (size_t)k->rate / 20;
+    const float sound = SOUND * peak_of(h);
+    size_t a = 0, b = h->n;
+    while (k->cut_head && a < b && fabsf(h->x[a]) <= sound)
+        a++;
+    while (k->cut_tail && b > a && fabsf(h->x[b - 1]) <= sound)
+        b--;
+    a = a > keep && a < h->n ? a - keep : 0;
+    b = h->n - b > keep ? b + keep : h->n;
+    k->times.head = a;
+    k->times.tail = h->n - b;
+    bt_status st = BT_OK;
+    if (k->ids_at)
+        st = bt_times_tell(&k->times, k->r, k->ids_at, k->n_frames, k->hop);
+    bt_release(k->ids_at);
+    k->ids_at = NULL;
+    k->uncut.n = 0;
+    return st == BT_OK ? begin_fade(k, h->x + a, b - a) : st;
+}
+
+/* ---- the whole of a sentence ------------------------------------------------- */
+
+static bt_status give_normal(bt_sink *k, const bt_held *h)
+{
+    const float peak = peak_of(h);
+    return give_scaled(k, h->x, h->n, peak > 1e-8f ? k->volume / peak : 0);
+}
+
+static bt_status give_loud(bt_sink *k, const bt_held *h)
+{
+    const double volume = k->volume > 0 ? k->volume : 1;
+    double gain = k->gain * volume;
     const bt_status st =
-        bt_loudness_set(k->held, n, k->rate, k->loudness + more, &gain, k->r->error);
-    if (st != BT_OK)
-        return st;
-    k->gain = gain / (k->volume > 0 ? k->volume : 1);
-    return give_scaled(k, k->held, n, k->volume > 0 ? 1 : 0);
+        bt_loudness_set(h->x, h->n, k->rate, k->loudness + 20 * log10(volume), &gain, k->r->error);
+    k->gain = gain / volume;
+    return st == BT_OK ? give_scaled(k, h->x, h->n, k->volume > 0 ? 1 : 0) : st;
 }
 
 bt_status bt_sink_end_sentence(bt_sink *k)
 {
-    const bt_status st = end_fade(k);
-    const size_t n = k->n;
-    k->n = 0;
-    if (st != BT_OK || n == 0)
-        return st;
-    return isnan(k->loudness) ? give_normal(k, n) : give_loud(k, n);
+    bt_status st = k->cut_head || k->cut_tail ? give_cut(k) : BT_OK;
+    if (st == BT_OK)
+        st = end_fade(k);
+    if (st == BT_OK && k->held.n)
+        st = isnan(k->loudness) ? give_normal(k, &k->held) : give_loud(k, &k->held);
+    k->held.n = 0;
+    return st;
 }
 
 bt_status bt_sink_silence(bt_sink *k, double seconds)
@@ -144,6 +201,7 @@ bt_status bt_sink_silence(bt_sink *k, double seconds)
 
 void bt_sink_free(bt_sink *k)
 {
-    bt_release(k->held);
-    k->held = NULL;
+    bt_release(k->held.x);
+    bt_release(k->uncut.x);
+    bt_release(k->ids_at);
 }

@@ -138,12 +138,6 @@ fail:
     return st;
 }
 
-static bt_status take_frames(void *user, const int32_t *ids_at, size_t n, int hop)
-{
-    bt_sink *k = user;
-    return bt_times_tell(&k->times, k->r, ids_at, n, hop);
-}
-
 /* Silence before a passage; one of which nothing was said leaves its own behind. */
 static void plan_pause(tally *t, const bt_passage *p)
 {
@@ -166,13 +160,17 @@ static bt_status take_pause(bt_sink *k, tally *t, double next)
 static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, bt_utterances *u,
                              tally *t)
 {
+    const bt_passage *p = k->times.passage;
     const bt_speak_options *o = c->r->options;
     bt_status st = BT_OK;
     for (size_t i = 0; i < u->n; i++) {
         const bt_utterance *x = &u->v[i];
+        k->cut_head = p->goes_on_before && !t->said;
+        k->cut_tail = p->goes_on_after && k->times.piece.to == p->n && i + 1 == u->n;
         BT_TRY(take_pause(k, t, o->sentence_silence));
         k->times.begin = k->total;
         k->times.sentence = x;
+        k->times.head = k->times.tail = 0;
         c->seed = t->seed + (uint64_t)t->sentences;
         c->first = t->sentences == 0;
         BT_TRY(job->family->speak(job->own, x->ids, (size_t)x->n, c));
@@ -226,7 +224,7 @@ static bt_status speak_script(bt_module_job *job, const bt_run *r, bt_script *fr
                               bt_utterances *u, tally *t)
 {
     bt_speak_call call = { .r = r, .samples = bt_sink_take, .user = k };
-    call.frames = r->timing ? take_frames : NULL;
+    call.frames = r->timing ? bt_sink_frames : NULL;
     bt_passage p;
     bt_status st;
     for (;;) {

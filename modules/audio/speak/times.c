@@ -200,9 +200,13 @@ bt_status bt_times_tell(bt_times *t, const bt_run *r, const int32_t *ids_at, siz
         return bt_no_memory(r->error, "times");
     for (size_t f = 0; f < n; f++)
         k.starts[ids_at[f] + 1] += (uint64_t)hop;
-    k.starts[0] = t->begin;
     for (size_t i = 0; i < ids; i++)
         k.starts[i + 1] += k.starts[i];
+    const uint64_t all = k.starts[ids], end = all > t->tail ? all - t->tail : 0;
+    for (size_t i = 0; i <= ids; i++) {
+        const uint64_t at = k.starts[i] < end ? k.starts[i] : end;
+        k.starts[i] = t->begin + (at > t->head ? at - t->head : 0);
+    }
     const bt_status st = tell_all(&k, t);
     bt_release(k.starts);
     bt_buf_free(&k.spelling);

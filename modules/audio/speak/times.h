@@ -12,10 +12,11 @@ typedef struct bt_times {
     const bt_utterances *all;
     const bt_utterance *sentence;
     const bt_passage *passage;
-    bt_span piece;  /* of the passage: what `all` was made of */
-    size_t done;    /* bytes of the passage that belong to sentences told before */
-    size_t word;    /* of `all`, before which all are told */
-    uint64_t begin; /* sample */
+    bt_span piece;     /* of the passage: what `all` was made of */
+    size_t done;       /* bytes of the passage that belong to sentences told before */
+    size_t word;       /* of `all`, before which all are told */
+    uint64_t begin;    /* sample */
+    size_t head, tail; /* samples cut off its beginning and its end */
     int rate;
 } bt_times;
 

@@ -2,6 +2,7 @@
  * The hibari module as the engine drives it: text, phonemes, own words, seeds, pace; files
  * that are no such voice.
  */
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -165,6 +166,38 @@ static void documents_are_read(void **state)
     host_close(&h);
 }
 
+/* Seconds of the longest silence inside the sound. */
+static double longest_silence(const host *h)
+{
+    size_t most = 0, begin = 0;
+    for (size_t i = 0; i < h->n; i++) {
+        if (fabsf(h->samples[i]) < 0.005f)
+            continue;
+        most = begin && i - begin > most ? i - begin : most;
+        begin = i;
+    }
+    return (double)most / h->rate;
+}
+
+/* Where a sentence goes on, the voice's own silence is cut; a break lasts as long as it says. */
+static void sentences_go_on(void **state)
+{
+    host h;
+    (void)state;
+    open_voice(&h);
+    host_set(&h, "text", "<speak><s>Take a long</s> <s>breath and go.</s></speak>");
+    host_run(&h);
+    assert_true(longest_silence(&h) > 0.5);
+    host_set(&h, "text",
+             "<speak>Take a <prosody rate='slow'>long</prosody> breath and go.</speak>");
+    host_run(&h);
+    assert_true(longest_silence(&h) < 0.2);
+    host_set(&h, "text", "<speak>Take a long breath <break time='700ms'/> and go.</speak>");
+    host_run(&h);
+    assert_true(fabs(longest_silence(&h) - 0.75) < 0.15);
+    host_close(&h);
+}
+
 static void nothing_to_say_is_an_error(void **state)
 {
     static const char *const texts[] = { "", "  \n ", "\n\n" };
@@ -304,6 +337,7 @@ int main(void)
         cmocka_unit_test(pace_can_be_chosen),
         cmocka_unit_test(given_phonemes_must_be_the_voices),
         cmocka_unit_test(documents_are_read),
+        cmocka_unit_test(sentences_go_on),
         cmocka_unit_test(nothing_to_say_is_an_error),
         cmocka_unit_test(a_lexicon_wins),
         cmocka_unit_test(long_sentences_are_cut),

@@ -138,6 +138,27 @@ static void faults_are_told(void **state)
     bt_buf_free(&got);
 }
 
+/* Where a manner changes within a sentence, it goes on; at sentences' ends it does not. */
+static void sentences_that_go_on_are_marked(void **state)
+{
+    static const char source[] =
+        S("One <prosody rate='fast'>two</prosody><break/> three. <prosody rate='fast'>Four"
+          "</prosody>");
+    static const bool goes_on[] = { true, true, false, false };
+    bt_script s;
+    bt_passage p;
+    bt_error err;
+    (void)state;
+    assert_int_equal(bt_script_open(&s, &english, source, -1, &err), BT_OK);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(bt_script_next(&s, &p, &err), BT_OK);
+        assert_true(p.n > 0);
+        assert_int_equal(p.goes_on_before, i > 0 && goes_on[i - 1]);
+        assert_int_equal(p.goes_on_after, goes_on[i]);
+    }
+    bt_script_close(&s);
+}
+
 static void what_is_not_done_is_told(void **state)
 {
     bt_script s;
@@ -277,6 +298,7 @@ int main(void)
         cmocka_unit_test(elements_make_passages),
         cmocka_unit_test(faults_are_told),
         cmocka_unit_test(what_is_not_done_is_told),
+        cmocka_unit_test(sentences_that_go_on_are_marked),
         cmocka_unit_test(bytes_know_their_source),
         cmocka_unit_test(text_is_read_as_asked),
         cmocka_unit_test(phonemes_become_the_voices),

@@ -145,7 +145,7 @@ static void documents_are_spoken(void **state)
     host_set(&h, "length_scale", "");
     host_set(&h, "seed", "0");
     host_set(&h, "text",
-             "<speak><break time='100ms'/>hello<break time='1s'/><voice name='2'><prosody "
+             "<speak><break time='100ms'/><s>hello</s><break time='1s'/><voice name='2'><prosody "
              "volume='50%'>again</prosody></voice> <prosody rate='50%'>again</prosody>"
              "<break time='200ms'/></speak>");
     host_run(&h);
