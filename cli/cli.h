@@ -85,6 +85,16 @@ typedef struct cli_player {
     pid_t pid;
 } cli_player;
 
+/* The sound of bottega speak on its way. */
+typedef struct cli_out {
+    bt_audio_writer *writer; /* NULL: no samples came yet */
+    const char *path;        /* of the file; NULL: none */
+    bt_audio form;           /* its format, bits and tags */
+    bool streams, failed;    /* --raw or --play; the file took no more */
+    int rate;                /* Hz of what came */
+    uint64_t n;              /* samples that came */
+} cli_out;
+
 struct cli {
     const cli_command *command;
     cli_given *given;
@@ -99,6 +109,7 @@ struct cli {
     bt_job *job;
     cli_progress progress;
     cli_times times;
+    cli_out out;
     char *explained; /* JSON objects of --explain, comma-separated */
     FILE *sink;      /* takes raw samples: stdout or a player; NULL: none yet */
     bool sink_gone;  /* it took no more */

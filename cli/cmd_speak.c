@@ -2,7 +2,6 @@
  * bottega speak: text to sound files, raw samples as they come, or a player.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,22 +36,6 @@ static const cli_flag flags[] = {
     { 0 }
 };
 
-/* --raw and --play: 16 bits, little end first, whatever this machine's order is. */
-static int on_samples(void *user, const bt_audio *chunk)
-{
-    cli *c = user;
-    if (!c->sink)
-        c->sink = cli_player_start(&c->player, chunk->sample_rate);
-    for (size_t i = 0; c->sink && i < chunk->n * (size_t)chunk->channels; i++) {
-        const float x = fmaxf(-1.0f, fminf(1.0f, chunk->samples[i]));
-        const int v = (int)fminf(rintf(x * 32768.0f), 32767.0f);
-        putc(v & 0xff, c->sink);
-        putc((v >> 8) & 0xff, c->sink);
-    }
-    c->sink_gone = !c->sink || fflush(c->sink) != 0 || ferror(c->sink);
-    return c->sink_gone || cli_stop;
-}
-
 /* ---- names ---------------------------------------------------------------- */
 
 static const char *pattern_of(const cli *c, char **own)
@@ -81,38 +64,15 @@ bool speak_writes_files(const cli *c)
     return !cli_has(c, "raw");
 }
 
-static bt_audio form_of(const cli *c)
-{
-    return (bt_audio){ .struct_size = sizeof(bt_audio),
-                       .format = cli_get(c, "format"),
-                       .bits = cli_get(c, "bits") };
-}
-
 int speak_check_name(const cli *c, const char *path, int code)
 {
-    const bt_audio ask = form_of(c);
+    const bt_audio ask = speak_form(c);
     if (!speak_writes_files(c) || bt_audio_save(c->engine, path, &ask) == BT_OK)
         return EXIT_DONE;
     return cli_fail(code, "%s%s", c->where, bt_engine_message(c->engine));
 }
 
 /* ---- one text ------------------------------------------------------------- */
-
-static int save(cli *c, const char *path)
-{
-    const bt_audio form = form_of(c);
-    bt_audio audio = form;
-    if (bt_job_audio(c->job, &audio) != BT_OK)
-        return cli_fail(EXIT_INPUT, "%sthere is nothing to say in this text", c->where);
-    audio.format = form.format;
-    audio.bits = form.bits;
-    if (bt_audio_save(c->engine, path, &audio) != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s%s", c->where, bt_engine_message(c->engine));
-    cli_note(c, "%s: %.2f s at %d Hz", path, (double)audio.n / audio.sample_rate,
-             audio.sample_rate);
-    cli_wrote(c, path);
-    return EXIT_DONE;
-}
 
 /* Times of text `number`; 0: the only one. */
 static int tell_times(cli *c, int number)
@@ -133,12 +93,12 @@ int speak_say(cli *c, const char *text, const char *path, bool to_file, int numb
     cli_times_clear(c);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         return cli_dry_run(c);
-    if (rc == EXIT_DONE)
+    if (rc == EXIT_DONE) {
+        speak_out_begin(c, to_file ? path : NULL);
         rc = cli_run(c);
-    if (rc == EXIT_DONE && cli_has(c, "raw"))
-        rc = cli_flush();
-    else if (rc == EXIT_DONE && to_file)
-        rc = save(c, path);
+        const int ended = speak_out_end(c, rc == EXIT_DONE);
+        rc = rc == EXIT_DONE ? ended : rc;
+    }
     return rc == EXIT_DONE ? tell_times(c, number) : rc;
 }
 
@@ -216,8 +176,9 @@ static int run(cli *c)
 {
     const bool times = cli_get(c, "timings") || cli_has(c, "explain");
     const bt_callbacks cb = {
-        .samples = cli_has(c, "raw") || cli_has(c, "play") ? on_samples : NULL,
+        .samples = speak_on_samples,
         .timing = times ? cli_on_timing : NULL,
+        .drop_samples = 1,
     };
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");

@@ -144,6 +144,7 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.samples = cb->samples;
         all.token = cb->token;
         all.timing = cb->timing;
+        all.drop_samples = cb->drop_samples;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -189,6 +190,8 @@ int cli_run(cli *c)
         return cli_flush();
     if (st == BT_ECANCELLED && c->sink_gone && !cli_stop)
         return EXIT_FAILED; /* cli_player_end tells which program did not take it */
+    if (st == BT_ECANCELLED && c->out.failed)
+        return EXIT_FAILED; /* told when it happened */
     if (st == BT_ECANCELLED)
         return EXIT_CANCELLED;
     if (st != BT_OK)
