@@ -28,6 +28,19 @@ static const cli_flag flags[] = {
       "stream 16-bit little-endian samples to standard output", 0 },
     { "timings", NULL, NULL, "FILE", NULL,
       "when each sentence and word is said: a .json (phonemes too), .srt or .vtt file", 0 },
+    { "book", NULL, NULL, NULL, NULL,
+      "chapter by chapter, through a folder FILE.parts that a later run goes on from", 0 },
+    { "chapters", NULL, NULL, NULL, NULL, "of a book: a file each, as out_001.wav", 0 },
+    { "title", NULL, NULL, "TEXT", NULL, "of the book, for its tags (default: the input's name)",
+      0 },
+    { "chapter-silence", NULL, NULL, "S", NULL, "seconds between chapters (default 2)", 0 },
+    { "keep-parts", NULL, NULL, NULL, NULL, "of a book that is finished as well", 0 },
+    { "cast", NULL, NULL, "LIST", NULL,
+      "who speaks lines like \"ALICE: Hello\": \"ALICE=hibari,BOB=kokoro:jm_kumo\", or a file of "
+      "such entries, a line each; NARRATOR has the rest",
+      0 },
+    { "cast-silence", NULL, NULL, "S", NULL,
+      "seconds between turns (default: as between sentences)", 0 },
     { "explain", NULL, NULL, NULL, NULL,
       "print words, phonemes, ids and durations (sound only with -o); fail at unknown phonemes",
       0 },
@@ -56,6 +69,8 @@ char *speak_name(const cli *c, int i, bool many)
     free(name);
     return path;
 }
+
+bool speak_in_sections(const cli *c) { return cli_has(c, "book") || cli_get(c, "cast"); }
 
 bool speak_writes_files(const cli *c)
 {
@@ -125,6 +140,27 @@ static int check_streams(const cli *c)
     return EXIT_DONE;
 }
 
+/* What is spoken in sections has no single run to explain or to trace. */
+static int check_sections(const cli *c)
+{
+    static const char *const others[] = { "explain", "profile", "prompts-file", "json-input" };
+    static const char *const own[] = { "chapters", "title", "chapter-silence", "keep-parts" };
+    const char *why = cli_has(c, "book") ? "book" : "cast";
+    for (int i = 0; i < 4 && speak_in_sections(c); i++)
+        if (cli_get(c, others[i]))
+            return cli_fail(EXIT_USAGE, "--%s does not go with --%s", others[i], why);
+    if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text")))
+        return cli_fail(EXIT_USAGE, "--%s reads words, -f or standard input", why);
+    if (cli_has(c, "book") && (cli_has(c, "raw") || cli_has(c, "play")))
+        return cli_fail(EXIT_USAGE, "--book makes files: neither --raw nor --play");
+    for (int i = 0; i < 4 && !cli_has(c, "book"); i++)
+        if (cli_get(c, own[i]))
+            return cli_fail(EXIT_USAGE, "--%s is for --book", own[i]);
+    if (cli_get(c, "cast-silence") && !cli_get(c, "cast"))
+        return cli_fail(EXIT_USAGE, "--cast-silence is for --cast");
+    return EXIT_DONE;
+}
+
 static int check(cli *c)
 {
     char *own;
@@ -133,6 +169,8 @@ static int check(cli *c)
     free(own);
     if (rc == EXIT_DONE)
         rc = check_streams(c);
+    if (rc == EXIT_DONE)
+        rc = check_sections(c);
     const bool lines = cli_has(c, "json-input"), words = c->n_args > 0;
     const bool option = cli_option_given(c, "text") || cli_option_given(c, "phonemes");
     const int from = !!cli_get(c, "prompts-file") + (lines || cli_get(c, "file")) + words + option;
@@ -161,7 +199,9 @@ static int prepare(cli *c)
 static int say_all(cli *c, const char *text)
 {
     int rc = cli_has(c, "explain") ? cli_job_set(c, "strict", "true") : EXIT_DONE;
-    if (rc == EXIT_DONE && cli_has(c, "json-input"))
+    if (rc == EXIT_DONE && speak_in_sections(c))
+        rc = speak_sections(c, text);
+    else if (rc == EXIT_DONE && cli_has(c, "json-input"))
         rc = speak_json_lines(c);
     else if (rc == EXIT_DONE)
         rc = cli_get(c, "prompts-file") ? speak_lines(c) : say_one(c, text);
@@ -188,9 +228,9 @@ static int run(cli *c)
         rc = cli_input(c, &text);
     if (rc == EXIT_DONE)
         rc = prepare(c);
-    if (rc == EXIT_DONE)
+    if (rc == EXIT_DONE && !speak_in_sections(c))
         rc = cli_model_open(c);
-    if (rc == EXIT_DONE)
+    if (rc == EXIT_DONE && !speak_in_sections(c))
         rc = cli_job_open(c, &cb);
     if (rc == EXIT_DONE)
         rc = say_all(c, text);

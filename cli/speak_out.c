@@ -42,14 +42,29 @@ static bool to_file(cli *c, const bt_audio *chunk)
     return false;
 }
 
-int speak_on_samples(void *user, const bt_audio *chunk)
+/* To wherever it is wanted; true: somebody took no more. */
+static bool pass(cli *c, const bt_audio *chunk)
 {
-    cli *c = user;
     c->out.rate = chunk->sample_rate;
     c->out.n += chunk->n;
     if (c->out.path && !to_file(c, chunk))
-        return 1;
-    return (c->out.streams && !to_stream(c, chunk)) || cli_stop;
+        return true;
+    return c->out.streams && !to_stream(c, chunk);
+}
+
+int speak_on_samples(void *user, const bt_audio *chunk)
+{
+    static const float zeros[4096];
+    cli *c = user;
+    bt_audio silence = *chunk;
+    silence.samples = zeros;
+    while (chunk->n && c->out.gap) {
+        silence.n = c->out.gap < 4096 ? c->out.gap : 4096;
+        c->out.gap -= silence.n;
+        if (pass(c, &silence))
+            return 1;
+    }
+    return pass(c, chunk) || cli_stop;
 }
 
 bt_audio speak_form(const cli *c)
@@ -76,6 +91,8 @@ static int end_file(cli *c, bool keep)
         return cli_fail(EXIT_INPUT, "%sthere is nothing to say in this text", c->where);
     if (st != BT_OK)
         return cli_fail(EXIT_FAILED, "%s%s", c->where, bt_engine_message(c->engine));
+    if (o->quiet)
+        return EXIT_DONE;
     cli_note(c, "%s: %.2f s at %d Hz", o->path, (double)o->n / o->rate, o->rate);
     cli_wrote(c, o->path);
     return EXIT_DONE;

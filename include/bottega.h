@@ -284,8 +284,9 @@ BT_API void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb);
 BT_API bt_status bt_job_estimate(bt_job *j, bt_estimate *out);
 /* Runs to the end, to a failure, or to cancellation (BT_ECANCELLED); what was
  * finished by then is there as results. BT_EBUDGET: the estimate is above the
- * engine's memory budget, and nothing ran. May be called again with new
- * options; a chat's turns and encoded prompts stay. */
+ * engine's memory budget, and nothing ran. BT_ENOTFOUND: nothing in the text can
+ * be said. May be called again with new options; a chat's turns and encoded
+ * prompts stay. */
 BT_API bt_status bt_job_run(bt_job *j);
 BT_API void bt_job_cancel(bt_job *j); /* from any thread; the next run is unaffected */
 

@@ -186,7 +186,7 @@ static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_u
         t.model_seconds += bt_now() - middle;
     }
     if (t.sentences == 0)
-        return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
+        return bt_fail(r->error, BT_ENOTFOUND, "there is nothing to say in the text");
     BT_TRY(r->progress(r->host, "speak", pieces, pieces));
     BT_TRY(report_all(r, u, &t, (double)k->total / k->rate));
 fail:
