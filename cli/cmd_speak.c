@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "speak.h"
 
@@ -16,7 +17,14 @@ static const cli_flag flags[] = {
     { "format", NULL, NULL, "NAME", "wav,flac,ogg,opus,mp3", "of the file, whatever its suffix",
       0 },
     { "bits", NULL, NULL, "N", "16,24,float", "of a WAV (all three) or FLAC (16, 24) file", 0 },
-    { "file", "f", "input-file", "FILE", NULL, "read the text from a file; -: standard input", 0 },
+    { "file", "f,i", "input-file", "FILE", NULL,
+      "read the text from a file; -: standard input. A name that ends as sound files do is the "
+      "output, as with piper",
+      0 },
+    { "config", "c", NULL, "FILE", NULL, "as piper has it; must be the voice's own, MODEL.json",
+      0 },
+    { "data-dir", NULL, NULL, "DIR", NULL, "look for the voice here first", 0 },
+    { "debug", NULL, NULL, NULL, NULL, "tell the run's report on standard error", 0 },
     { "prompts-file", NULL, "texts-file", "FILE", NULL,
       "one text per line, one file each; the voice is loaded once", 0 },
     { "json-input", NULL, NULL, NULL, NULL,
@@ -143,10 +151,11 @@ static int check_streams(const cli *c)
 /* What is spoken in sections has no single run to explain or to trace. */
 static int check_sections(const cli *c)
 {
-    static const char *const others[] = { "explain", "profile", "prompts-file", "json-input" };
+    static const char *const others[] = { "explain", "profile", "prompts-file", "json-input",
+                                          "config" };
     static const char *const own[] = { "chapters", "title", "chapter-silence", "keep-parts" };
     const char *why = cli_has(c, "book") ? "book" : "cast";
-    for (int i = 0; i < 4 && speak_in_sections(c); i++)
+    for (int i = 0; i < 5 && speak_in_sections(c); i++)
         if (cli_get(c, others[i]))
             return cli_fail(EXIT_USAGE, "--%s does not go with --%s", others[i], why);
     if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text")))
@@ -159,6 +168,41 @@ static int check_sections(const cli *c)
     if (cli_get(c, "cast-silence") && !cli_get(c, "cast"))
         return cli_fail(EXIT_USAGE, "--cast-silence is for --cast");
     return EXIT_DONE;
+}
+
+/* piper's -f names the sound file, ours the text: the suffix tells which is meant. */
+static void take_piper_f(cli *c)
+{
+    const bt_audio ask = { .struct_size = sizeof ask };
+    for (size_t i = 0; i < c->n_given; i++) {
+        cli_given *g = &c->given[i];
+        if (!g->option && strcmp(g->name, "file") == 0 &&
+            bt_audio_save(c->engine, g->value, &ask) == BT_OK)
+            g->name = "output";
+    }
+}
+
+/* piper's --config: a voice finds its own beside it, so another one is not obeyed in silence. */
+static int check_config(const cli *c)
+{
+    const char *given = cli_get(c, "config");
+    char *own = cli_text("%s.json", c->model_path);
+    struct stat a, b;
+    const bool same = !given || (stat(given, &a) == 0 && stat(own, &b) == 0 &&
+                                 a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+    const int rc = same ? EXIT_DONE
+                        : cli_fail(EXIT_USAGE, "--config %s: the configuration of this voice is %s",
+                                   given, own);
+    free(own);
+    return rc;
+}
+
+static int open_voice(cli *c, const bt_callbacks *cb)
+{
+    int rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = check_config(c);
+    return rc == EXIT_DONE ? cli_job_open(c, cb) : rc;
 }
 
 static int check(cli *c)
@@ -223,15 +267,14 @@ static int run(cli *c)
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");
     char *text = NULL;
+    take_piper_f(c);
     int rc = check(c);
     if (rc == EXIT_DONE && !many && !given)
         rc = cli_input(c, &text);
     if (rc == EXIT_DONE)
         rc = prepare(c);
     if (rc == EXIT_DONE && !speak_in_sections(c))
-        rc = cli_model_open(c);
-    if (rc == EXIT_DONE && !speak_in_sections(c))
-        rc = cli_job_open(c, &cb);
+        rc = open_voice(c, &cb);
     if (rc == EXIT_DONE)
         rc = say_all(c, text);
     if (rc == EXIT_DONE && !cli_has(c, "dry-run"))

@@ -194,7 +194,8 @@ static uint64_t hash_of(const cli *c, const char *path)
 
 static int open_voice(cli *c, speak_cast *all, speak_voice *v, const bt_callbacks *cb)
 {
-    char *path = cli_find_model(v->spec ? v->spec : cli_get(c, "model"), BT_KIND_AUDIO);
+    char *path = cli_find_model(v->spec ? v->spec : cli_get(c, "model"), BT_KIND_AUDIO,
+                                cli_get(c, "data-dir"));
     if (!path)
         return EXIT_INPUT;
     const speak_voice *same = same_model(all, path);

@@ -37,7 +37,7 @@ typedef struct bt_speak_options {
       "bring every sentence to full level, as piper does" },                                       \
     { "strict", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.strict), "0", 0, 1, NULL, NULL,         \
       "fail at a phoneme that the voice lacks instead of leaving it out" },                        \
-    { "seed", "s", NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,      \
+    { "seed", NULL, NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,     \
       NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random" }
 /* clang-format on */
 
