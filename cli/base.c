@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The ground of the program: one-line errors, exit statuses, memory, strings.
+ * The ground of the program: one-line errors, exit statuses, memory, strings, time.
  *
  * Nothing here returns NULL. A command that runs out of memory for a file name
  * has nothing to save, so it says so and ends; the library never does that.
@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli.h"
 
@@ -104,4 +105,11 @@ void cli_join(char **list, const char *item)
     char *all = cli_text("%s%s%s", *list ? *list : "", *list ? "," : "", item);
     free(*list);
     *list = all;
+}
+
+double cli_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }

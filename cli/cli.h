@@ -3,6 +3,7 @@
  *
  *     main.c      the list of commands; picks one
  *     cmd_*.c     one command each: a table of flags and a function
+ *     speak_*.c   what bottega speak does with its texts and its sound (speak.h)
  *     session.c   from flags to an engine, a model, a job; runs it; --json
  *     help.c      --help, from the tables
  *     models.c    where models are found
@@ -70,12 +71,32 @@ typedef struct cli_progress {
     char stage[64];
     int tenth;
     char label[48]; /* "[2/10] " */
+    /* Of a text that is spoken in sections, in bytes; whole 0: it is not. */
+    size_t whole, at, size; /* the one being spoken: `size` bytes from `at` */
+    size_t skipped;         /* spoken by an earlier run */
+    double start;           /* seconds */
 } cli_progress;
 
-/* What cli_on_timing heard; its texts are its own. */
+/* An output that is whole or not at all. */
+typedef struct cli_file {
+    FILE *f;
+    char *path, *tmp;
+} cli_file;
+
+/* What cli_on_timing heard; its texts are its own. Of a text that is spoken in sections, the
+ * rest says where the one begins that is being spoken. */
 typedef struct cli_times {
     bt_timing *at;
+    const char **who; /* for each: who says it; NULL: nobody in particular */
     size_t n, cap;
+    const char *text;    /* what places count in; NULL: the job's option */
+    size_t length;       /* of it */
+    size_t from;         /* bytes */
+    uint64_t begin;      /* samples at `rate` */
+    int rate;            /* 0: the voice's own */
+    const char *speaker; /* NULL: there is no cast */
+    cli_file file;
+    int number; /* sentences in the file */
 } cli_times;
 
 /* aplay, paplay or ffplay, whichever comes first on PATH, as a process of its own. */
@@ -85,6 +106,18 @@ typedef struct cli_player {
     pid_t pid;
 } cli_player;
 
+/* The sound of bottega speak on its way. */
+typedef struct cli_out {
+    bt_audio_writer *writer; /* NULL: no samples came yet */
+    const char *path;        /* of the file; NULL: none */
+    bt_audio form;           /* its format, bits and tags */
+    bool streams, failed;    /* --raw or --play; the file took no more */
+    bool quiet;              /* the file is not one that the user asked for */
+    uint64_t gap;            /* samples of silence before the next sound */
+    int rate;                /* Hz of what came */
+    uint64_t n;              /* samples that came */
+} cli_out;
+
 struct cli {
     const cli_command *command;
     cli_given *given;
@@ -92,6 +125,7 @@ struct cli {
     char **args;
     size_t n_args;
     bool quiet, json;
+    bool several; /* voices: an option need not be known to each */
     bt_engine *engine;
     bt_model *model;
     char *model_path;
@@ -99,6 +133,7 @@ struct cli {
     bt_job *job;
     cli_progress progress;
     cli_times times;
+    cli_out out;
     char *explained; /* JSON objects of --explain, comma-separated */
     FILE *sink;      /* takes raw samples: stdout or a player; NULL: none yet */
     bool sink_gone;  /* it took no more */
@@ -118,6 +153,7 @@ char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* f
 size_t cli_utf8(const char *s); /* where it stops being well-formed UTF-8; else its length */
 char *cli_json(const char *s);  /* quoted, as well-formed UTF-8; free */
 void cli_join(char **list, const char *item); /* appends, with a comma between */
+double cli_now(void);                         /* seconds */
 
 /* ---- signals.c ---- */
 
@@ -135,6 +171,8 @@ int cli_name_check(const char *pattern);
 /* The name of output i (free); `many` without a placeholder get "_%03d". */
 char *cli_name(const char *pattern, int i, bool many);
 bool cli_exists(const char *path);
+int cli_create(const char *path, cli_file *out);   /* on failure there is nothing to commit */
+int cli_commit(cli_file *out, bool keep);          /* it appears; or nothing is left of it */
 int cli_write(const char *path, const char *data); /* whole or not at all */
 int cli_flush(void);                               /* EXIT_FAILED if stdout could not be written */
 
@@ -180,9 +218,16 @@ void cli_table(const char *array, int most, FILE *f);
 
 int cli_on_timing(void *user, const bt_timing *t); /* user: the cli */
 void cli_times_clear(cli *c);
+void cli_times_drop(cli *c);           /* what was heard, nothing else */
 int cli_times_check(const char *path); /* a name that tells the form of the file */
-int cli_times_save(cli *c, const char *path);
-int cli_times_explain(cli *c); /* on stdout; with --json: kept for cli_finish */
+int cli_times_begin(cli *c, const char *path);
+void cli_times_put(cli *c);                   /* what was heard since; it is forgotten then */
+int cli_times_end(cli *c, bool keep);         /* with the rate and length of c->out */
+int cli_times_save(cli *c, const char *path); /* all of that at once */
+/* What was heard, as lines; and back. False: those are damaged. */
+void cli_times_store(const cli *c, FILE *f);
+bool cli_times_load(cli *c, const char *path); /* needs c->times.text */
+int cli_times_explain(cli *c);                 /* on stdout; with --json: kept for cli_finish */
 
 /* ---- models.c ---- */
 
@@ -203,16 +248,18 @@ int cli_overview(const cli_command *const *commands, FILE *f);
 
 int cli_engine_open(cli *c); /* with the flags; after cli_parse */
 int cli_model_open(cli *c);  /* that -m means, of the command's kind */
+int cli_model_open_path(cli *c, const char *path);
 /* The default model of a kind; c->model stays NULL if it is not installed. */
 int cli_default_open(cli *c, bt_kind kind);
 void cli_model_close(cli *c); /* with its job, so that another can be opened */
-double cli_now(void);         /* seconds */
 /* After a call on the engine that reads a model: its message and exit status. */
 int cli_fail_read(const cli *c, bt_status st);
 /* A job with the options given and these callbacks' samples, token and timing. */
 int cli_job_open(cli *c, const bt_callbacks *cb);
 int cli_job_set(cli *c, const char *name, const char *value);
-int cli_run(cli *c);                      /* runs the job, keeps its report */
+int cli_run(cli *c);           /* runs the job, keeps its report */
+bt_status cli_run_job(cli *c); /* the two halves of that */
+int cli_run_result(cli *c, bt_status st);
 int cli_dry_run(cli *c);                  /* prints what the run would need */
 void cli_wrote(cli *c, const char *path); /* a file, for --json */
 void cli_show_profile(cli *c);            /* where the last run's time went, on stderr */

@@ -2,7 +2,6 @@
  * bottega speak: text to sound files, raw samples as they come, or a player.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,6 +36,19 @@ static const cli_flag flags[] = {
       "stream 16-bit little-endian samples to standard output", 0 },
     { "timings", NULL, NULL, "FILE", NULL,
       "when each sentence and word is said: a .json (phonemes too), .srt or .vtt file", 0 },
+    { "book", NULL, NULL, NULL, NULL,
+      "chapter by chapter, through a folder FILE.parts that a later run goes on from", 0 },
+    { "chapters", NULL, NULL, NULL, NULL, "of a book: a file each, as out_001.wav", 0 },
+    { "title", NULL, NULL, "TEXT", NULL, "of the book, for its tags (default: the input's name)",
+      0 },
+    { "chapter-silence", NULL, NULL, "S", NULL, "seconds between chapters (default 2)", 0 },
+    { "keep-parts", NULL, NULL, NULL, NULL, "of a book that is finished as well", 0 },
+    { "cast", NULL, NULL, "LIST", NULL,
+      "who speaks lines like \"ALICE: Hello\": \"ALICE=hibari,BOB=kokoro:jm_kumo\", or a file of "
+      "such entries, a line each; NARRATOR has the rest",
+      0 },
+    { "cast-silence", NULL, NULL, "S", NULL,
+      "seconds between turns (default: as between sentences)", 0 },
     { "explain", NULL, NULL, NULL, NULL,
       "print words, phonemes, ids and durations (sound only with -o); fail at unknown phonemes",
       0 },
@@ -44,22 +56,6 @@ static const cli_flag flags[] = {
       "play through aplay, paplay or ffplay; writes a file only with -o or -d", 0 },
     { 0 }
 };
-
-/* --raw and --play: 16 bits, little end first, whatever this machine's order is. */
-static int on_samples(void *user, const bt_audio *chunk)
-{
-    cli *c = user;
-    if (!c->sink)
-        c->sink = cli_player_start(&c->player, chunk->sample_rate);
-    for (size_t i = 0; c->sink && i < chunk->n * (size_t)chunk->channels; i++) {
-        const float x = fmaxf(-1.0f, fminf(1.0f, chunk->samples[i]));
-        const int v = (int)fminf(rintf(x * 32768.0f), 32767.0f);
-        putc(v & 0xff, c->sink);
-        putc((v >> 8) & 0xff, c->sink);
-    }
-    c->sink_gone = !c->sink || fflush(c->sink) != 0 || ferror(c->sink);
-    return c->sink_gone || cli_stop;
-}
 
 /* ---- names ---------------------------------------------------------------- */
 
@@ -82,6 +78,8 @@ char *speak_name(const cli *c, int i, bool many)
     return path;
 }
 
+bool speak_in_sections(const cli *c) { return cli_has(c, "book") || cli_get(c, "cast"); }
+
 bool speak_writes_files(const cli *c)
 {
     if (cli_has(c, "play") || cli_has(c, "explain"))
@@ -89,38 +87,15 @@ bool speak_writes_files(const cli *c)
     return !cli_has(c, "raw");
 }
 
-static bt_audio form_of(const cli *c)
-{
-    return (bt_audio){ .struct_size = sizeof(bt_audio),
-                       .format = cli_get(c, "format"),
-                       .bits = cli_get(c, "bits") };
-}
-
 int speak_check_name(const cli *c, const char *path, int code)
 {
-    const bt_audio ask = form_of(c);
+    const bt_audio ask = speak_form(c);
     if (!speak_writes_files(c) || bt_audio_save(c->engine, path, &ask) == BT_OK)
         return EXIT_DONE;
     return cli_fail(code, "%s%s", c->where, bt_engine_message(c->engine));
 }
 
 /* ---- one text ------------------------------------------------------------- */
-
-static int save(cli *c, const char *path)
-{
-    const bt_audio form = form_of(c);
-    bt_audio audio = form;
-    if (bt_job_audio(c->job, &audio) != BT_OK)
-        return cli_fail(EXIT_INPUT, "%sthere is nothing to say in this text", c->where);
-    audio.format = form.format;
-    audio.bits = form.bits;
-    if (bt_audio_save(c->engine, path, &audio) != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s%s", c->where, bt_engine_message(c->engine));
-    cli_note(c, "%s: %.2f s at %d Hz", path, (double)audio.n / audio.sample_rate,
-             audio.sample_rate);
-    cli_wrote(c, path);
-    return EXIT_DONE;
-}
 
 /* Times of text `number`; 0: the only one. */
 static int tell_times(cli *c, int number)
@@ -141,12 +116,12 @@ int speak_say(cli *c, const char *text, const char *path, bool to_file, int numb
     cli_times_clear(c);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         return cli_dry_run(c);
-    if (rc == EXIT_DONE)
+    if (rc == EXIT_DONE) {
+        speak_out_begin(c, to_file ? path : NULL);
         rc = cli_run(c);
-    if (rc == EXIT_DONE && cli_has(c, "raw"))
-        rc = cli_flush();
-    else if (rc == EXIT_DONE && to_file)
-        rc = save(c, path);
+        const int ended = speak_out_end(c, rc == EXIT_DONE);
+        rc = rc == EXIT_DONE ? ended : rc;
+    }
     return rc == EXIT_DONE ? tell_times(c, number) : rc;
 }
 
@@ -170,6 +145,28 @@ static int check_streams(const cli *c)
         return EXIT_USAGE;
     if (cli_has(c, "raw") && cli_has(c, "play"))
         return cli_fail(EXIT_USAGE, "--raw and --play both want the samples");
+    return EXIT_DONE;
+}
+
+/* What is spoken in sections has no single run to explain or to trace. */
+static int check_sections(const cli *c)
+{
+    static const char *const others[] = { "explain", "profile", "prompts-file", "json-input",
+                                          "config" };
+    static const char *const own[] = { "chapters", "title", "chapter-silence", "keep-parts" };
+    const char *why = cli_has(c, "book") ? "book" : "cast";
+    for (int i = 0; i < 5 && speak_in_sections(c); i++)
+        if (cli_get(c, others[i]))
+            return cli_fail(EXIT_USAGE, "--%s does not go with --%s", others[i], why);
+    if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text")))
+        return cli_fail(EXIT_USAGE, "--%s reads words, -f or standard input", why);
+    if (cli_has(c, "book") && (cli_has(c, "raw") || cli_has(c, "play")))
+        return cli_fail(EXIT_USAGE, "--book makes files: neither --raw nor --play");
+    for (int i = 0; i < 4 && !cli_has(c, "book"); i++)
+        if (cli_get(c, own[i]))
+            return cli_fail(EXIT_USAGE, "--%s is for --book", own[i]);
+    if (cli_get(c, "cast-silence") && !cli_get(c, "cast"))
+        return cli_fail(EXIT_USAGE, "--cast-silence is for --cast");
     return EXIT_DONE;
 }
 
@@ -200,6 +197,19 @@ static int check_config(const cli *c)
     return rc;
 }
 
+static int open_voice(cli *c, const bt_callbacks *cb)
+{
+    int rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = check_config(c);
+    if (rc == EXIT_DONE)
+        rc = cli_job_open(c, cb);
+    if (rc == EXIT_DONE && bt_job_get(c->job, "mel"))
+        rc = cli_fail(EXIT_INPUT, "%s is a vocoder: it takes spectrograms (bottega vocode)",
+                      c->model_path);
+    return rc;
+}
+
 static int check(cli *c)
 {
     char *own;
@@ -208,6 +218,8 @@ static int check(cli *c)
     free(own);
     if (rc == EXIT_DONE)
         rc = check_streams(c);
+    if (rc == EXIT_DONE)
+        rc = check_sections(c);
     const bool lines = cli_has(c, "json-input"), words = c->n_args > 0;
     const bool option = cli_option_given(c, "text") || cli_option_given(c, "phonemes");
     const int from = !!cli_get(c, "prompts-file") + (lines || cli_get(c, "file")) + words + option;
@@ -236,7 +248,9 @@ static int prepare(cli *c)
 static int say_all(cli *c, const char *text)
 {
     int rc = cli_has(c, "explain") ? cli_job_set(c, "strict", "true") : EXIT_DONE;
-    if (rc == EXIT_DONE && cli_has(c, "json-input"))
+    if (rc == EXIT_DONE && speak_in_sections(c))
+        rc = speak_sections(c, text);
+    else if (rc == EXIT_DONE && cli_has(c, "json-input"))
         rc = speak_json_lines(c);
     else if (rc == EXIT_DONE)
         rc = cli_get(c, "prompts-file") ? speak_lines(c) : say_one(c, text);
@@ -251,8 +265,9 @@ static int run(cli *c)
 {
     const bool times = cli_get(c, "timings") || cli_has(c, "explain");
     const bt_callbacks cb = {
-        .samples = cli_has(c, "raw") || cli_has(c, "play") ? on_samples : NULL,
+        .samples = speak_on_samples,
         .timing = times ? cli_on_timing : NULL,
+        .drop_samples = 1,
     };
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");
@@ -263,15 +278,8 @@ static int run(cli *c)
         rc = cli_input(c, &text);
     if (rc == EXIT_DONE)
         rc = prepare(c);
-    if (rc == EXIT_DONE)
-        rc = cli_model_open(c);
-    if (rc == EXIT_DONE)
-        rc = check_config(c);
-    if (rc == EXIT_DONE)
-        rc = cli_job_open(c, &cb);
-    if (rc == EXIT_DONE && bt_job_get(c->job, "mel"))
-        rc = cli_fail(EXIT_INPUT, "%s is a vocoder: it takes spectrograms (bottega vocode)",
-                      c->model_path);
+    if (rc == EXIT_DONE && !speak_in_sections(c))
+        rc = open_voice(c, &cb);
     if (rc == EXIT_DONE)
         rc = say_all(c, text);
     if (rc == EXIT_DONE && !cli_has(c, "dry-run"))

@@ -184,24 +184,54 @@ bool cli_exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* ---- writing ------------------------------------------------------------- */
 
-int cli_write(const char *path, const char *data)
+/* Pipes and devices cannot be renamed onto: they are written in place. */
+int cli_create(const char *path, cli_file *out)
 {
     struct stat sb;
-    const size_t n = strlen(data);
-    /* Pipes and devices cannot be renamed onto: they are written in place. */
     const bool direct = stat(path, &sb) == 0 && !S_ISREG(sb.st_mode);
-    char *tmp = direct ? cli_text("%s", path) : cli_text("%s.%ld.tmp", path, (long)getpid());
-    FILE *f = fopen(tmp, direct ? "we" : "wxe");
-    bool ok = f && fwrite(data, 1, n, f) == n;
-    if (f && fclose(f) != 0)
+    *out = (cli_file){ .path = cli_text("%s", path) };
+    if (!direct)
+        out->tmp = cli_text("%s.%ld.tmp", path, (long)getpid());
+    out->f = fopen(direct ? path : out->tmp, direct ? "we" : "wxe");
+    return out->f ? EXIT_DONE : cli_commit(out, true);
+}
+
+int cli_commit(cli_file *o, bool keep)
+{
+    bool ok = o->f && !ferror(o->f);
+    const bool made = o->f;
+    int e = ok ? 0 : errno;
+    if (o->f && (fflush(o->f) != 0 || (keep && o->tmp && fsync(fileno(o->f)) != 0)) && ok) {
         ok = false;
-    if (ok && !direct)
-        ok = rename(tmp, path) == 0;
-    const int e = errno;
-    if (!ok && f && !direct)
-        unlink(tmp);
-    free(tmp);
-    return ok ? EXIT_DONE : cli_fail(EXIT_FAILED, "cannot write %s: %s", path, strerror(e));
+        e = errno;
+    }
+    if (o->f && fclose(o->f) != 0 && ok) {
+        ok = false;
+        e = errno;
+    }
+    if (ok && keep && o->tmp && rename(o->tmp, o->path) != 0) {
+        ok = false;
+        e = errno;
+    }
+    if (o->tmp && made && !(ok && keep))
+        unlink(o->tmp);
+    const int rc =
+        ok || !keep ? EXIT_DONE
+                    : cli_fail(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(e ? e : EIO));
+    free(o->tmp);
+    free(o->path);
+    *o = (cli_file){ 0 };
+    return rc;
+}
+
+int cli_write(const char *path, const char *data)
+{
+    cli_file out;
+    const int rc = cli_create(path, &out);
+    if (rc != EXIT_DONE)
+        return rc;
+    fputs(data, out.f);
+    return cli_commit(&out, true);
 }
 
 int cli_flush(void)

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -75,13 +74,6 @@ int cli_engine_open(cli *c)
     return rc;
 }
 
-double cli_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 int cli_fail_read(const cli *c, bt_status st)
 {
     const int rc = st == BT_EIO ? EXIT_INPUT : cli_exit_of(st);
@@ -107,6 +99,13 @@ int cli_model_open(cli *c)
 {
     c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind, cli_get(c, "data-dir"));
     return c->model_path ? open_model(c) : EXIT_INPUT;
+}
+
+int cli_model_open_path(cli *c, const char *path)
+{
+    free(c->model_path);
+    c->model_path = cli_text("%s", path);
+    return open_model(c);
 }
 
 int cli_default_open(cli *c, bt_kind kind)
@@ -144,6 +143,7 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.samples = cb->samples;
         all.token = cb->token;
         all.timing = cb->timing;
+        all.drop_samples = cb->drop_samples;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -154,7 +154,7 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     c->progress.on = !c->quiet && !(shown && isatty(STDOUT_FILENO));
     int rc = EXIT_DONE;
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
-        if (c->given[i].option)
+        if (c->given[i].option && !(c->several && !bt_job_get(c->job, c->given[i].name)))
             rc = cli_job_set(c, c->given[i].name, c->given[i].value);
     if (rc == EXIT_DONE && cli_get(c, "profile"))
         rc = cli_job_set(c, "profile", "true");
@@ -177,20 +177,28 @@ static void note_losses(cli *c, const char *report)
 }
 
 /* A signal may come before the job is the running one: cli_stop is looked at in
- * between. A cancelled run whose output is gone was stopped by a closed pipe. */
-int cli_run(cli *c)
+ * between. */
+bt_status cli_run_job(cli *c)
 {
-    char *report = NULL;
     bt_status st = BT_ECANCELLED;
     cli_running(c->job);
     if (!cli_stop)
         st = bt_job_run(c->job);
     cli_running(NULL);
     cli_progress_end(c);
+    return st;
+}
+
+/* A cancelled run whose output is gone was stopped by a closed pipe. */
+int cli_run_result(cli *c, bt_status st)
+{
+    char *report = NULL;
     if (st == BT_ECANCELLED && ferror(stdout))
         return cli_flush();
     if (st == BT_ECANCELLED && c->sink_gone && !cli_stop)
         return EXIT_FAILED; /* cli_player_end tells which program did not take it */
+    if (st == BT_ECANCELLED && c->out.failed)
+        return EXIT_FAILED; /* told when it happened */
     if (st == BT_ECANCELLED)
         return EXIT_CANCELLED;
     if (st != BT_OK)
@@ -205,6 +213,8 @@ int cli_run(cli *c)
     bt_free(report);
     return EXIT_DONE;
 }
+
+int cli_run(cli *c) { return cli_run_result(c, cli_run_job(c)); }
 
 static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 

@@ -46,11 +46,44 @@ static void print_line(cli_progress *p, const char *stage, int done, int total)
         fprintf(stderr, "%s%s\n", p->label, stage);
 }
 
+/* "1:02:03", as long as it needs to be. */
+static void clock_text(double seconds, char out[24])
+{
+    const int s = seconds < 3e6 ? (int)seconds : 3000000;
+    if (s >= 3600)
+        snprintf(out, 24, "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 24, "%d:%02d", s / 60, s % 60);
+}
+
+/* Of a long text: how much of it, and the time left by what this run has done so far. */
+static void show_whole(cli_progress *p, int done, int total)
+{
+    char left[24], text[64];
+    const double part = total > 0 ? (double)done / total : 0;
+    const double at = (double)p->at + part * (double)p->size, whole = (double)p->whole;
+    const double mine = at - (double)p->skipped, spent = cli_now() - p->start;
+    const int percent = (int)(at * 100 / whole);
+    if (!p->tty && percent / 10 == p->tenth)
+        return;
+    p->tenth = percent / 10;
+    clock_text(mine > 0 ? spent / mine * (whole - at) : 0, left);
+    snprintf(text, sizeof text, mine > 0 && spent > 1 ? "%d%%, %s left" : "%d%%", percent, left);
+    if (p->tty)
+        fprintf(stderr, "\r\033[K%s%s", p->label, text);
+    else
+        fprintf(stderr, "%s%s\n", p->label, text);
+    fflush(stderr);
+    p->open = p->tty;
+}
+
 int cli_on_progress(void *user, const char *stage, int done, int total)
 {
     cli *c = user;
     cli_progress *p = &c->progress;
-    if (p->on && p->tty) {
+    if (p->on && p->whole) {
+        show_whole(p, done, total);
+    } else if (p->on && p->tty) {
         draw_bar(p, stage, done, total);
         p->open = true;
     } else if (p->on) {

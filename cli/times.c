@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * When what is said: as JSON, as subtitles (SubRip, WebVTT), and for people (--explain).
  */
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,37 +10,64 @@
 
 /* ---- collecting ---------------------------------------------------------- */
 
+static bt_timing *add_time(cli_times *all)
+{
+    if (all->n == all->cap) {
+        all->cap = 2 * all->cap + 256;
+        all->at = realloc(all->at, all->cap * sizeof *all->at);
+        all->who = realloc(all->who, all->cap * sizeof *all->who);
+        if (!all->at || !all->who)
+            exit(cli_fail(EXIT_FAILED, "out of memory for the times"));
+    }
+    all->who[all->n] = all->speaker;
+    return &all->at[all->n++];
+}
+
+/* A voice's sample in the whole sound, which may have another rate. */
+static uint64_t sample_at(const cli_times *all, uint64_t sample, int rate)
+{
+    if (all->rate == 0 || all->rate == rate)
+        return all->begin + sample;
+    return all->begin + (sample * (uint64_t)all->rate + (uint64_t)rate / 2) / (uint64_t)rate;
+}
+
 int cli_on_timing(void *user, const bt_timing *t)
 {
     cli_times *all = &((cli *)user)->times;
-    if (all->n == all->cap) {
-        all->cap = 2 * all->cap + 256;
-        bt_timing *more = realloc(all->at, all->cap * sizeof *more);
-        if (!more)
-            exit(cli_fail(EXIT_FAILED, "out of memory for the times"));
-        all->at = more;
-    }
-    bt_timing *mine = &all->at[all->n++];
+    bt_timing *mine = add_time(all);
     *mine = *t;
+    mine->begin = sample_at(all, t->begin, t->sample_rate);
+    mine->end = sample_at(all, t->end, t->sample_rate);
+    mine->sample_rate = all->rate ? all->rate : t->sample_rate;
+    mine->from += all->from;
+    mine->to += all->from;
     mine->spelling = cli_text("%s", t->spelling);
     mine->phonemes = cli_text("%s", t->phonemes);
     return cli_stop;
 }
 
+void cli_times_drop(cli *c)
+{
+    cli_times *all = &c->times;
+    for (size_t i = 0; i < all->n; i++) {
+        free((char *)(uintptr_t)all->at[i].spelling);
+        free((char *)(uintptr_t)all->at[i].phonemes);
+    }
+    all->n = 0;
+}
+
 void cli_times_clear(cli *c)
 {
-    for (size_t i = 0; i < c->times.n; i++) {
-        free((char *)(uintptr_t)c->times.at[i].spelling);
-        free((char *)(uintptr_t)c->times.at[i].phonemes);
-    }
+    cli_times_drop(c);
     free(c->times.at);
+    free(c->times.who);
     c->times = (cli_times){ 0 };
 }
 
 /* The option that the ranges count in. */
 static const char *source_name(const cli *c)
 {
-    const char *phonemes = bt_job_get(c->job, "phonemes");
+    const char *phonemes = c->times.text ? NULL : bt_job_get(c->job, "phonemes");
     return phonemes && *phonemes ? "phonemes" : "text";
 }
 
@@ -76,7 +104,7 @@ static void drop_tags(char *s)
 /* What the range names, on one line; free. */
 static char *quote(const cli *c, const bt_timing *t)
 {
-    const char *source = bt_job_get(c->job, source_name(c));
+    const char *source = c->times.text ? c->times.text : bt_job_get(c->job, source_name(c));
     char *s = cli_text("%.*s", (int)(t->to - t->from), source ? source + t->from : "");
     if (source && has_tags(c, source))
         drop_tags(s);
@@ -145,17 +173,19 @@ static void put_kind(FILE *f, const cli *c, bt_timing_kind kind, size_t i, size_
     }
 }
 
-static void put_json(FILE *f, const cli *c)
+static void begin_json(FILE *f, const cli *c)
+{
+    fprintf(f, "{\"source\":\"%s\",\"sentences\":[", source_name(c));
+}
+
+static void put_json(FILE *f, cli *c)
 {
     const cli_times *all = &c->times;
-    bt_audio audio = { .struct_size = sizeof audio };
-    if (bt_job_audio(c->job, &audio) != BT_OK)
-        audio = (bt_audio){ 0 };
-    fprintf(f, "{\"sample_rate\":%d,\"samples\":%zu,\"source\":\"%s\",\"sentences\":[",
-            audio.sample_rate, audio.n, source_name(c));
     for (size_t i = 0, end; i < all->n; i = end) {
         end = sentence_end(all, i);
-        fputs(i ? ",{" : "{", f);
+        fputs(c->times.number++ ? ",{" : "{", f);
+        if (all->who[i])
+            put_text(f, "speaker", all->who[i]);
         put_place(f, c, &all->at[i]);
         fputs(",\"words\":[", f);
         put_kind(f, c, BT_TIMING_WORD, i, end);
@@ -163,7 +193,11 @@ static void put_json(FILE *f, const cli *c)
         put_kind(f, c, BT_TIMING_PHONEME, i, end);
         fputs("]}", f);
     }
-    fputs("]}", f);
+}
+
+static void end_json(FILE *f, const cli *c)
+{
+    fprintf(f, "],\"sample_rate\":%d,\"samples\":%llu}", c->out.rate, (unsigned long long)c->out.n);
 }
 
 /* ---- subtitles ----------------------------------------------------------- */
@@ -188,15 +222,14 @@ static void put_cue_times(FILE *f, const bt_timing *t, char point)
     fputs("\n", f);
 }
 
-static void put_srt(FILE *f, const cli *c)
+static void put_srt(FILE *f, cli *c)
 {
-    int number = 0;
     for (size_t i = 0; i < c->times.n; i++) {
         const bt_timing *t = &c->times.at[i];
         if (t->kind != BT_TIMING_SENTENCE || t->from == t->to)
             continue;
         char *text = quote(c, t);
-        fprintf(f, "%d\n", ++number);
+        fprintf(f, "%d\n", ++c->times.number);
         put_cue_times(f, t, ',');
         fprintf(f, "%s\n\n", text);
         free(text);
@@ -243,9 +276,14 @@ static void put_vtt_text(FILE *f, const cli *c, size_t i)
     free(text);
 }
 
-static void put_vtt(FILE *f, const cli *c)
+static void begin_vtt(FILE *f, const cli *c)
 {
+    (void)c;
     fputs("WEBVTT\n\n", f);
+}
+
+static void put_vtt(FILE *f, cli *c)
+{
     for (size_t i = 0; i < c->times.n; i++) {
         const bt_timing *t = &c->times.at[i];
         if (t->kind != BT_TIMING_SENTENCE || t->from == t->to)
@@ -256,56 +294,139 @@ static void put_vtt(FILE *f, const cli *c)
     }
 }
 
-/* ---- files, people ------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
-typedef void (*writer)(FILE *f, const cli *c);
+typedef struct form {
+    const char *suffix;
+    void (*begin)(FILE *f, const cli *c); /* NULL: nothing */
+    void (*put)(FILE *f, cli *c);
+    void (*end)(FILE *f, const cli *c); /* NULL: nothing */
+} form;
 
-static writer writer_of(const char *path)
+static const form forms[] = { { ".json", begin_json, put_json, end_json },
+                              { ".srt", NULL, put_srt, NULL },
+                              { ".vtt", begin_vtt, put_vtt, NULL } };
+
+static const form *form_of(const char *path)
 {
-    static const struct {
-        const char *suffix;
-        writer put;
-    } all[] = { { ".json", put_json }, { ".srt", put_srt }, { ".vtt", put_vtt } };
     const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof all / sizeof *all; i++)
-        if (strcasecmp(dot, all[i].suffix) == 0)
-            return all[i].put;
+    for (size_t i = 0; dot && i < sizeof forms / sizeof *forms; i++)
+        if (strcasecmp(dot, forms[i].suffix) == 0)
+            return &forms[i];
     return NULL;
-}
-
-/* What a writer puts; free. */
-static char *written(const cli *c, writer put)
-{
-    char *s = NULL;
-    size_t n;
-    FILE *f = open_memstream(&s, &n);
-    if (f)
-        put(f, c);
-    if (!f || fclose(f) != 0 || !s)
-        exit(cli_fail(EXIT_FAILED, "out of memory for the times"));
-    return s;
 }
 
 int cli_times_check(const char *path)
 {
-    if (writer_of(path))
+    if (form_of(path))
         return cli_name_check(path);
     return cli_fail(EXIT_USAGE, "timings: \"%s\": files of times end in .json, .srt or .vtt", path);
 }
 
-int cli_times_save(cli *c, const char *path)
+int cli_times_begin(cli *c, const char *path)
 {
-    char *s = written(c, writer_of(path));
-    const int rc = cli_write(path, s);
-    free(s);
-    if (rc == EXIT_DONE) {
-        cli_note(c, "%s: times", path);
-        cli_wrote(c, path);
-    }
+    const int rc = cli_create(path, &c->times.file);
+    const form *form = form_of(path);
+    c->times.number = 0;
+    if (rc == EXIT_DONE && form->begin)
+        form->begin(c->times.file.f, c);
     return rc;
 }
 
-static void put_explained(FILE *f, const cli *c)
+void cli_times_put(cli *c)
+{
+    form_of(c->times.file.path)->put(c->times.file.f, c);
+    cli_times_drop(c);
+}
+
+int cli_times_end(cli *c, bool keep)
+{
+    cli_file *file = &c->times.file;
+    if (!file->f)
+        return EXIT_DONE;
+    char *path = cli_text("%s", file->path);
+    const form *form = form_of(path);
+    if (keep && form->end)
+        form->end(file->f, c);
+    const int rc = cli_commit(file, keep);
+    if (rc == EXIT_DONE && keep) {
+        cli_note(c, "%s: times", path);
+        cli_wrote(c, path);
+    }
+    free(path);
+    return rc;
+}
+
+int cli_times_save(cli *c, const char *path)
+{
+    const int rc = cli_times_begin(c, path);
+    if (rc != EXIT_DONE)
+        return rc;
+    cli_times_put(c);
+    return cli_times_end(c, true);
+}
+
+/* ---- kept for later -------------------------------------------------------- */
+
+void cli_times_store(const cli *c, FILE *f)
+{
+    for (size_t i = 0; i < c->times.n; i++) {
+        const bt_timing *t = &c->times.at[i];
+        char *spelling = cli_json(t->spelling), *phonemes = cli_json(t->phonemes);
+        fprintf(f, "[%d,%llu,%llu,%zu,%zu,%d,%s,%s]\n", (int)t->kind, (unsigned long long)t->begin,
+                (unsigned long long)t->end, t->from, t->to, (int)t->id, spelling, phonemes);
+        free(spelling);
+        free(phonemes);
+    }
+}
+
+/* One line; the places lie in the text, whatever the line says. */
+static bool load_line(cli_times *all, const char *line, size_t length)
+{
+    cJSON *a = cJSON_ParseWithLength(line, length), *x = a ? a->child : NULL;
+    double v[6] = { 0 };
+    bool ok = cJSON_GetArraySize(a) == 8;
+    for (int i = 0; i < 6 && ok; i++, x = x->next) {
+        ok = cJSON_IsNumber(x) && x->valuedouble >= -1 && x->valuedouble < 1e15;
+        v[i] = x->valuedouble;
+    }
+    ok = ok && cJSON_IsString(x) && cJSON_IsString(x->next) && v[0] >= BT_TIMING_SENTENCE &&
+         v[0] <= BT_TIMING_PHONEME && v[1] >= 0 && v[2] >= v[1] && v[3] >= 0 && v[4] >= v[3] &&
+         v[4] + (double)all->from <= (double)all->length && v[5] < INT32_MAX;
+    if (ok)
+        *add_time(all) = (bt_timing){ .struct_size = sizeof(bt_timing),
+                                      .kind = (bt_timing_kind)v[0],
+                                      .sample_rate = all->rate,
+                                      .begin = all->begin + (uint64_t)v[1],
+                                      .end = all->begin + (uint64_t)v[2],
+                                      .from = all->from + (size_t)v[3],
+                                      .to = all->from + (size_t)v[4],
+                                      .id = (int32_t)v[5],
+                                      .spelling = cli_text("%s", x->valuestring),
+                                      .phonemes = cli_text("%s", x->next->valuestring) };
+    cJSON_Delete(a);
+    return ok;
+}
+
+bool cli_times_load(cli *c, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    bool ok = f;
+    while (ok && (n = getline(&line, &cap, f)) >= 0)
+        ok = load_line(&c->times, line, (size_t)n);
+    ok = ok && !ferror(f);
+    if (f)
+        fclose(f);
+    free(line);
+    return ok;
+}
+
+/* ---- for people ------------------------------------------------------------ */
+
+static void put_explained(FILE *f, cli *c)
 {
     for (size_t i = 0; i < c->times.n; i++) {
         const bt_timing *t = &c->times.at[i];
@@ -324,9 +445,26 @@ static void put_explained(FILE *f, const cli *c)
     }
 }
 
+static char *explanation(cli *c)
+{
+    char *s = NULL;
+    size_t n;
+    FILE *f = open_memstream(&s, &n);
+    c->times.number = 0;
+    if (f && c->json)
+        begin_json(f, c);
+    if (f)
+        (c->json ? put_json : put_explained)(f, c);
+    if (f && c->json)
+        end_json(f, c);
+    if (!f || fclose(f) != 0 || !s)
+        exit(cli_fail(EXIT_FAILED, "out of memory for the times"));
+    return s;
+}
+
 int cli_times_explain(cli *c)
 {
-    char *s = written(c, c->json ? put_json : put_explained);
+    char *s = explanation(c);
     if (c->json)
         cli_join(&c->explained, s);
     else

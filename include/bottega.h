@@ -76,6 +76,7 @@ typedef enum bt_kind { BT_KIND_TEXT = 1, BT_KIND_IMAGE, BT_KIND_AUDIO } bt_kind;
 typedef struct bt_engine bt_engine;
 typedef struct bt_model bt_model;
 typedef struct bt_job bt_job;
+typedef struct bt_audio_writer bt_audio_writer;
 
 BT_API const char *bt_version(void); /* of the library; BT_VERSION is the header's */
 /* "success", "malformed file", ...; and the number of an enum's name
@@ -189,6 +190,8 @@ typedef struct bt_audio {
     const float *samples;      /* interleaved, nominally -1..1 */
     const char *format; /* to save as: "wav", "flac", "ogg", "opus", "mp3"; NULL: by suffix */
     const char *bits;   /* "16" (NULL), "24" (WAV, FLAC), "float" (WAV) */
+    const char *title, *album; /* for the file's tags, where its format has them; NULL: none */
+    int track;                 /* 0: none */
 } bt_audio;
 
 /* Numbers, the last dimension running fastest. */
@@ -211,6 +214,13 @@ BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, ch
  * one. Without samples, n, rate and channels it writes nothing, only tells whether
  * path, format and bits fit. BT_EUNSUPPORTED: this libsndfile has no such format. */
 BT_API bt_status bt_audio_save(bt_engine *e, const char *path, const bt_audio *audio);
+/* The same piece by piece, in constant memory: form's n and samples are not looked at.
+ * How the sound is cut changes no byte. After a failed add nothing is left but to close. */
+BT_API bt_status bt_audio_writer_open(bt_engine *e, const char *path, const bt_audio *form,
+                                      bt_audio_writer **out);
+BT_API bt_status bt_audio_writer_add(bt_audio_writer *w, const float *samples, size_t n);
+/* Frees w, whatever it returns. keep 1: the file appears, or BT_EIO; 0: nothing is left. */
+BT_API bt_status bt_audio_writer_close(bt_audio_writer *w, int keep);
 
 /* The mel spectrogram of a sound file `in` (any that libsndfile reads; its channels' mean,
  * at the spectrogram's rate) as `out`, a .npy file of float32 [bands, frames], whole or not at
@@ -256,6 +266,7 @@ typedef struct bt_callbacks {
     int (*samples)(void *user, const bt_audio *chunk); /* in order, each sample once */
     int (*token)(void *user, int32_t id, const char *text, size_t len); /* whole UTF-8 characters */
     int (*timing)(void *user, const bt_timing *t);
+    int drop_samples; /* 1: the job keeps no samples; bt_job_audio then tells rate and n alone */
 } bt_callbacks;
 
 typedef struct bt_estimate {
@@ -292,8 +303,9 @@ BT_API void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb);
 BT_API bt_status bt_job_estimate(bt_job *j, bt_estimate *out);
 /* Runs to the end, to a failure, or to cancellation (BT_ECANCELLED); what was
  * finished by then is there as results. BT_EBUDGET: the estimate is above the
- * engine's memory budget, and nothing ran. May be called again with new
- * options; a chat's turns and encoded prompts stay. */
+ * engine's memory budget, and nothing ran. BT_ENOTFOUND: nothing in the text can
+ * be said. May be called again with new options; a chat's turns and encoded
+ * prompts stay. */
 BT_API bt_status bt_job_run(bt_job *j);
 BT_API void bt_job_cancel(bt_job *j); /* from any thread; the next run is unaffected */
 

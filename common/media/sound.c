@@ -4,8 +4,10 @@
  */
 #include "sound.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sndfile.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,6 +16,7 @@
 #include "resample.h"
 
 enum { CHUNK = 4096 };                      /* samples converted at once */
+#define WAV_MOST (UINT32_MAX - 65536)       /* bytes of samples: sizes have 32 bits there */
 enum { MPEG = 0x230000, LAYER_III = 0x82 }; /* libsndfile's; its headers before 1.1 lack them */
 
 typedef struct kind {
@@ -33,14 +36,18 @@ static const kind kinds[] = {
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-/* A file being written. */
-typedef struct sink {
-    FILE *f;
+struct bt_sound_out {
+    bt_out out;
     bt_ogg *ogg; /* NULL: no Ogg */
     SNDFILE *sf;
     int subtype, channels;
+    int error;               /* errno of the first write that failed */
+    uint64_t room;           /* bytes of samples that it may still take */
     bt_resampler *resampler; /* NULL: the rate is right */
-} sink;
+    size_t n;                /* samples in `held` */
+    float held
+        [CHUNK]; /* an encoder gets pieces of one size: some code otherwise by how they are cut */
+};
 
 int16_t bt_sound_s16(float x)
 {
@@ -142,70 +149,105 @@ static bt_status choose(const char *path, const bt_audio *a, const kind **k, SF_
 /* ---- writing -------------------------------------------------------------- */
 
 /* At most CHUNK samples; false: libsndfile took fewer than given. */
-static bool write_chunk(const sink *s, const float *x, size_t n)
+static bool write_chunk(const bt_sound_out *o, const float *x, size_t n)
 {
     union {
         short s16[CHUNK];
         int s24[CHUNK];
         float f[CHUNK];
     } buf;
-    switch (s->subtype) {
+    switch (o->subtype) {
     case SF_FORMAT_PCM_16:
         for (size_t i = 0; i < n; i++)
             buf.s16[i] = bt_sound_s16(x[i]);
-        return sf_write_short(s->sf, buf.s16, (sf_count_t)n) == (sf_count_t)n;
+        return sf_write_short(o->sf, buf.s16, (sf_count_t)n) == (sf_count_t)n;
     case SF_FORMAT_PCM_24:
         for (size_t i = 0; i < n; i++)
             buf.s24[i] = s24(x[i]);
-        return sf_write_int(s->sf, buf.s24, (sf_count_t)n) == (sf_count_t)n;
-    case SF_FORMAT_FLOAT: return sf_write_float(s->sf, x, (sf_count_t)n) == (sf_count_t)n;
+        return sf_write_int(o->sf, buf.s24, (sf_count_t)n) == (sf_count_t)n;
+    case SF_FORMAT_FLOAT: return sf_write_float(o->sf, x, (sf_count_t)n) == (sf_count_t)n;
     default:
         for (size_t i = 0; i < n; i++)
             buf.f[i] = fmaxf(-1.0f, fminf(1.0f, x[i]));
-        return sf_write_float(s->sf, buf.f, (sf_count_t)n) == (sf_count_t)n;
+        return sf_write_float(o->sf, buf.f, (sf_count_t)n) == (sf_count_t)n;
     }
+}
+
+static bt_status lost(const bt_sound_out *o, bt_error *err)
+{
+    return bt_fail(err, BT_EIO, "cannot write %s: %s", o->out.path,
+                   strerror(o->error ? o->error : EIO));
+}
+
+static bt_status flush_held(bt_sound_out *o, bt_error *err)
+{
+    const int width = o->subtype == SF_FORMAT_PCM_16 ? 2 : o->subtype == SF_FORMAT_PCM_24 ? 3 : 4;
+    const uint64_t bytes = o->n * (uint64_t)width;
+    if (bytes > o->room)
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "cannot write %s: a WAV file holds at most 4 GiB; FLAC holds more",
+                       o->out.path);
+    o->room -= bytes;
+    const bool ok = write_chunk(o, o->held, o->n);
+    o->n = 0;
+    return ok && !o->error ? BT_OK : lost(o, err);
 }
 
 /* x: [n, channels]. */
-static bool write_frames(const sink *s, const float *x, size_t n)
+static bt_status hold(bt_sound_out *o, const float *x, size_t n, bt_error *err)
 {
-    const size_t c = (size_t)s->channels, most = CHUNK / c;
-    for (size_t i = 0; i < n; i += most)
-        if (!write_chunk(s, x + i * c, (n - i < most ? n - i : most) * c))
-            return false;
-    return true;
-}
-
-/* BT_EIO without a message: the file did not take it. */
-static bt_status write_all(const sink *s, const bt_audio *a, bt_error *err)
-{
-    if (!s->resampler)
-        return write_frames(s, a->samples, a->n) ? BT_OK : BT_EIO;
-    const float *y;
-    size_t m;
-    for (size_t i = 0;; i += CHUNK) {
-        const bool last = a->n - i <= CHUNK;
-        const float *x = a->n ? a->samples + i * (size_t)a->channels : NULL;
-        const bt_status st =
-            bt_resampler_push(s->resampler, x, last ? a->n - i : CHUNK, last, &y, &m, err);
+    const size_t most = CHUNK / (size_t)o->channels * (size_t)o->channels;
+    for (n *= (size_t)o->channels; n > 0;) {
+        const size_t take = n < most - o->n ? n : most - o->n;
+        memcpy(o->held + o->n, x, take * sizeof *x);
+        o->n += take;
+        x += take;
+        n -= take;
+        const bt_status st = o->n == most ? flush_held(o, err) : BT_OK;
         if (st != BT_OK)
             return st;
-        if (!write_frames(s, y, m))
-            return BT_EIO;
-        if (last)
-            return BT_OK;
     }
+    return BT_OK;
+}
+
+static bt_status push(bt_sound_out *o, const float *x, size_t n, bool last, bt_error *err)
+{
+    const float *y;
+    size_t m;
+    const bt_status st = bt_resampler_push(o->resampler, x, n, last, &y, &m, err);
+    return st == BT_OK ? hold(o, y, m, err) : st;
+}
+
+bt_status bt_sound_add(bt_sound_out *o, const float *x, size_t n, bt_error *err)
+{
+    bt_status st = BT_OK;
+    if (!o->resampler)
+        return hold(o, x, n, err);
+    for (size_t i = 0; i < n && st == BT_OK; i += CHUNK)
+        st = push(o, x + i * (size_t)o->channels, n - i < CHUNK ? n - i : CHUNK, false, err);
+    return st;
+}
+
+/* Keeps the reason of the first failure: the stream forgets it. Pipes cannot seek, which is
+ * none. */
+static void note_error(bt_sound_out *o, bool failed)
+{
+    if (!o->error && (ferror(o->out.f) || (failed && errno != ESPIPE)))
+        o->error = errno ? errno : EIO;
 }
 
 /* libsndfile's way to the file. Why not sf_open_fd: the FLAC part of libsndfile
- * forgets failed writes; the stream's error mark remembers them for the commit. */
+ * forgets failed writes. */
 static sf_count_t out_seek(sf_count_t offset, int whence, void *p)
 {
-    FILE *f = ((sink *)p)->f;
-    return fseeko(f, offset, whence) == 0 ? ftello(f) : -1;
+    bt_sound_out *o = p;
+    errno = 0;
+    const bool ok = fseeko(o->out.f, offset, whence) == 0;
+    note_error(o, !ok);
+    return ok ? ftello(o->out.f) : -1;
 }
 
-static sf_count_t out_tell(void *p) { return ftello(((sink *)p)->f); }
+static sf_count_t out_tell(void *p) { return ftello(((bt_sound_out *)p)->out.f); }
 
 static sf_count_t out_length(void *p)
 {
@@ -216,10 +258,13 @@ static sf_count_t out_length(void *p)
 
 static sf_count_t out_write(const void *p, sf_count_t n, void *user)
 {
-    sink *s = user;
-    if (!s->ogg)
-        return (sf_count_t)fwrite(p, 1, (size_t)n, s->f);
-    bt_ogg_write(s->ogg, p, (size_t)n, s->f);
+    bt_sound_out *o = user;
+    errno = 0;
+    if (o->ogg)
+        bt_ogg_write(o->ogg, p, (size_t)n, o->out.f);
+    else
+        n = (sf_count_t)fwrite(p, 1, (size_t)n, o->out.f);
+    note_error(o, false);
     return n;
 }
 
@@ -230,54 +275,107 @@ static sf_count_t out_read(void *p, sf_count_t n, void *f)
 }
 
 /* What a file needs besides its stream. */
-static bt_status prepare(sink *s, const kind *k, const SF_INFO *info, const bt_audio *a,
+static bt_status prepare(bt_sound_out *o, const kind *k, const SF_INFO *info, const bt_audio *a,
                          bt_error *err)
 {
-    s->subtype = info->format & SF_FORMAT_SUBMASK;
-    s->channels = a->channels;
+    o->subtype = info->format & SF_FORMAT_SUBMASK;
+    o->channels = a->channels;
+    o->room = k->format == SF_FORMAT_WAV ? WAV_MOST : UINT64_MAX;
     if ((k->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_OGG &&
-        !(s->ogg = bt_calloc(1, sizeof *s->ogg)))
+        !(o->ogg = bt_calloc(1, sizeof *o->ogg)))
         return bt_fail(err, BT_ENOMEM, "out of memory");
     if (info->samplerate == a->sample_rate)
         return BT_OK;
-    return bt_resampler_create(a->sample_rate, info->samplerate, a->channels, &s->resampler, err);
+    return bt_resampler_create(a->sample_rate, info->samplerate, a->channels, &o->resampler, err);
 }
 
-static bt_status write_file(sink *s, SF_INFO *info, const bt_audio *a, bt_error *err)
+static void set_text(SNDFILE *f, int which, const char *text)
+{
+    if (text && *text)
+        sf_set_string(f, which, text);
+}
+
+static bt_status begin(bt_sound_out *o, SF_INFO *info, const bt_audio *a, bt_error *err)
 {
     SF_VIRTUAL_IO io = { out_length, out_seek, out_read, out_write, out_tell };
-    s->sf = sf_open_virtual(&io, SFM_WRITE, info, s);
-    if (!s->sf)
-        return BT_EIO;
-    sf_command(s->sf, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE); /* holds the time of day */
-    const bt_status st = write_all(s, a, err);
-    return sf_close(s->sf) != 0 && st == BT_OK ? BT_EIO : st;
+    char track[16];
+    snprintf(track, sizeof track, "%d", a->track);
+    o->sf = sf_open_virtual(&io, SFM_WRITE, info, o);
+    if (!o->sf)
+        return lost(o, err);
+    sf_command(o->sf, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE); /* holds the time of day */
+    set_text(o->sf, SF_STR_TITLE, a->title);
+    set_text(o->sf, SF_STR_ALBUM, a->album);
+    set_text(o->sf, SF_STR_TRACKNUMBER, a->track > 0 ? track : NULL);
+    return BT_OK;
+}
+
+bt_status bt_sound_check(const char *path, const bt_audio *form, bt_error *err)
+{
+    const kind *k;
+    SF_INFO info = { 0 };
+    return choose(path, form, &k, &info, err);
+}
+
+bt_status bt_sound_open(const char *path, const bt_audio *a, bt_sound_out **out, bt_error *err)
+{
+    const kind *k;
+    SF_INFO info = { 0 };
+    *out = NULL;
+    bt_status st = choose(path, a, &k, &info, err);
+    if (st != BT_OK)
+        return st;
+    if (a->sample_rate < 1 || a->channels < 1 || a->channels > CHUNK || !sf_format_check(&info))
+        return bt_fail(err, BT_EINVAL, "cannot write %s: this sound has no such form", path);
+    bt_sound_out *o = bt_calloc(1, sizeof *o);
+    if (!o)
+        return bt_fail(err, BT_ENOMEM, "out of memory");
+    st = prepare(o, k, &info, a, err);
+    if (st == BT_OK)
+        st = bt_out_open(path, &o->out, err);
+    if (st == BT_OK)
+        st = begin(o, &info, a, err);
+    if (st == BT_OK)
+        *out = o;
+    else
+        bt_sound_close(o, false, NULL);
+    return st;
+}
+
+bt_status bt_sound_close(bt_sound_out *o, bool keep, bt_error *err)
+{
+    bt_status st = BT_OK;
+    if (!o)
+        return BT_OK;
+    if (keep && o->resampler)
+        st = push(o, NULL, 0, true, err);
+    if (keep && st == BT_OK && o->n > 0)
+        st = flush_held(o, err);
+    const bool closed = !o->sf || sf_close(o->sf) == 0;
+    if (keep && st == BT_OK && (!closed || o->error))
+        st = lost(o, err);
+    if (keep && st == BT_OK)
+        st = bt_out_commit(&o->out, err);
+    bt_out_abort(&o->out);
+    bt_resampler_free(o->resampler);
+    bt_release(o->ogg);
+    bt_release(o);
+    return st;
 }
 
 bt_status bt_sound_write(const char *path, const bt_audio *a, bt_error *err)
 {
-    const kind *k;
-    SF_INFO info = { 0 };
-    bt_out out = { 0 };
-    sink s = { 0 };
+    bt_sound_out *o;
     size_t n;
-    bt_status st = choose(path, a, &k, &info, err);
+    bt_status st = bt_sound_check(path, a, err);
     if (st != BT_OK || (!a->samples && !a->n && !a->sample_rate && !a->channels))
         return st;
-    if (a->sample_rate < 1 || a->channels < 1 || a->channels > CHUNK || (a->n && !a->samples) ||
-        !bt_mul_ok(a->n, (size_t)a->channels, &n) || !sf_format_check(&info))
+    if ((a->n && !a->samples) || (a->channels > 0 && !bt_mul_ok(a->n, (size_t)a->channels, &n)))
         return bt_fail(err, BT_EINVAL, "cannot write %s: this sound has no such form", path);
-    st = prepare(&s, k, &info, a, err);
-    if (st == BT_OK && (st = bt_out_open(path, &out, err)) == BT_OK) {
-        s.f = out.f;
-        st = write_file(&s, &info, a, err);
-        if (st == BT_OK)
-            st = bt_out_commit(&out, err);
-        else if (st == BT_EIO)
-            bt_fail(err, st, "cannot write %s", path);
-    }
-    bt_out_abort(&out);
-    bt_resampler_free(s.resampler);
-    bt_release(s.ogg);
-    return st;
+    st = bt_sound_open(path, a, &o, err);
+    if (st != BT_OK)
+        return st;
+    st = bt_sound_add(o, a->samples, a->n, err);
+    const bt_status closed = bt_sound_close(o, st == BT_OK, err);
+    return st == BT_OK ? closed : st;
 }

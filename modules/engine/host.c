@@ -62,13 +62,14 @@ static bool reserve_samples(bt_job *j, size_t n)
     return true;
 }
 
-/* Into the job's sound, then to the host. */
+/* Into the job's sound, unless the host wants it dropped, then to the host. */
 static bt_status deliver(bt_job *j, int rate, const float *mono, size_t n)
 {
+    const bool keep = !j->callbacks.drop_samples;
     int stop = 0;
-    if (!reserve_samples(j, n))
+    if (keep && !reserve_samples(j, n))
         return bt_fail(&j->error, BT_ENOMEM, "out of memory for the sound");
-    if (n)
+    if (keep && n)
         memcpy(j->samples + j->audio.n, mono, n * sizeof *mono);
     j->audio = (bt_audio){ .struct_size = sizeof j->audio,
                            .sample_rate = rate,

@@ -52,7 +52,7 @@ static void sine_close(void *model) { bt_store_close(model); }
 static bt_status sine_describe(void *model, bt_buf *json)
 {
     (void)model;
-    bt_buf_puts(json, "{\"architecture\":\"sine\"}");
+    bt_buf_puts(json, "{\"architecture\":\"sine\",\"sample_rate\":8000}");
     return BT_OK;
 }
 

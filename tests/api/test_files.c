@@ -156,6 +156,43 @@ static void sound_is_written(void **state)
     bt_engine_free(e);
 }
 
+static void sound_is_written_piece_by_piece(void **state)
+{
+    (void)state;
+    bt_engine *e = engine_with(NULL);
+    bt_audio_writer *w;
+    float x[1000];
+    size_t n, m;
+    struct stat sb;
+    for (int i = 0; i < 1000; i++)
+        x[i] = sinf((float)i * 0.1f);
+    bt_audio a = sound(22050, 1000, x);
+    assert_int_equal(bt_audio_save(e, scratch_file("whole.wav"), &a), BT_OK);
+    assert_int_equal(bt_audio_writer_open(e, scratch_file("w.wav"), &a, &w), BT_OK);
+    assert_int_equal(bt_audio_writer_add(w, x, 300), BT_OK);
+    assert_int_equal(bt_audio_writer_add(w, x + 300, 700), BT_OK);
+    assert_int_equal(bt_audio_writer_add(w, NULL, 1), BT_EINVAL);
+    assert_int_equal(bt_audio_writer_close(w, 1), BT_OK);
+    char *whole = read_file(scratch_file("whole.wav"), &n);
+    char *pieces = read_file(scratch_file("w.wav"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(whole, pieces, n);
+    free(whole);
+    free(pieces);
+    assert_int_equal(bt_audio_writer_open(e, scratch_file("no.wav"), &a, &w), BT_OK);
+    assert_int_equal(bt_audio_writer_add(w, x, 300), BT_OK);
+    assert_int_equal(bt_audio_writer_close(w, 0), BT_OK);
+    assert_int_not_equal(stat(scratch_file("no.wav"), &sb), 0);
+    assert_int_equal(bt_audio_writer_open(e, scratch_file("no.aiff"), &a, &w), BT_EINVAL);
+    assert_null(w);
+    a.struct_size = 0;
+    assert_int_equal(bt_audio_writer_open(e, scratch_file("no.wav"), &a, &w), BT_EINVAL);
+    assert_int_equal(bt_audio_writer_open(NULL, "no.wav", &a, &w), BT_EINVAL);
+    assert_int_equal(bt_audio_writer_add(NULL, x, 1), BT_EINVAL);
+    assert_int_equal(bt_audio_writer_close(NULL, 1), BT_OK);
+    bt_engine_free(e);
+}
+
 static void bad_sound_is_refused(void **state)
 {
     (void)state;
@@ -185,7 +222,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_come_back),   cmocka_unit_test(the_text_chunk_is_the_usual_one),
         cmocka_unit_test(a_long_text_survives), cmocka_unit_test(bad_pictures_are_refused),
-        cmocka_unit_test(sound_is_written),     cmocka_unit_test(bad_sound_is_refused),
+        cmocka_unit_test(sound_is_written),     cmocka_unit_test(sound_is_written_piece_by_piece),
+        cmocka_unit_test(bad_sound_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

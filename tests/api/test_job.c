@@ -203,7 +203,11 @@ static void callbacks_hear_and_cancel(void **state)
 {
     (void)state;
     heard h = { 0 };
-    const bt_callbacks cb = { sizeof cb, &h, on_progress, on_samples, on_token, NULL };
+    const bt_callbacks cb = { .struct_size = sizeof cb,
+                              .user = &h,
+                              .progress = on_progress,
+                              .samples = on_samples,
+                              .token = on_token };
     bt_job *j = job_with("fake_text", "echo");
     bt_job_set_callbacks(j, &cb);
     assert_int_equal(bt_job_set(j, "prompt", "one two three"), BT_OK);
@@ -228,7 +232,7 @@ static void sound_comes_in_pieces(void **state)
 {
     (void)state;
     heard h = { 0 };
-    const bt_callbacks cb = { sizeof cb, &h, NULL, on_samples, NULL, NULL };
+    bt_callbacks cb = { .struct_size = sizeof cb, .user = &h, .samples = on_samples };
     bt_audio audio = { .struct_size = sizeof audio };
     bt_job *j = job_with("fake_audio", "sine");
     bt_job_set_callbacks(j, &cb);
@@ -241,6 +245,14 @@ static void sound_comes_in_pieces(void **state)
     assert_int_equal(audio.n, h.samples);
     assert_int_equal(audio.sample_rate, 8000);
     assert_true(audio.samples[5] != 0.0f);
+    h = (heard){ 0 };
+    cb.drop_samples = 1;
+    bt_job_set_callbacks(j, &cb);
+    assert_int_equal(bt_job_run(j), BT_OK);
+    assert_int_equal(bt_job_audio(j, &audio), BT_OK);
+    assert_null(audio.samples);
+    assert_int_equal(audio.n, 2400);
+    assert_int_equal(h.samples, 2400);
     audio.struct_size = 1;
     assert_int_equal(bt_job_audio(j, &audio), BT_EINVAL);
     bt_job_free(j);

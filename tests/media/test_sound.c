@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,7 +24,13 @@ static float tone[N]; /* 440 Hz at 22050 Hz */
 
 static bt_audio sound(int rate, const char *format, const char *bits)
 {
-    return (bt_audio){ sizeof(bt_audio), rate, 1, N, tone, format, bits };
+    return (bt_audio){ .struct_size = sizeof(bt_audio),
+                       .sample_rate = rate,
+                       .channels = 1,
+                       .n = N,
+                       .samples = tone,
+                       .format = format,
+                       .bits = bits };
 }
 
 /* Whole, as floats; free. */
@@ -139,6 +146,58 @@ static void lossy_formats_keep_the_tone(void **state)
     }
 }
 
+/* However a sound is cut, the file is that of the whole; and it has its tags. */
+static void pieces_make_the_same_file(void **state)
+{
+    (void)state;
+    static const char *const formats[] = { "wav", "flac", "ogg", "opus", "mp3" };
+    static const size_t cuts[] = { 1, 777, 4096, 9999, N };
+    for (int i = 0; i < 5; i++) {
+        bt_error err = { 0 };
+        bt_audio a = sound(22050, formats[i], NULL);
+        a.title = "Down the Rabbit-Hole";
+        a.album = "Alice";
+        a.track = 7;
+        if (bt_sound_write(temp_path("whole"), &a, &err) != BT_OK)
+            continue;
+        size_t n, n2;
+        char *whole = bytes_of(temp_path("whole"), &n);
+        bt_sound_out *o;
+        assert_int_equal(bt_sound_open(temp_path("cut"), &a, &o, &err), BT_OK);
+        for (size_t at = 0, k = 0, m; at < N; at += m, k++) {
+            m = cuts[k % 5] < N - at ? cuts[k % 5] : N - at;
+            m = k > 40 || m < N ? m : 3;
+            assert_int_equal(bt_sound_add(o, tone + at, m, &err), BT_OK);
+        }
+        assert_int_equal(access(temp_path("cut"), F_OK), -1);
+        assert_int_equal(bt_sound_close(o, true, &err), BT_OK);
+        char *cut = bytes_of(temp_path("cut"), &n2);
+        assert_int_equal(n, n2);
+        assert_memory_equal(whole, cut, n);
+        assert_non_null(memmem(whole, n, "Rabbit-Hole", 11));
+        assert_non_null(memmem(whole, n, "Alice", 5));
+        unlink(temp_path("cut"));
+        free(whole);
+        free(cut);
+    }
+}
+
+static void an_abandoned_file_leaves_nothing(void **state)
+{
+    (void)state;
+    bt_error err = { 0 };
+    bt_sound_out *o;
+    const bt_audio a = sound(22050, "flac", NULL);
+    assert_int_equal(bt_sound_open(temp_path("gone/x.flac"), &a, &o, &err), BT_EIO);
+    assert_null(o);
+    assert_int_equal(mkdir(temp_path("gone"), 0777), 0);
+    assert_int_equal(bt_sound_open(temp_path("gone/x.flac"), &a, &o, &err), BT_OK);
+    assert_int_equal(bt_sound_add(o, tone, N, &err), BT_OK);
+    assert_int_equal(bt_sound_close(o, false, &err), BT_OK);
+    assert_int_equal(rmdir(temp_path("gone")), 0); /* empty */
+    assert_int_equal(bt_sound_close(NULL, true, &err), BT_OK);
+}
+
 static void levels_beyond_full_scale(void **state)
 {
     (void)state;
@@ -192,7 +251,7 @@ static void a_full_disk_is_told(void **state)
         if (bt_sound_write("/dev/full", &ask, &err) != BT_OK)
             continue;
         assert_int_equal(bt_sound_write("/dev/full", &a, &err), BT_EIO);
-        assert_non_null(strstr(err.text, "/dev/full"));
+        assert_non_null(strstr(err.text, "/dev/full: No space left on device"));
     }
 }
 
@@ -208,6 +267,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lossless_formats_keep_the_samples),
         cmocka_unit_test(lossy_formats_keep_the_tone),
+        cmocka_unit_test(pieces_make_the_same_file),
+        cmocka_unit_test(an_abandoned_file_leaves_nothing),
         cmocka_unit_test(levels_beyond_full_scale),
         cmocka_unit_test(bad_forms_are_refused),
         cmocka_unit_test(a_full_disk_is_told),

@@ -234,7 +234,7 @@ static bt_status speak_script(bt_module_job *job, const bt_run *r, bt_script *fr
         BT_TRY(speak_passage(job, &call, &p, k, u, t));
     }
     if (t->sentences == 0)
-        return bt_fail(r->error, BT_EINVAL, "there is nothing to say in the text");
+        return bt_fail(r->error, BT_ENOTFOUND, "there is nothing to say in the text");
     if (p.asked)
         BT_TRY(bt_sink_silence(k, p.pause));
     BT_TRY(r->progress(r->host, "speak", t->pieces, t->pieces));

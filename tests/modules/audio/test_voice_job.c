@@ -253,7 +253,7 @@ static void nothing_to_say_is_an_error(void **state)
     open_tiny(&h);
     for (int i = 0; i < 3; i++) {
         host_set(&h, "text", texts[i]);
-        assert_int_equal(host_try_run(&h), BT_EINVAL);
+        assert_int_equal(host_try_run(&h), BT_ENOTFOUND);
         assert_int_equal(h.n, 0);
     }
     host_set(&h, "text",
