@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The parts of VITS as plans: their inputs and outputs, and what they compute in.
  */
+#include "graph/minimal.h"
 #include "audio/vits/vits.h"
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
@@ -27,9 +28,16 @@ static void build_encoder(bt_graph *g, const bt_voice *v, bt_part *p)
 static void build_flow(bt_graph *g, const bt_voice *v, bt_part *p)
 {
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker);
+    bt_vits_piece piece = {
+        .first = p->kind == BT_VITS_FLOW || p->kind == BT_VITS_FLOW_FIRST,
+        .last = p->kind == BT_VITS_FLOW || p->kind == BT_VITS_FLOW_LAST,
+        .lag = bt_vits_layer_lag(v),
+        .kept = p->state,
+    };
+    piece.room = p->state ? bt_vits_flow_room(v, piece.lag) : 0;
     for (int i = 0; i < 2; i++)
         p->out[i] = p->in[i] = bt_input(g, rows(p->size, v->inter / 2));
-    bt_vits_flow(g, v, speaker, p->out);
+    bt_vits_flow(g, v, speaker, p->out, &piece);
     for (int i = 0; i < 2; i++)
         bt_output(g, p->out[i]);
 }
@@ -53,20 +61,34 @@ static void build_vocoder(bt_graph *g, const bt_voice *v, bt_part *p)
 static bt_precision choose(const bt_voice *v, bt_vits_part part)
 {
     const uint32_t cpu = v->compute->kernels->cpu;
+    if (v->compute->precision != BT_PREC_AUTO)
+        return v->compute->precision;
     if (part == BT_VITS_VOCODER)
         return cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
     return cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_MINIMAL;
 }
 
+int bt_vits_flow_group(const bt_voice *v)
+{
+    const int64_t c = v->flow_hidden;
+    const int outs = bt_minimal_outs(v->flow_taps, c, 2 * c);
+    return choose(v, BT_VITS_FLOW) == BT_PREC_MINIMAL && outs ? outs : 1;
+}
+
+int bt_vits_layer_lag(const bt_voice *v)
+{
+    const int group = bt_vits_flow_group(v);
+    return (v->flow_taps / 2 + group - 1) / group * group;
+}
+
 void bt_vits_build(bt_graph *g, const void *voice, bt_part *p)
 {
     const bt_voice *v = voice;
-    if (v->compute->precision == BT_PREC_AUTO)
-        bt_graph_precision(g, choose(v, (bt_vits_part)p->kind));
+    bt_graph_precision(g, choose(v, (bt_vits_part)p->kind));
     if (p->kind == BT_VITS_ENCODER)
         build_encoder(g, v, p);
-    else if (p->kind == BT_VITS_FLOW)
-        build_flow(g, v, p);
-    else
+    else if (p->kind == BT_VITS_VOCODER)
         build_vocoder(g, v, p);
+    else
+        build_flow(g, v, p);
 }

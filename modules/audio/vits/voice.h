@@ -48,7 +48,7 @@ typedef struct bt_voice {
     int n_symbols, n_speakers, gin; /* gin 0: one speaker, no embedding */
     int hidden, inter, n_layers, n_heads, window;
     int dp_last, dp_bins, dp_layers; /* last spline flow, its bins, its DDSConv layers */
-    int flow_last, flow_hidden, flow_layers;
+    int flow_last, flow_hidden, flow_layers, flow_taps;
     int n_stages, n_kernels, block_convs; /* decoder; block_convs per residual block */
     bool block_pairs;                     /* HiFi-GAN's ResBlock1, else ResBlock2 */
     int stride[BT_VOICE_STAGES], pad[BT_VOICE_STAGES], up_k[BT_VOICE_STAGES];
