@@ -181,6 +181,11 @@ static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t 
     job *j = own;
     if (j->voice->is_text)
         return job_utter_phonemes(own, r, text, n, u);
+    if (j->voice->no_text)
+        return bt_fail(r->error, BT_EUNSUPPORTED,
+                       "the text of this voice is read by %s, which is not here: give it phonemes "
+                       "(--phonemes)",
+                       j->voice->no_text);
     bt_status st = need_espeak(j, ((const options *)r->options)->espeak, r->error);
     if (st == BT_OK)
         st = bt_utter_text(j->voice, j->espeak, text, n, r->cancel, u, r->error);

@@ -35,7 +35,9 @@ typedef struct bt_voice {
     /* voice.json */
     int sample_rate;
     char espeak_voice[64];
-    bool is_text; /* phonemes are the text's own characters */
+    bool is_text;        /* phonemes are the text's own characters */
+    bool is_pinyin;      /* ids are made as in pinyin.h */
+    const char *no_text; /* what its text would have to be read by; NULL: it can be read */
     double noise_scale, length_scale, noise_w;
     bt_phoneme *phonemes; /* sorted by text */
     int n_phonemes;

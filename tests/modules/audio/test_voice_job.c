@@ -321,8 +321,8 @@ static void bad_voices_are_refused(void **state)
     refuse(BT_EFORMAT, "sample_rate");
     put_json("\"sample_rate\": 22050", "\"sample_rate\": 0");
     refuse(BT_EFORMAT, "sample_rate");
-    put_json("\"phoneme_type\": \"text\"", "\"phoneme_type\": \"pinyin\"");
-    refuse(BT_EUNSUPPORTED, "pinyin");
+    put_json("\"phoneme_type\": \"text\"", "\"phoneme_type\": \"tonal\"");
+    refuse(BT_EUNSUPPORTED, "tonal");
     put_json("\"phoneme_id_map\"", "\"phoneme_ids\"");
     refuse(BT_EFORMAT, "phoneme_id_map");
     put_json("\"length_scale\": 1", "\"length_scale\": -1");
