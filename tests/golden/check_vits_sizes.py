@@ -23,7 +23,7 @@ KINDS = (["--precision", "f32"], ["--isa", "avx512vnni"], ["--isa", "avx2"], [])
 def ours(voice, out, seed, speaker, flags):
     text = "".join(SYMBOLS[i] for i in IDS[2:-1:2])
     who = ["--speaker", str(speaker)] if speaker is not None else []
-    subprocess.run([os.environ["BOTTEGA"], "speak", "-q", "-m", voice, "--cache-dir", "none", "--phonemes", text, "--seed", str(seed), "--bits", "32", "-o", out, *who, *flags], check=True)
+    subprocess.run([os.environ["BOTTEGA"], "speak", "-q", "-m", voice, "--cache-dir", "none", "--phonemes", text, "--seed", str(seed), "--bits", "float", "-o", out, *who, *flags], check=True)
     data = open(out, "rb").read()
     at = data.index(b"data")
     return np.frombuffer(data, np.float32, int.from_bytes(data[at + 4:at + 8], "little") // 4, at + 8)
