@@ -8,11 +8,8 @@ static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
 /* The three parts, each [rows, channels] in and out. */
 
-/* f32 or as good, whatever was asked for: lengths must not depend on that. */
 static void build_encoder(bt_graph *g, const bt_voice *v, bt_part *p)
 {
-    if (v->compute->precision != BT_PREC_AUTO)
-        bt_graph_precision(g, BT_PREC_F32);
     p->ids = bt_input_ids(g, p->size);
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker), *x;
     for (int i = 0; i < 2; i++)
@@ -57,12 +54,15 @@ static void build_vocoder(bt_graph *g, const bt_voice *v, bt_part *p)
  * bf16 numbers for each of the encoder's and the flow's. Minimal filtering in f32
  * costs nothing that can be seen: 90 to 100 dB against onnxruntime, as plain sums.
  * (Of the decoder that is op_stage.c's own affair, as groups of frames would be cut
- * by chunks.) */
+ * by chunks.) `int8` means the flow alone, the rest as `auto`. The encoder is f32 or as good
+ * whatever was asked for: lengths must not depend on that. */
 static bt_precision choose(const bt_voice *v, bt_vits_part part)
 {
     const uint32_t cpu = v->compute->kernels->cpu;
-    if (v->compute->precision != BT_PREC_AUTO)
-        return v->compute->precision;
+    const bt_precision asked = v->compute->precision;
+    const bool flow = part != BT_VITS_ENCODER && part != BT_VITS_VOCODER;
+    if (asked != BT_PREC_AUTO && (asked != BT_PREC_INT8 || flow))
+        return part == BT_VITS_ENCODER ? BT_PREC_F32 : asked;
     if (part == BT_VITS_VOCODER)
         return cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
     return cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_MINIMAL;

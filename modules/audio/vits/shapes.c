@@ -159,7 +159,8 @@ static bt_status block_shapes(bt_voice *v, bt_error *err)
 /* f32 that nobody asked for by name: f32 itself is the reference, and has plain sums. */
 static bool may_be_minimal(const bt_voice *v)
 {
-    return v->compute->precision == BT_PREC_AUTO &&
+    const bt_precision asked = v->compute->precision;
+    return (asked == BT_PREC_AUTO || asked == BT_PREC_INT8) &&
            !(v->compute->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16));
 }
 

@@ -204,7 +204,8 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
         z[i] = sinf((float)i * 0.37f) + cosf((float)(i * i % 977));
     for (int a = 0; a < F; a += 29) { /* first the whole, then windows; the last ends it */
         int b = a == 0 ? F : a + 5;
-        int lo = a > v->margin ? a - v->margin : 0, hi = b + v->margin < F ? b + v->margin : F;
+        int lo = a > v->margin ? (a - v->margin) / v->align * v->align : 0,
+            hi = b + v->margin < F ? b + v->margin : F;
         if (bt_part_get(&plans, BT_VITS_VOCODER, hi - lo, &plan, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         if (plan->speaker)
