@@ -40,7 +40,7 @@ enum {
 enum { TAKES_MODEL = 1, TAKES_RUN = 2, TAKES_SEED = 4 };
 
 typedef struct cli_flag {
-    const char *name, *short_name, *aliases; /* aliases: comma-separated */
+    const char *name, *short_name, *aliases; /* the last two: comma-separated */
     const char *value;                       /* "FILE"; NULL: a switch */
     const char *choices;                     /* comma-separated, or NULL */
     const char *help;
@@ -187,7 +187,7 @@ int cli_times_explain(cli *c); /* on stdout; with --json: kept for cli_finish */
 /* ---- models.c ---- */
 
 /* The path of the model that -m or the kind means; NULL after a message; free. */
-char *cli_find_model(const char *given, bt_kind kind);
+char *cli_find_model(const char *given, bt_kind kind, const char *first);
 char *cli_default_model(bt_kind kind); /* NULL: not installed; free */
 /* Every installed model file or folder, in the order in which names are looked up. */
 void cli_each_model(void (*each)(void *user, const char *path), void *user);

@@ -22,7 +22,7 @@ static int run(cli *c)
     char *file = NULL, *model = NULL;
     if (c->n_args != 1)
         return cli_fail(EXIT_USAGE, "info needs one file or folder");
-    char *path = cli_find_model(c->args[0], 0);
+    char *path = cli_find_model(c->args[0], 0, NULL);
     if (!path)
         return EXIT_INPUT;
     const bt_status st = bt_file_describe(c->engine, path, &file);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * bottega speak: text to sound files, raw samples as they come, or a player.
  */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
-#include "cli.h"
+#include "speak.h"
 
 static const cli_flag flags[] = {
     { "output", "o", "output-file", "FILE", NULL,
@@ -19,7 +18,14 @@ static const cli_flag flags[] = {
     { "format", NULL, NULL, "NAME", "wav,flac,ogg,opus,mp3", "of the file, whatever its suffix",
       0 },
     { "bits", NULL, NULL, "N", "16,24,float", "of a WAV (all three) or FLAC (16, 24) file", 0 },
-    { "file", "f", "input-file", "FILE", NULL, "read the text from a file; -: standard input", 0 },
+    { "file", "f,i", "input-file", "FILE", NULL,
+      "read the text from a file; -: standard input. A name that ends as sound files do is the "
+      "output, as with piper",
+      0 },
+    { "config", "c", NULL, "FILE", NULL, "as piper has it; must be the voice's own, MODEL.json",
+      0 },
+    { "data-dir", NULL, NULL, "DIR", NULL, "look for the voice here first", 0 },
+    { "debug", NULL, NULL, NULL, NULL, "tell the run's report on standard error", 0 },
     { "prompts-file", NULL, "texts-file", "FILE", NULL,
       "one text per line, one file each; the voice is loaded once", 0 },
     { "json-input", NULL, NULL, NULL, NULL,
@@ -64,8 +70,7 @@ static const char *pattern_of(const cli *c, char **own)
     return given ? given : *own;
 }
 
-/* The name of output i; free. */
-static char *name_of(const cli *c, int i, bool many)
+char *speak_name(const cli *c, int i, bool many)
 {
     const char *dir = cli_get(c, "output-dir");
     char *own, *name = cli_name(pattern_of(c, &own), i, many);
@@ -77,8 +82,7 @@ static char *name_of(const cli *c, int i, bool many)
     return path;
 }
 
-/* Whether sound goes into files at all. */
-static bool writes_files(const cli *c)
+bool speak_writes_files(const cli *c)
 {
     if (cli_has(c, "play") || cli_has(c, "explain"))
         return cli_get(c, "output") || cli_get(c, "output-dir");
@@ -92,11 +96,10 @@ static bt_audio form_of(const cli *c)
                        .bits = cli_get(c, "bits") };
 }
 
-/* Before anything is spoken: could a file of that name be written? */
-static int check_name(const cli *c, const char *path, int code)
+int speak_check_name(const cli *c, const char *path, int code)
 {
     const bt_audio ask = form_of(c);
-    if (!writes_files(c) || bt_audio_save(c->engine, path, &ask) == BT_OK)
+    if (!speak_writes_files(c) || bt_audio_save(c->engine, path, &ask) == BT_OK)
         return EXIT_DONE;
     return cli_fail(code, "%s%s", c->where, bt_engine_message(c->engine));
 }
@@ -132,8 +135,7 @@ static int tell_times(cli *c, int number)
     return rc;
 }
 
-/* One text to one file, or to the stream; `text` NULL: given by --text or --phonemes. */
-static int say(cli *c, const char *text, const char *path, bool to_file, int number)
+int speak_say(cli *c, const char *text, const char *path, bool to_file, int number)
 {
     int rc = text ? cli_job_set(c, "text", text) : EXIT_DONE;
     cli_times_clear(c);
@@ -150,136 +152,10 @@ static int say(cli *c, const char *text, const char *path, bool to_file, int num
 
 static int say_one(cli *c, const char *text)
 {
-    char *path = name_of(c, 1, false);
-    const int rc = say(c, text, path, writes_files(c), 0);
+    char *path = speak_name(c, 1, false);
+    const int rc = speak_say(c, text, path, speak_writes_files(c), 0);
     free(path);
     return rc;
-}
-
-/* ---- many texts ----------------------------------------------------------- */
-
-static int say_lines(cli *c)
-{
-    size_t n;
-    int rc = EXIT_DONE;
-    char **lines = cli_read_lines(cli_get(c, "prompts-file"), &n);
-    if (!lines)
-        return EXIT_INPUT;
-    for (size_t i = 0; i < n; i++) {
-        char *path = name_of(c, (int)i + 1, true);
-        snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, n);
-        if (rc == EXIT_DONE && !(cli_has(c, "skip-existing") && cli_exists(path)))
-            rc = say(c, lines[i], path, writes_files(c), (int)i + 1);
-        free(path);
-        free(lines[i]);
-    }
-    free(lines);
-    return rc;
-}
-
-/* A member that is a string or, if `number`, a whole number, as text (free). False
- * after a message: it is something else. */
-static bool member(const cli *c, const cJSON *o, const char *key, bool number, char **text)
-{
-    const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, key);
-    if (cJSON_IsString(m)) {
-        *text = cli_text("%s", m->valuestring);
-    } else if (number && cJSON_IsNumber(m) && m->valuedouble == m->valueint) {
-        *text = cli_text("%d", m->valueint);
-    } else if (m && !cJSON_IsNull(m)) {
-        cli_fail(EXIT_INPUT, "%s\"%s\" is no %s", c->where, key,
-                 number ? "string or whole number" : "string");
-        return false;
-    }
-    return true;
-}
-
-typedef struct request {
-    char *text, *speaker, *file;
-} request;
-
-static int read_request(const cli *c, const cJSON *o, request *r)
-{
-    if (!cJSON_IsObject(o))
-        return cli_fail(EXIT_INPUT, "%snot a JSON object", c->where);
-    if (!member(c, o, "text", false, &r->text) || !member(c, o, "speaker_id", true, &r->speaker) ||
-        (!r->speaker && !member(c, o, "speaker", true, &r->speaker)) ||
-        !member(c, o, "output_file", false, &r->file))
-        return EXIT_INPUT;
-    if (!r->text)
-        return cli_fail(EXIT_INPUT, "%s\"text\" is missing", c->where);
-    return EXIT_DONE;
-}
-
-/* Says what a line asks for; `speaker`: the one of lines that name none. */
-static int say_request(cli *c, const request *r, const char *speaker, int number)
-{
-    char *path = r->file ? cli_text("%s", r->file) : name_of(c, number, true);
-    const bool to_file = writes_files(c) || (r->file && cli_has(c, "play"));
-    int rc = check_name(c, path, EXIT_INPUT);
-    if (rc == EXIT_DONE && r->speaker)
-        rc = cli_job_set(c, "speaker", r->speaker);
-    if (rc == EXIT_DONE && !(to_file && cli_has(c, "skip-existing") && cli_exists(path))) {
-        rc = say(c, r->text, path, to_file, number);
-        if (rc == EXIT_DONE && to_file && !c->json && !cli_has(c, "dry-run")) {
-            puts(path);
-            rc = cli_flush();
-        }
-    }
-    if (r->speaker)
-        bt_job_set(c->job, "speaker", speaker);
-    free(path);
-    return rc;
-}
-
-static int say_json(cli *c, const char *line, size_t n, const char *speaker, int number)
-{
-    request r = { 0 };
-    snprintf(c->where, sizeof c->where, "line %d: ", number);
-    snprintf(c->progress.label, sizeof c->progress.label, "[%d] ", number);
-    const size_t end = cli_utf8(line);
-    if (end < n && line[end])
-        return cli_fail(EXIT_INPUT, "%sinvalid UTF-8 at byte %zu", c->where, end);
-    cJSON *o = end < n ? NULL : cJSON_ParseWithLengthOpts(line, n + 1, NULL, true);
-    int rc = read_request(c, o, &r);
-    cJSON_Delete(o);
-    if (rc == EXIT_DONE)
-        rc = say_request(c, &r, speaker, number);
-    free(r.text);
-    free(r.speaker);
-    free(r.file);
-    return rc;
-}
-
-/* Each line as it comes: whoever asks may wait for one answer before the next line.
- * A line that fails does not stop the others; a signal or a lost stream does. */
-static int say_json_lines(cli *c)
-{
-    const char *path = cli_get(c, "file");
-    const bool from_stdin = !path || strcmp(path, "-") == 0;
-    FILE *f = from_stdin ? stdin : fopen(path, "re");
-    if (!f)
-        return cli_fail(EXIT_INPUT, "%s: %s", path, strerror(errno));
-    const char *given = bt_job_get(c->job, "speaker");
-    char *speaker = given && *given ? cli_text("%s", given) : NULL, *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    int worst = EXIT_DONE, number = 0;
-    while (!cli_stop && !c->sink_gone && (n = getline(&line, &cap, f)) >= 0) {
-        number++;
-        if (line[strspn(line, " \t\r\n")] || strlen(line) < (size_t)n)
-            if (say_json(c, line, (size_t)n, speaker, number) != EXIT_DONE)
-                worst = EXIT_FAILED;
-    }
-    if (!cli_stop && !c->sink_gone && !feof(f))
-        worst =
-            cli_fail(EXIT_FAILED, "%s: %s", from_stdin ? "standard input" : path, strerror(errno));
-    c->where[0] = 0;
-    if (!from_stdin)
-        fclose(f);
-    free(speaker);
-    free(line);
-    return cli_stop ? EXIT_CANCELLED : worst;
 }
 
 /* ---- the command ---------------------------------------------------------- */
@@ -297,11 +173,38 @@ static int check_streams(const cli *c)
     return EXIT_DONE;
 }
 
+/* piper's -f names the sound file, ours the text: the suffix tells which is meant. */
+static void take_piper_f(cli *c)
+{
+    const bt_audio ask = { .struct_size = sizeof ask };
+    for (size_t i = 0; i < c->n_given; i++) {
+        cli_given *g = &c->given[i];
+        if (!g->option && strcmp(g->name, "file") == 0 &&
+            bt_audio_save(c->engine, g->value, &ask) == BT_OK)
+            g->name = "output";
+    }
+}
+
+/* piper's --config: a voice finds its own beside it, so another one is not obeyed in silence. */
+static int check_config(const cli *c)
+{
+    const char *given = cli_get(c, "config");
+    char *own = cli_text("%s.json", c->model_path);
+    struct stat a, b;
+    const bool same = !given || (stat(given, &a) == 0 && stat(own, &b) == 0 &&
+                                 a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+    const int rc = same ? EXIT_DONE
+                        : cli_fail(EXIT_USAGE, "--config %s: the configuration of this voice is %s",
+                                   given, own);
+    free(own);
+    return rc;
+}
+
 static int check(cli *c)
 {
     char *own;
     const char *out = pattern_of(c, &own);
-    int rc = cli_name_check(out) == EXIT_DONE ? check_name(c, out, EXIT_USAGE) : EXIT_USAGE;
+    int rc = cli_name_check(out) == EXIT_DONE ? speak_check_name(c, out, EXIT_USAGE) : EXIT_USAGE;
     free(own);
     if (rc == EXIT_DONE)
         rc = check_streams(c);
@@ -324,7 +227,7 @@ static int prepare(cli *c)
         c->sink = stdout;
     if (cli_has(c, "play") && cli_player_find(&c->player) != EXIT_DONE)
         return EXIT_FAILED;
-    if (dir && writes_files(c) && !cli_make_dirs(dir))
+    if (dir && speak_writes_files(c) && !cli_make_dirs(dir))
         return cli_fail(EXIT_FAILED, "cannot make %s: %s", dir, strerror(errno));
     return EXIT_DONE;
 }
@@ -334,9 +237,9 @@ static int say_all(cli *c, const char *text)
 {
     int rc = cli_has(c, "explain") ? cli_job_set(c, "strict", "true") : EXIT_DONE;
     if (rc == EXIT_DONE && cli_has(c, "json-input"))
-        rc = say_json_lines(c);
+        rc = speak_json_lines(c);
     else if (rc == EXIT_DONE)
-        rc = cli_get(c, "prompts-file") ? say_lines(c) : say_one(c, text);
+        rc = cli_get(c, "prompts-file") ? speak_lines(c) : say_one(c, text);
     if (cli_has(c, "play")) {
         const int played = cli_player_end(&c->player, c->sink);
         rc = rc == EXIT_DONE ? played : rc;
@@ -354,6 +257,7 @@ static int run(cli *c)
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");
     char *text = NULL;
+    take_piper_f(c);
     int rc = check(c);
     if (rc == EXIT_DONE && !many && !given)
         rc = cli_input(c, &text);
@@ -361,6 +265,8 @@ static int run(cli *c)
         rc = prepare(c);
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
+    if (rc == EXIT_DONE)
+        rc = check_config(c);
     if (rc == EXIT_DONE)
         rc = cli_job_open(c, &cb);
     if (rc == EXIT_DONE)

@@ -70,7 +70,7 @@ static bool matches(const char *word, size_t n, bool is_short, const char *name,
                     const char *short_name, const char *aliases)
 {
     if (is_short)
-        return short_name && strlen(short_name) == n && !strncmp(short_name, word, n);
+        return in_list(word, n, short_name);
     return cli_same(word, n, name) || in_list(word, n, aliases);
 }
 

@@ -38,7 +38,8 @@ static void print_entry(const char *short_name, const char *name, const char *va
     for (char *p = dashed; *p; p++)
         if (*p == '_')
             *p = '-';
-    snprintf(left, sizeof left, "  %s%s%s--%s%s%s", short_name ? "-" : "",
+    const int first = short_name ? (int)strcspn(short_name, ",") : 4;
+    snprintf(left, sizeof left, "  %s%.*s%s--%s%s%s", short_name ? "-" : "", first,
              short_name ? short_name : "    ", short_name ? ", " : "", dashed, value ? " " : "",
              value ? value : "");
     snprintf(text, sizeof text, "%s%s", help ? help : "", tail);

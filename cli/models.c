@@ -17,7 +17,7 @@
 
 #include "cli.h"
 
-enum { MAX_DIRS = 8 };
+enum { MAX_DIRS = 9 };
 
 static const char *default_name(bt_kind kind)
 {
@@ -65,10 +65,12 @@ static char *share_dir(void)
     return cli_text("%s/share/bottega", exe);
 }
 
-/* The folders in the order of search; each entry: free. */
-static int folders(char *dirs[MAX_DIRS])
+/* The folders in the order of search, `first` (NULL: none) before all; each entry: free. */
+static int folders(const char *first, char *dirs[MAX_DIRS])
 {
     int n = 0;
+    if (first)
+        dirs[n++] = cli_text("%s", first);
     char *data = cli_data_dir();
     const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     dirs[n++] = cli_text("%s/models", data);
@@ -98,11 +100,11 @@ static char *own_folder(const char *dir, const char *name)
 }
 
 /* A name may be given without its suffix. NULL: nowhere; free. */
-static char *search(const char *name)
+static char *search(const char *name, const char *first)
 {
     static const char *const suffixes[] = { "", ".gguf", ".onnx" };
     char *dirs[MAX_DIRS], *found = NULL;
-    const int n = folders(dirs);
+    const int n = folders(first, dirs);
     for (int i = 0; i < n; i++) {
         if (!found)
             found = own_folder(dirs[i], name);
@@ -118,16 +120,16 @@ static char *search(const char *name)
     return found;
 }
 
-char *cli_default_model(bt_kind kind) { return search(default_name(kind)); }
+char *cli_default_model(bt_kind kind) { return search(default_name(kind), NULL); }
 
 /* What looks like a path, or is a file here, is taken as it is. */
-char *cli_find_model(const char *given, bt_kind kind)
+char *cli_find_model(const char *given, bt_kind kind, const char *first)
 {
     if (given && (strchr(given, '/') || cli_exists(given)))
         return cli_text("%s", given);
     if (!kind)
         kind = BT_KIND_TEXT;
-    char *found = search(given ? given : default_name(kind));
+    char *found = search(given ? given : default_name(kind), first);
     if (found)
         return found;
     if (given) {
@@ -158,7 +160,7 @@ static bool is_model(const char *path)
 void cli_each_model(void (*each)(void *user, const char *path), void *user)
 {
     char *dirs[MAX_DIRS];
-    const int n = folders(dirs);
+    const int n = folders(NULL, dirs);
     for (int i = 0; i < n; i++) {
         DIR *d = opendir(dirs[i]);
         for (struct dirent *e; d && (e = readdir(d));) {

@@ -105,7 +105,7 @@ static int open_model(cli *c)
 
 int cli_model_open(cli *c)
 {
-    c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind);
+    c->model_path = cli_find_model(cli_get(c, "model"), c->command->kind, cli_get(c, "data-dir"));
     return c->model_path ? open_model(c) : EXIT_INPUT;
 }
 
@@ -196,6 +196,8 @@ int cli_run(cli *c)
     if (bt_job_report(c->job, &report) != BT_OK)
         return cli_fail(EXIT_FAILED, "out of memory");
     note_losses(c, report);
+    if (cli_has(c, "debug"))
+        cli_note(c, "%s", report);
     if (c->json)
         cli_join(&c->reports, report);
     bt_free(report);

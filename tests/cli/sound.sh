@@ -116,6 +116,23 @@ cmp -s a/b/c.wav 16.wav || complain "-d"
 speak 1 abc -d good -o c.wav
 one_line_error
 
+# piper's own spellings: -f is the output if it is a sound file's name, -i the text.
+printf abc >words.txt
+"$bottega" speak "${audio[@]}" -f piper.wav --debug <words.txt 2>err
+cmp -s piper.wav 16.wav || complain "-f piper.wav"
+says err '"status":"success"'
+speak 0 -i words.txt --output_file piper2.wav
+cmp -s piper2.wav 16.wav || complain "-i"
+: >sine.safetensors.json
+mkdir voices
+cp sine.safetensors voices/elsewhere.safetensors
+speak 0 abc -c sine.safetensors.json -o c.wav
+speak 0 abc -m elsewhere.safetensors --data-dir voices -o data.wav
+cmp -s data.wav 16.wav || complain "--data-dir"
+speak 2 abc -c words.txt -o d.wav
+one_line_error
+absent d.wav
+
 # A player that writes down what it hears.
 mkdir bin
 cat >bin/aplay <<EOF

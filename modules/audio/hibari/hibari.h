@@ -7,9 +7,7 @@
 #include "audio/hibari/network.h"
 #include "audio/speak/speak.h"
 
-/* utter.c: BT_EINVAL if the voice lacks one of these phonemes (UTF-8, misaki's alphabet). */
-bt_status bt_hibari_check(const bt_hibari *v, const char *s, size_t n, bt_error *err);
-/* A sentence of phonemes, appended to u; one of more than 400 is cut between clauses. What
+/* utter.c: a sentence of phonemes, appended to u; one of more than 400 is cut between clauses. What
  * the voice has no sound for is left out and counted. */
 bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bt_utterances *u,
                           bt_error *err);

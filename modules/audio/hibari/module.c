@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "audio/hibari/hibari.h"
+#include "audio/speak/reading.h"
 #include "audio/speak/speak.h"
 
 /* ---- options ----------------------------------------------------------- */
@@ -74,7 +75,7 @@ static bt_status hibari_describe(void *model, bt_buf *json)
     bt_buf_printf(json,
                   ",\"parameters\":%.0f,\"sample_rate\":%d,\"phonemes\":%d,\"hop\":%d,"
                   "\"decoder\":\"ConvNeXt; harmonics and noise, inverse STFT\"}",
-                  params, BT_HIBARI_RATE, v->n_phonemes, BT_HIBARI_HOP);
+                  params, BT_HIBARI_RATE, v->alphabet.n, BT_HIBARI_HOP);
     return json->failed ? BT_ENOMEM : BT_OK;
 }
 
@@ -83,36 +84,15 @@ static bt_status hibari_describe(void *model, bt_buf *json)
 typedef struct job {
     bt_hibari *voice;
     bt_parts parts;
-    const bt_english *english; /* these three from the first text on */
-    bt_english_job *reader;
-    char *lexicon; /* that `reader` has; NULL: none */
-    bt_english_out out;
+    bt_reading reading;
     float speed;
 } job;
 
-/* A reader of texts that knows this lexicon. */
-static bt_status need_reader(job *j, const char *lexicon, bt_error *err)
+static bt_status need_reading(job *j, const char *lexicon, bt_error *err)
 {
-    bt_status st;
-    if (j->reader && strcmp(j->lexicon ? j->lexicon : "", lexicon) == 0)
-        return BT_OK;
-    bt_english_job_close(j->reader);
-    bt_release(j->lexicon);
-    j->reader = NULL;
-    j->lexicon = NULL;
-    BT_TRY(bt_hibari_english(j->voice, &j->english, err));
-    BT_TRY(bt_english_job_open(j->english, &j->reader, err));
-    if (!lexicon[0])
-        return BT_OK;
-    j->lexicon = bt_strdup(lexicon);
-    st =
-        j->lexicon ? bt_english_job_lexicon(j->reader, lexicon, err) : bt_no_memory(err, "the job");
-    if (st == BT_OK)
-        return st;
-fail:
-    bt_english_job_close(j->reader);
-    j->reader = NULL;
-    return st;
+    const bt_english *english;
+    const bt_status st = bt_hibari_english(j->voice, &english, err);
+    return st == BT_OK ? bt_reading_need(&j->reading, english, lexicon, err) : st;
 }
 
 static bt_status job_begin(void *own, const bt_run *r)
@@ -123,83 +103,33 @@ static bt_status job_begin(void *own, const bt_run *r)
     bt_status st = BT_OK;
     j->speed = (float)(o->speed / length);
     if (!o->speak.phonemes[0])
-        st = need_reader(j, o->lexicon, r->error);
+        st = need_reading(j, o->lexicon, r->error);
     return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
+}
+
+static bt_status utter(const void *voice, const char *s, size_t n, bt_utterances *u, bt_error *err)
+{
+    return bt_hibari_utter(voice, s, n, u, err);
 }
 
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
-    size_t from, to;
-    return bt_english_sentence(((job *)own)->english, text, n, &at, &from, &to) ? at : n;
+    return bt_reading_end(&((job *)own)->reading, text, n, at);
 }
 
 static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
                                     bt_utterances *u)
 {
-    const bt_hibari *v = ((job *)own)->voice;
-    while (n && strchr("\r\n", line[n - 1]))
-        n--;
-    bt_status st;
-    BT_TRY(bt_hibari_check(v, line, n, r->error));
-    BT_TRY(bt_hibari_utter(v, line, n, u, r->error));
-    if (!bt_utterances_runs(u))
-        st = bt_no_memory(r->error, "words");
-fail:
-    return st;
-}
-
-/* Phonemes that the user gave must be the voice's; what the rules make may go without. */
-static bt_status check_given(const job *j, bt_error *err)
-{
-    bt_status st = BT_OK;
-    for (size_t i = 0; i < j->out.n_words && st == BT_OK; i++) {
-        const bt_english_word *w = &j->out.words[i];
-        const char *s = j->out.phonemes.data;
-        if (w->rating == 5 && s)
-            st = bt_hibari_check(j->voice, s + w->phonemes_from, w->phonemes_to - w->phonemes_from,
-                                 err);
-    }
-    return st;
-}
-
-/* The words of the sentence that u got last, which begins at text[from]. */
-static bt_status add_words(const bt_english_out *out, size_t from, bt_utterances *u, bt_error *err)
-{
-    const size_t base = u->spelling.len;
-    bt_buf_add(&u->spelling, out->spelling.data, out->spelling.len);
-    bool ok = !u->spelling.failed;
-    size_t sign = SIZE_MAX;
-    for (size_t i = 0; i < out->n_words && ok; i++) {
-        const bt_english_word *w = &out->words[i];
-        const size_t at = sign < w->from ? sign : w->from;
-        const bool silent = w->phonemes_from == w->phonemes_to;
-        sign = silent && strcmp(w->tag, "$") == 0 ? at : SIZE_MAX; /* said with its number */
-        ok = bt_utterances_word(
-            u, (bt_spoken){
-                   .source = { from + at, from + w->to },
-                   .spelling = { base + w->spelling_from, base + w->spelling_to },
-                   .phonemes = { u->line + w->phonemes_from, u->line + w->phonemes_to },
-               });
-    }
-    return ok ? BT_OK : bt_no_memory(err, "words");
+    const bt_hibari *voice = ((job *)own)->voice;
+    const bt_reading_voice v = { voice, &voice->alphabet, utter };
+    return bt_reading_phonemes(&v, line, n, u, r->error);
 }
 
 static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
     job *j = own;
-    size_t at = 0, from, to;
-    bt_status st = BT_OK;
-    while (st == BT_OK && bt_english_sentence(j->english, text, n, &at, &from, &to)) {
-        st = bt_english_phonemize(j->reader, text + from, to - from, &j->out, r->error);
-        if (st == BT_OK)
-            st = check_given(j, r->error);
-        if (st != BT_OK || !j->out.phonemes.len)
-            continue;
-        st = bt_hibari_utter(j->voice, j->out.phonemes.data, j->out.phonemes.len, u, r->error);
-        if (st == BT_OK)
-            st = add_words(&j->out, from, u, r->error);
-    }
-    return st;
+    const bt_reading_voice v = { j->voice, &j->voice->alphabet, utter };
+    return bt_reading_utter(&j->reading, &v, text, n, u, r->error);
 }
 
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
@@ -224,9 +154,7 @@ static void job_close(void *own)
     if (!j)
         return;
     bt_parts_clear(&j->parts);
-    bt_english_out_free(&j->out);
-    bt_english_job_close(j->reader);
-    bt_release(j->lexicon);
+    bt_reading_clear(&j->reading);
     bt_release(j);
 }
 

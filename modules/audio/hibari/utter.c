@@ -30,36 +30,14 @@ static size_t cut(const char *s, size_t n)
     return n;
 }
 
-bt_status bt_hibari_check(const bt_hibari *v, const char *s, size_t n, bt_error *err)
-{
-    for (size_t at = 0; at < n;) {
-        uint32_t c;
-        const size_t len = bt_utf8_next(s + at, n - at, &c);
-        if (bt_hibari_phoneme_id(v, c) < 0)
-            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
-                           s + at, (unsigned)c);
-        at += len;
-    }
-    return BT_OK;
-}
-
 /* s[0..n) is out->phonemes from `base` on. */
 static bt_status add_piece(const bt_hibari *v, const char *s, size_t n, size_t base,
                            bt_utterances *out, bt_error *err)
 {
     const int32_t pad = PAD;
     bt_utterance *u = bt_utterance_begin(out);
-    bool ok = u && bt_utterance_add(u, &pad, 1);
-    for (size_t at = 0; ok && at < n;) {
-        uint32_t c;
-        const size_t len = bt_utf8_next(s + at, n - at, &c);
-        const int32_t id = bt_hibari_phoneme_id(v, c);
-        if (id < 0)
-            bt_utterances_lack(out, c);
-        else
-            ok = bt_utterance_add_at(u, &id, 1, base + at, base + at + len);
-        at += len;
-    }
+    const bool ok =
+        u && bt_utterance_add(u, &pad, 1) && bt_alphabet_add(&v->alphabet, s, n, base, out, u);
     if (!ok || !bt_utterance_add(u, &pad, 1))
         return bt_no_memory(err, "phonemes");
     if (u->n < 3)

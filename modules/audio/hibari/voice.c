@@ -5,11 +5,9 @@
 #include "audio/hibari/vocoder.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/json.h"
-#include "text/utf8.h"
 
 bool bt_hibari_is(const bt_store *s)
 {
@@ -17,86 +15,27 @@ bool bt_hibari_is(const bt_store *s)
            bt_store_find(s, "pn.pro_out.weight");
 }
 
-static bt_status bad(const bt_hibari *v, bt_error *err, const char *what)
-{
-    return bt_fail(err, BT_EFORMAT, "%s: the voice's vocab.json: %s", bt_store_path(v->store),
-                   what);
-}
-
-static int by_code(const void *a, const void *b)
-{
-    const bt_hibari_phoneme *x = a, *y = b;
-    return (x->code > y->code) - (x->code < y->code);
-}
-
-int32_t bt_hibari_phoneme_id(const bt_hibari *v, uint32_t code)
-{
-    const bt_hibari_phoneme key = { .code = code };
-    const bt_hibari_phoneme *p =
-        bsearch(&key, v->phonemes, (size_t)v->n_phonemes, sizeof key, by_code);
-    return p ? p->id : -1;
-}
-
-static bt_status read_phonemes(bt_hibari *v, const cJSON *root, bt_error *err)
-{
-    const int n = cJSON_GetArraySize(root);
-    const cJSON *item;
-    if (n < 1 || n > 10000)
-        return bad(v, err, "no sensible number of phonemes");
-    v->phonemes = bt_calloc((size_t)n, sizeof *v->phonemes);
-    if (!v->phonemes)
-        return bt_no_memory(err, "the voice");
-    cJSON_ArrayForEach(item, root)
-    {
-        const size_t len = strlen(item->string);
-        uint32_t code = 0;
-        int64_t id;
-        if (len == 0 || bt_utf8_next(item->string, len, &code) != len)
-            return bad(v, err, "a phoneme that is not one character");
-        if (!bt_json_whole(item, &id) || id < 0 || id >= v->n_symbols)
-            return bad(v, err, "an id that is outside the model's symbols");
-        v->phonemes[v->n_phonemes++] = (bt_hibari_phoneme){ code, (int32_t)id };
-    }
-    qsort(v->phonemes, (size_t)v->n_phonemes, sizeof *v->phonemes, by_code);
-    return BT_OK;
-}
-
 static bt_status read_vocab(bt_hibari *v, bt_error *err)
 {
     const bt_tensor *symbols = bt_store_find(v->store, "m.text.emb.weight");
-    const char *text;
+    const int ids = symbols && symbols->dims[0] <= 1 << 20 ? (int)symbols->dims[0] : 0;
     char name[256];
     size_t n;
-    cJSON *root;
-    v->n_symbols = symbols && symbols->dims[0] <= 1 << 20 ? (int)symbols->dims[0] : 0;
-    text = bt_store_file(v->store, "vocab.json", &n);
+    const char *text = bt_store_file(v->store, "vocab.json", &n);
     if (!text)
         return bt_fail(err, BT_ENOTFOUND, "%s: the voice's vocab.json is not beside it",
                        bt_store_path(v->store));
     snprintf(name, sizeof name, "%s: the voice's vocab.json", bt_store_path(v->store));
-    bt_status st = bt_json_parse(name, text, n, &root, err);
-    if (st == BT_OK) {
-        st = read_phonemes(v, root, err);
-        cJSON_Delete(root);
-    }
-    return st;
+    return bt_alphabet_read(&v->alphabet, text, n, NULL, 0, ids, name, err);
 }
 
-/* voices.json: {"heart": {"file": "hibari.onnx", "language": "en-US", "british": false}, ...};
- * what it does not tell stays as American English. */
-static bt_status read_voices(bt_hibari *v, bt_error *err)
+/* {"heart": {"file": "hibari.onnx", "language": "en-US", "british": false}, ...} */
+bt_status bt_hibari_read_voices(bt_hibari *v, const char *file, const char *text, size_t n,
+                                const char *name, bt_error *err)
 {
-    const char *path = bt_store_path(v->store), *slash = strrchr(path, '/');
-    const char *file = slash ? slash + 1 : path, *text, *s;
     cJSON *root, *item;
-    size_t n;
-    snprintf(v->language, sizeof v->language, "en-US");
-    text = bt_store_file(v->store, "voices.json", &n);
-    if (!text)
-        return BT_OK;
-    char name[256];
-    snprintf(name, sizeof name, "%s: the voice's voices.json", path);
-    bt_status st = bt_json_parse(name, text, n, &root, err);
+    const char *s;
+    const bt_status st = bt_json_parse(name, text, n, &root, err);
     if (st != BT_OK)
         return st;
     cJSON_ArrayForEach(item, root)
@@ -110,6 +49,20 @@ static bt_status read_voices(bt_hibari *v, bt_error *err)
     }
     cJSON_Delete(root);
     return BT_OK;
+}
+
+/* What voices.json does not tell stays as American English. */
+static bt_status read_voices(bt_hibari *v, bt_error *err)
+{
+    const char *path = bt_store_path(v->store), *slash = strrchr(path, '/');
+    char name[256];
+    size_t n;
+    snprintf(v->language, sizeof v->language, "en-US");
+    const char *text = bt_store_file(v->store, "voices.json", &n);
+    if (!text)
+        return BT_OK;
+    snprintf(name, sizeof name, "%s: the voice's voices.json", path);
+    return bt_hibari_read_voices(v, slash ? slash + 1 : path, text, n, name, err);
 }
 
 bt_status bt_hibari_english(bt_hibari *v, const bt_english **out, bt_error *err)
@@ -180,7 +133,7 @@ void bt_hibari_close(bt_hibari *v)
     bt_weights_free(v->ws);
     for (int i = 0; i < v->n_linears; i++)
         bt_release(v->linear[i].gain);
-    bt_release(v->phonemes);
+    bt_alphabet_free(&v->alphabet);
     bt_english_close(v->english);
     pthread_mutex_destroy(&v->lock);
     bt_fft_free(v->tables.fft);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "audio/english/english.h"
+#include "audio/speak/alphabet.h"
 #include "dsp/fft.h"
 #include "graph/graph.h"
 
@@ -26,12 +27,6 @@ typedef struct bt_hibari_linear {
     float *gain; /* owned */
 } bt_hibari_linear;
 
-/* A phoneme is one code point. */
-typedef struct bt_hibari_phoneme {
-    uint32_t code;
-    int32_t id;
-} bt_hibari_phoneme;
-
 /* Of the vocoder; the same for every voice. */
 typedef struct bt_hibari_tables {
     bt_fft *fft;
@@ -46,8 +41,7 @@ typedef struct bt_hibari {
     bt_weights *ws;
     bt_hibari_linear linear[BT_HIBARI_LINEARS];
     int n_linears;
-    bt_hibari_phoneme *phonemes; /* sorted by code */
-    int n_phonemes, n_symbols;
+    bt_alphabet alphabet;
     int reach; /* frames on either side that a frame's samples depend on */
     bt_hibari_tables tables;
     char name[32], language[16]; /* voices.json: "heart", "en-US" */
@@ -63,8 +57,9 @@ bt_status bt_hibari_open(bt_store *s, const bt_compute *c, bt_hibari **out, bt_e
 void bt_hibari_close(bt_hibari *v); /* NULL is fine */
 /* Text to phonemes, from the files in the voice's folder; the voice's. Any thread. */
 bt_status bt_hibari_english(bt_hibari *v, const bt_english **out, bt_error *err);
-/* -1: the voice has no such phoneme. */
-int32_t bt_hibari_phoneme_id(const bt_hibari *v, uint32_t code);
+/* voices.json: what it tells of the voice of this file; the rest stays. `name` is for messages. */
+bt_status bt_hibari_read_voices(bt_hibari *v, const char *file, const char *text, size_t n,
+                                const char *name, bt_error *err);
 
 /* weights.c: makes the quantized layers known to v->ws under the names of their modules. */
 bt_status bt_hibari_weights(bt_hibari *v, bt_error *err);

@@ -37,8 +37,9 @@ bt_node *bt_kok_block(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *styl
     va_end(ap);
 
     bt_node *shortcut = x, *y = norm(g, k, x, style, name, 1);
-    if (bt_kok_opt(g, k, "%s.conv1x1.weight", name))
-        shortcut = bt_kok_conv(g, k, x, (bt_conv){ 0 }, "%s.conv1x1", name);
+    const bt_weight *mix = bt_kok_opt(g, k, "%s.conv1x1.weight", name);
+    if (mix) /* Kokoro's have no bias */
+        shortcut = bt_linear(g, x, mix, bt_kok_opt(g, k, "%s.conv1x1.bias", name));
     if (twice) {
         const bt_weight *w = bt_kok_w(g, k, "%s.pool.weight", name);
         shortcut = bt_gather(g, shortcut, twice);

@@ -6,13 +6,15 @@
 #ifndef BT_AUDIO_KOKORO_H
 #define BT_AUDIO_KOKORO_H
 
-#include "graph/graph.h"
+#include "audio/speak/parts.h"
+#include "module.h"
 
 enum {
     BT_KOK_KERNELS = 3,  /* residual blocks of a stage, and convolutions pairs of a block */
     BT_KOK_STAGES = 2,   /* upsampling stages of the vocoder */
     BT_KOK_MAX_FFT = 64, /* of the last transform; Kokoro's is 20 */
     BT_KOK_RATE = 24000,
+    BT_KOK_MOST = 4096,  /* ids of a piece that a voice may take; Kokoro's takes 512 */
     BT_KOK_NAME = 192,   /* bytes of a tensor's name */
     BT_KOK_KNOWN = 4096, /* of the table of names; Kokoro has about 1100 */
 };
@@ -57,7 +59,7 @@ const bt_weight *bt_kok_opt(bt_graph *g, const bt_kokoro *k, const char *fmt, ..
 void bt_kok_forget(bt_kokoro *k); /* frees what it knows; after the weights */
 /* The size of dimension i, 0: no such tensor. */
 int bt_kok_dim(const bt_kokoro *k, int i, const char *name);
-/* "<prefix>.weight" and "<prefix>.bias"; no bias for "...conv1x1" */
+/* "<prefix>.weight" and "<prefix>.bias" */
 bt_node *bt_kok_linear(bt_graph *g, const bt_kokoro *k, bt_node *x, const char *fmt, ...)
     BT_PRINTF(4, 5);
 bt_node *bt_kok_conv(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_conv p, const char *fmt, ...)
@@ -99,44 +101,50 @@ bt_node *bt_kok_istft(bt_graph *g, bt_node *x);
 
 /* ---- speaking ------------------------------------------------------------ */
 
-typedef enum bt_kok_part { BT_KOK_TEXT, BT_KOK_WAVE, BT_KOK_PARTS } bt_kok_part;
+/* The network in two parts, as plans (audio/speak/parts.h). */
+typedef enum bt_kok_part {
+    /* ids [T], in[STYLE], in[POSITIONS], in[ZEROS] -> out[0] d [T, hidden + style], out[1] text
+     * [T, hidden], out[2] duration logits [T, 50] */
+    BT_KOK_TEXT,
+    /* in[STYLE], in[TWICE], in[SHIFT], in[EN], in[ASR], in[NOISE] -> out[0] samples
+     * [F * hop, 1], out[1] pitch, out[2] energy [2F, 1] */
+    BT_KOK_WAVE,
+} bt_kok_part;
 
-/* A planned part for one size. text: ids -> d, text, logits; wave: en, asr, noise ->
- * samples. */
-typedef struct bt_kok_plan {
-    int64_t size; /* T or F; 0: none */
-    bt_plan *plan;
-    bt_node *ids, *positions, *zeros;                 /* text */
-    bt_node *twice, *shift, *en, *asr, *noise, *deco; /* wave; deco: the decoder's style */
-    bt_node *style;                                   /* the predictor's */
-    bt_node *out[3];
-} bt_kok_plan;
+/* in[] of the parts; [1, 2 * style] is a whole row of styles, the decoder's half first. */
+enum {
+    BT_KOK_IN_STYLE,
+    BT_KOK_IN_POSITIONS,
+    BT_KOK_IN_ZEROS,
+    BT_KOK_IN_TWICE = BT_KOK_IN_STYLE + 1,
+    BT_KOK_IN_SHIFT,
+    BT_KOK_IN_EN,
+    BT_KOK_IN_ASR,
+    BT_KOK_IN_NOISE,
+};
 
-typedef struct bt_kok_plans {
-    const bt_kokoro *voice;
-    bt_kok_plan list[BT_KOK_PARTS];
-} bt_kok_plans;
+/* plans.c: for bt_parts.build. */
+void bt_kok_build(bt_graph *g, const void *voice, bt_part *p);
 
-bt_status bt_kok_plan_get(bt_kok_plans *p, bt_kok_part part, int64_t size, bt_kok_plan **out,
-                          bt_error *err);
-void bt_kok_plans_clear(bt_kok_plans *p);
+static inline bt_parts bt_kok_parts(const bt_kokoro *k)
+{
+    return (bt_parts){ .voice = k, .ws = k->ws, .build = bt_kok_build };
+}
 
-/* What a voice is asked to do with a piece of text. */
-typedef struct bt_kok_settings {
-    const float *style; /* [2 * style]: the decoder's half first */
-    float length_scale; /* 1 / speed */
-    float noise_scale;  /* 1: as trained; on the source's noise */
-    uint64_t seed;
-    bool joined_before, joined_after; /* a piece of a sentence: more comes right before, after */
-    const atomic_bool *cancel;
-    bt_trace *trace;
-    bt_status (*samples)(void *user, const float *x, size_t n);
-    void *user;
-} bt_kok_settings;
+/* synth.c: ids with the padding 0 at both ends -> samples. */
+typedef struct bt_kok_piece {
+    const int32_t *ids;
+    size_t n;
+    const float *style;             /* [2 * style] */
+    float length_scale;             /* 1 / speed */
+    float noise_scale;              /* 1: as trained; on the source's noise */
+    uint64_t seed;                  /* of that noise: a torch CPU generator per piece */
+    int32_t durations[BT_KOK_MOST]; /* made: frames of each id */
+    int64_t frames;                 /* made: their sum */
+    float *samples;                 /* made: [frames * hop], good until the parts are used again */
+} bt_kok_piece;
 
-/* synth.c: one piece, tokens with the padding 0 at both ends. durations [n] (NULL: not
- * wanted) are frames of each token. */
-bt_status bt_kok_speak(bt_kok_plans *p, const int32_t *ids, size_t n, const bt_kok_settings *s,
-                       int32_t *durations, bt_error *err);
+/* r: cancel, trace, error; nothing else is asked for. */
+bt_status bt_kok_speak(bt_parts *p, bt_kok_piece *x, const bt_run *r);
 
 #endif

@@ -3,7 +3,6 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "audio/kokoro/kokoro.h"
 #include "graph/builder.h"
@@ -27,9 +26,7 @@ bt_node *bt_kok_conv(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_conv p, con
     vsnprintf(name, sizeof name, fmt, ap);
     va_end(ap);
     const bt_weight *w = bt_kok_w(g, k, "%s.weight", name);
-    /* shortcuts have no bias */
-    const bool bare = strstr(name, "conv1x1") != NULL;
-    return bt_conv1d(g, x, w, bare ? NULL : bt_kok_w(g, k, "%s.bias", name), p);
+    return bt_conv1d(g, x, w, bt_kok_w(g, k, "%s.bias", name), p);
 }
 
 bt_node *bt_kok_embed(bt_graph *g, const bt_kokoro *k, bt_node *ids, const char *name)

@@ -7,7 +7,7 @@
 
 #include "audio/kokoro/reader.h"
 #include "audio/kokoro/styles.h"
-#include "audio/speak/speak.h"
+#include "audio/speak/reading.h"
 
 /* ---- options ----------------------------------------------------------- */
 
@@ -20,7 +20,7 @@ typedef struct options {
 #define OFF(field) offsetof(options, field)
 static const bt_option table[] = {
     BT_SPEAK_OPTIONS(options),
-    { "speaker", NULL, "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
+    { "speaker", "s", "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
       "name of a style, or a mixture: a:0.7,b:0.3" },
     { "speed", NULL, NULL, BT_OPT_FLOAT, OFF(speed), "1", 0.05, 20, NULL, NULL,
       "pace: 2 is twice as fast; divides length_scale" },
@@ -76,7 +76,7 @@ static bt_status kokoro_describe(void *of, bt_buf *json)
     bt_buf_printf(json,
                   "{\"architecture\":\"kokoro\",\"sample_rate\":%d,\"phonemes\":%d,"
                   "\"decoder\":\"StyleTTS2, iSTFTNet\",\"hop\":%d,\"speakers\":[",
-                  BT_KOK_RATE, m->beside.n_symbols, m->k->hop);
+                  BT_KOK_RATE, m->beside.alphabet.n, m->k->hop);
     for (size_t i = 0; i < m->beside.n_styles; i++) {
         bt_buf_puts(json, i ? "," : "");
         bt_buf_json(json, m->beside.styles[i].name, strlen(m->beside.styles[i].name));
@@ -89,26 +89,19 @@ static bt_status kokoro_describe(void *of, bt_buf *json)
 
 typedef struct job {
     model *voice;
-    bt_kok_plans plans;
+    bt_parts parts;
+    bt_reading reading;
     float *style; /* [2 * style] */
     float length_scale;
-    const bt_english *english; /* what `reader` reads */
-    bt_english_job *reader;    /* of this run, if it has a text */
-    bt_english_out out;
 } job;
 
-static bt_status open_reader(job *j, const options *o, bt_error *err)
+static bt_status need_reading(job *j, const options *o, bt_error *err)
 {
     model *m = j->voice;
-    bt_status st;
-    bt_english_job_close(j->reader);
-    j->reader = NULL;
-    st = bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(o->speaker), &j->english, err);
-    if (st == BT_OK)
-        st = bt_english_job_open(j->english, &j->reader, err);
-    if (st == BT_OK && o->lexicon[0])
-        st = bt_english_job_lexicon(j->reader, o->lexicon, err);
-    return st;
+    const bt_english *english;
+    const bt_status st =
+        bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(o->speaker), &english, err);
+    return st == BT_OK ? bt_reading_need(&j->reading, english, o->lexicon, err) : st;
 }
 
 static bt_status job_begin(void *own, const bt_run *r)
@@ -119,83 +112,48 @@ static bt_status job_begin(void *own, const bt_run *r)
     j->length_scale = (float)(length / o->speed);
     bt_status st = bt_kok_mix(&j->voice->beside, o->speaker, 1, j->style, r->error);
     if (st == BT_OK && !o->speak.phonemes[0])
-        st = open_reader(j, o, r->error);
+        st = need_reading(j, o, r->error);
     return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
+}
+
+static bt_status utter(const void *voice, const char *s, size_t n, bt_utterances *u, bt_error *err)
+{
+    const model *m = voice;
+    return bt_kok_utter(m->k, &m->beside.alphabet, s, n, u, err);
 }
 
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
-    size_t from, to;
-    return bt_english_sentence(((job *)own)->english, text, n, &at, &from, &to) ? at : n;
+    return bt_reading_end(&((job *)own)->reading, text, n, at);
 }
 
 static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
                                     bt_utterances *u)
 {
     const model *m = ((job *)own)->voice;
-    while (n && strchr("\r\n", line[n - 1]))
-        n--;
-    const bt_status st = bt_kok_check(&m->beside, line, n, r->error);
-    return st == BT_OK ? bt_kok_utter(m->k, &m->beside, line, n, u, r->error) : st;
-}
-
-/* Phonemes that the user gave must be the voice's; what the rules make may go without. */
-static bt_status check_given(const job *j, bt_error *err)
-{
-    const bt_kok_beside *b = &j->voice->beside;
-    bt_status st = BT_OK;
-    for (size_t i = 0; i < j->out.n_words && st == BT_OK; i++) {
-        const bt_english_word *w = &j->out.words[i];
-        const char *s = j->out.phonemes.data;
-        if (w->rating == 5 && s)
-            st = bt_kok_check(b, s + w->phonemes_from, w->phonemes_to - w->phonemes_from, err);
-    }
-    return st;
+    const bt_reading_voice v = { m, &m->beside.alphabet, utter };
+    return bt_reading_phonemes(&v, line, n, u, r->error);
 }
 
 static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
     job *j = own;
-    const model *m = j->voice;
-    size_t at = 0, from, to;
-    bt_status st = BT_OK;
-    while (st == BT_OK && bt_english_sentence(j->english, text, n, &at, &from, &to)) {
-        BT_TRY(bt_english_phonemize(j->reader, text + from, to - from, &j->out, r->error));
-        BT_TRY(check_given(j, r->error));
-        if (j->out.phonemes.len)
-            st = bt_kok_utter(m->k, &m->beside, j->out.phonemes.data, j->out.phonemes.len, u,
-                              r->error);
-    }
-fail:
-    return st;
+    const bt_reading_voice v = { j->voice, &j->voice->beside.alphabet, utter };
+    return bt_reading_utter(&j->reading, &v, text, n, u, r->error);
 }
 
-/* ids: pieces of a sentence, each between zeros. */
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
 {
     job *j = own;
     const options *o = c->r->options;
-    bt_kok_settings s = {
+    const bt_kok_manner m = {
+        .beside = &j->voice->beside,
+        .speaker = o->speaker,
         .style = j->style,
         .length_scale = j->length_scale,
         .noise_scale = (float)o->noise_scale,
-        .cancel = c->r->cancel,
-        .trace = c->r->trace,
-        .samples = c->samples,
-        .user = c->user,
     };
-    bt_status st = BT_OK;
-    for (size_t at = 0, piece = 0, end; st == BT_OK && at < n; at = end, piece++) {
-        for (end = at + 1; end < n && ids[end] != 0; end++) {}
-        end++;
-        s.seed = c->seed + 1000003 * piece;
-        s.joined_before = piece > 0;
-        s.joined_after = end < n;
-        st = bt_kok_mix(&j->voice->beside, o->speaker, end - at - 2, j->style, c->r->error);
-        if (st == BT_OK)
-            st = bt_kok_speak(&j->plans, ids + at, end - at, &s, NULL, c->r->error);
-    }
-    return st;
+    return bt_kok_say(&j->parts, &m, ids, n, c);
 }
 
 static void job_close(void *own)
@@ -203,14 +161,14 @@ static void job_close(void *own)
     job *j = own;
     if (!j)
         return;
-    bt_kok_plans_clear(&j->plans);
-    bt_english_out_free(&j->out);
-    bt_english_job_close(j->reader);
+    bt_parts_clear(&j->parts);
+    bt_reading_clear(&j->reading);
     bt_release(j->style);
     bt_release(j);
 }
 
 static const bt_speak_family family = {
+    .timed = true,
     .begin = job_begin,
     .piece_end = job_piece_end,
     .utter = job_utter,
@@ -225,7 +183,7 @@ static bt_status kokoro_job_open(void *of, bt_module_job **out, bt_error *err)
     job *j = bt_calloc(1, sizeof *j);
     if (j) {
         j->voice = m;
-        j->plans.voice = m->k;
+        j->parts = bt_kok_parts(m->k);
         j->style = bt_calloc(m->beside.width, sizeof *j->style);
         if (!j->style) {
             job_close(j);
@@ -244,12 +202,13 @@ static bt_status kokoro_estimate(bt_module_job *of, const void *opts, bt_estimat
     const double letters = (double)strlen(o->speak.phonemes[0] ? o->speak.phonemes : o->speak.text);
     const double sentence = letters < 100 ? letters + 3 : 103;
     const double slow = (isnan(o->speak.length_scale) ? 1 : o->speak.length_scale) / o->speed;
-    const int64_t size[BT_KOK_PARTS] = { (int64_t)sentence, (int64_t)(3 * sentence * slow) + 4 };
+    const int64_t size[] = { (int64_t)sentence, (int64_t)(3 * sentence * slow) + 4 };
     bt_status st;
-    for (int part = 0; part < BT_KOK_PARTS; part++) {
-        bt_kok_plan *p;
-        BT_TRY(bt_kok_plan_get(&j->plans, (bt_kok_part)part, size[part], &p, err));
-        out->arena += bt_plan_arena(p->plan);
+    for (int kind = BT_KOK_TEXT; kind <= BT_KOK_WAVE; kind++) {
+        bt_part *p;
+        BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, err));
+        const uint64_t arena = bt_plan_arena(p->plan);
+        out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         out->flops += bt_plan_flops(p->plan) * (letters + 1) / sentence;
         out->weights += bt_plan_weights(p->plan);
     }

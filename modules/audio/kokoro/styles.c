@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Symbols and styles beside a Kokoro model, and mixtures of styles.
  */
-#include <cjson/cJSON.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,64 +8,23 @@
 
 #include "audio/kokoro/npz.h"
 #include "audio/kokoro/styles.h"
-#include "formats/json.h"
-#include "text/utf8.h"
 
 enum { MAX_FILES = 64, MAX_STYLES = 4096, MAX_NAME = 128 };
 
-/* ---- symbols ---------------------------------------------------------------- */
-
-static int by_code(const void *a, const void *b)
-{
-    const uint32_t x = ((const bt_kok_symbol *)a)->code, y = ((const bt_kok_symbol *)b)->code;
-    return x < y ? -1 : x > y;
-}
-
+/* "vocab" of vocab.json, or of hexgrad's config.json. */
 static bt_status read_symbols(const bt_kokoro *k, bt_kok_beside *b, bt_error *err)
 {
-    const char *path = bt_store_path(k->store);
+    static const char *const files[] = { "vocab.json", "config.json" };
+    const char *path = bt_store_path(k->store), *text = NULL;
     char name[256];
-    size_t len;
-    cJSON *json;
-    const char *text = bt_store_file(k->store, "vocab.json", &len);
+    size_t n = 0;
+    int i = 0;
+    while (i < 2 && !(text = bt_store_file(k->store, files[i], &n)))
+        i++;
     if (!text)
         return bt_fail(err, BT_ENOTFOUND, "%s: there is no vocab.json beside it", path);
-    snprintf(name, sizeof name, "%s: the voice's vocab.json", path);
-    bt_status st = bt_json_parse(name, text, len, &json, err);
-    if (st != BT_OK)
-        return st;
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "vocab"), *item;
-    const int n = cJSON_IsObject(list) ? cJSON_GetArraySize(list) : 0;
-    b->symbols = n > 0 ? bt_calloc((size_t)n, sizeof *b->symbols) : NULL;
-    if (n < 1)
-        st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has no \"vocab\"", path);
-    else if (!b->symbols)
-        st = bt_no_memory(err, "a voice");
-    if (st != BT_OK)
-        list = NULL;
-    cJSON_ArrayForEach(item, list)
-    {
-        uint32_t code = 0;
-        const size_t bytes = strlen(item->string);
-        if (bytes == 0 || bt_utf8_next(item->string, bytes, &code) != bytes ||
-            !cJSON_IsNumber(item) || !(item->valuedouble > 0 && item->valuedouble < k->n_tokens)) {
-            st = bt_fail(err, BT_EFORMAT, "%s: its vocab.json has a bad entry \"%.20s\"", path,
-                         item->string);
-            break;
-        }
-        b->symbols[b->n_symbols++] = (bt_kok_symbol){ code, (int32_t)item->valuedouble };
-    }
-    cJSON_Delete(json);
-    if (st == BT_OK)
-        qsort(b->symbols, (size_t)b->n_symbols, sizeof *b->symbols, by_code);
-    return st;
-}
-
-int32_t bt_kok_symbol_id(const bt_kok_beside *b, uint32_t code)
-{
-    const bt_kok_symbol key = { .code = code };
-    const bt_kok_symbol *s = bsearch(&key, b->symbols, (size_t)b->n_symbols, sizeof key, by_code);
-    return s ? s->id : -1;
+    snprintf(name, sizeof name, "%s: the voice's %s", path, files[i]);
+    return bt_alphabet_read(&b->alphabet, text, n, "vocab", 1, k->n_tokens, name, err);
 }
 
 /* ---- styles ------------------------------------------------------------------ */
@@ -185,7 +143,7 @@ void bt_kok_beside_close(bt_kok_beside *b)
         bt_map_close(&b->maps[i]);
     bt_release(b->styles);
     bt_release(b->maps);
-    bt_release(b->symbols);
+    bt_alphabet_free(&b->alphabet);
     memset(b, 0, sizeof *b);
 }
 

@@ -18,7 +18,7 @@ static bool ends_clause(uint32_t c)
 
 /* Bytes of s that the next piece has, of `left` known phonemes: the cut nearest to `aim`
  * phonemes and not above `most`; clauses win over words, words over anything. */
-static size_t cut(const bt_kok_beside *b, const char *s, size_t n, int left, int most)
+static size_t cut(const bt_alphabet *a, const char *s, size_t n, int left, int most)
 {
     const int pieces = (left + most - 1) / most, aim = (left + pieces - 1) / pieces;
     size_t best = 0, at = 0;
@@ -36,74 +36,40 @@ static size_t cut(const bt_kok_beside *b, const char *s, size_t n, int left, int
             rank = level;
             miss = off;
         }
-        count += bt_kok_symbol_id(b, c) >= 0;
+        count += bt_alphabet_id(a, c) >= 0;
         at += len;
     }
     return best ? best : at;
 }
 
-static int count_known(const bt_kok_beside *b, const char *s, size_t n)
-{
-    int count = 0;
-    uint32_t c;
-    for (size_t at = 0; at < n; count += bt_kok_symbol_id(b, c) >= 0)
-        at += bt_utf8_next(s + at, n - at, &c);
-    return count;
-}
-
-bt_status bt_kok_check(const bt_kok_beside *b, const char *s, size_t n, bt_error *err)
-{
-    for (size_t at = 0; at < n;) {
-        uint32_t c;
-        const size_t len = bt_utf8_next(s + at, n - at, &c);
-        if (bt_kok_symbol_id(b, c) < 0)
-            return bt_fail(err, BT_EINVAL, "the voice has no phoneme \"%.*s\" (U+%04X)", (int)len,
-                           s + at, (unsigned)c);
-        at += len;
-    }
-    return BT_OK;
-}
-
-static bool add_ids(const bt_kok_beside *b, const char *s, size_t n, bt_utterance *u,
-                    size_t *missing)
+/* s[0..n), which is out->phonemes from `base` on, between zeros, unless it has no sound. */
+static bool add_piece(const bt_alphabet *a, const char *s, size_t n, size_t base,
+                      bt_utterances *out, bt_utterance *u)
 {
     const int32_t pad = PAD;
-    bool ok = bt_utterance_add(u, &pad, 1);
-    for (size_t at = 0; ok && at < n;) {
-        uint32_t c;
-        at += bt_utf8_next(s + at, n - at, &c);
-        const int32_t id = bt_kok_symbol_id(b, c);
-        *missing += id < 0;
-        ok = id < 0 || bt_utterance_add(u, &id, 1);
-    }
-    return ok && bt_utterance_add(u, &pad, 1);
+    const bool sounds = bt_alphabet_count(a, s, n) > 0;
+    return (!sounds || bt_utterance_add(u, &pad, 1)) && bt_alphabet_add(a, s, n, base, out, u) &&
+           (!sounds || bt_utterance_add(u, &pad, 1));
 }
 
-bt_status bt_kok_utter(const bt_kokoro *k, const bt_kok_beside *b, const char *s, size_t n,
+bt_status bt_kok_utter(const bt_kokoro *k, const bt_alphabet *a, const char *s, size_t n,
                        bt_utterances *out, bt_error *err)
 {
     while (n && strchr(" \t", s[n - 1]))
         n--;
-    while (n && strchr(" \t", *s))
-        s++, n--;
-    if (n && out->phonemes.len)
-        bt_buf_puts(&out->phonemes, "\n");
-    bt_buf_add(&out->phonemes, s, n);
-    int left = count_known(b, s, n);
-    if (out->phonemes.failed)
-        return bt_no_memory(err, "phonemes");
-    if (left == 0) {
-        out->missing += n > 0;
-        return BT_OK;
-    }
-    bt_utterance *u = bt_utterance_begin(out);
+    bt_utterance *u = bt_utterances_line(out, s, n) ? bt_utterance_begin(out) : NULL;
     bool ok = u != NULL;
-    while (n && ok) {
-        const size_t end = cut(b, s, n, left, k->positions - 2);
-        left -= count_known(b, s, end);
-        ok = add_ids(b, s, end, u, &out->missing);
-        for (s += end, n -= end; n && *s == ' '; s++, n--)
-            left--;
+    int left = bt_alphabet_count(a, s, n);
+    for (size_t at = 0, end; ok && at < n; at = end) {
+        for (; strchr(" \t", s[at]); at++)
+            left -= bt_alphabet_id(a, (uint32_t)s[at]) >= 0;
+        end = at + cut(a, s + at, n - at, left, k->positions - 2);
+        left -= bt_alphabet_count(a, s + at, end - at);
+        ok = add_piece(a, s + at, end - at, out->line + at, out, u);
     }
-    return ok ? BT_OK : bt_no_memory(err, "phonemes");
+    if (!ok)
+        return bt_no_memory(err, "phonemes");
+    if (u->n == 0)
+        bt_utterance_withdraw(out);
+    return BT_OK;
 }

@@ -27,7 +27,8 @@ static bt_status read_shapes(bt_kokoro *k, bt_error *err)
     k->stride[1] = bt_kok_dim(k, 2, GEN "ups.1.weight") / 2;
     if (!k->hidden || !k->n_tokens || !k->style)
         return bad(k, "the text encoder or the decoder is missing", err);
-    if (k->bert < 64 || k->bert % 64 || k->positions < 3 || !k->max_duration)
+    if (k->bert < 64 || k->bert % 64 || k->positions < 3 || k->positions > BT_KOK_MOST ||
+        !k->max_duration)
         return bad(k, "the duration predictor is missing", err);
     if (k->harmonics < 1 || k->harmonics > 32)
         return bad(k, "the source is missing", err);
@@ -55,12 +56,12 @@ bool bt_kokoro_is(const bt_store *s)
  * middle of a job, and every name is known from then on. */
 static bt_status check_parts(const bt_kokoro *k, bt_error *err)
 {
-    bt_kok_plans plans = { .voice = k };
-    bt_kok_plan *p;
-    bt_status st = bt_kok_plan_get(&plans, BT_KOK_TEXT, 3, &p, err);
+    bt_parts parts = bt_kok_parts(k);
+    bt_part *p;
+    bt_status st = bt_part_get(&parts, BT_KOK_TEXT, 3, &p, err);
     if (st == BT_OK)
-        st = bt_kok_plan_get(&plans, BT_KOK_WAVE, 4, &p, err);
-    bt_kok_plans_clear(&plans);
+        st = bt_part_get(&parts, BT_KOK_WAVE, 4, &p, err);
+    bt_parts_clear(&parts);
     return st;
 }
 

@@ -2,10 +2,9 @@
  * A run: text to sentences, one after the other to sound, so that a book's
  * first words are there before its last ones are read.
  */
+#include "audio/speak/sink.h"
 #include "audio/speak/speak.h"
-#include "audio/speak/times.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,83 +83,6 @@ static bt_status utter(const bt_run *r, source *s, bt_utterances *u)
     return (s->phonemes ? f->utter_phonemes : f->utter)(s->job->own, r, text, n, u);
 }
 
-/* ---- samples ----------------------------------------------------------- */
-
-/* From the voice to the engine, by way of volume and normalizing. */
-typedef struct sink {
-    const bt_run *r;
-    bt_times times; /* of the sentence that is being spoken */
-    int rate;
-    float volume;
-    bool whole; /* keep a sentence until its peak is known */
-    float *held;
-    size_t n, cap;
-    uint64_t total; /* samples given on */
-} sink;
-
-static bt_status give(sink *k, const float *x, size_t n)
-{
-    k->total += n;
-    return k->r->samples(k->r->host, k->rate, x, n);
-}
-
-/* Clipped only where a factor may have made it necessary. */
-static bt_status give_scaled(sink *k, const float *x, size_t n, float factor)
-{
-    float part[4096];
-    bt_status st = BT_OK;
-    for (size_t i = 0; st == BT_OK && i < n;) {
-        size_t m = n - i < 4096 ? n - i : 4096;
-        for (size_t j = 0; j < m; j++)
-            part[j] = fminf(fmaxf(x[i + j] * factor, -1), 1);
-        st = give(k, part, m);
-        i += m;
-    }
-    return st;
-}
-
-/* Samples as the voice has them ready. */
-static bt_status take(void *user, const float *x, size_t n)
-{
-    sink *k = user;
-    if (!k->whole)
-        return k->volume == 1 ? give(k, x, n) : give_scaled(k, x, n, k->volume);
-    if (k->n + n > k->cap) {
-        size_t cap = 2 * k->cap + n;
-        float *held = bt_realloc_array(k->held, k->cap, cap, sizeof *held);
-        if (!held)
-            return bt_no_memory(k->r->error, "a sentence");
-        k->held = held;
-        k->cap = cap;
-    }
-    memcpy(k->held + k->n, x, n * sizeof *x);
-    k->n += n;
-    return BT_OK;
-}
-
-/* With `normalize` the sentence was held back: its peak becomes `volume`. */
-static bt_status end_sentence(sink *k)
-{
-    float peak = 0;
-    for (size_t i = 0; i < k->n; i++)
-        peak = fmaxf(peak, fabsf(k->held[i]));
-    size_t n = k->n;
-    k->n = 0;
-    return give_scaled(k, k->held, n, peak > 1e-8f ? k->volume / peak : 0);
-}
-
-static bt_status silence(sink *k, double seconds)
-{
-    static const float zeros[1024];
-    bt_status st = BT_OK;
-    for (size_t n = (size_t)(seconds * k->rate); st == BT_OK && n;) {
-        size_t m = n < 1024 ? n : 1024;
-        st = give(k, zeros, m);
-        n -= m;
-    }
-    return st;
-}
-
 /* ---- run --------------------------------------------------------------- */
 
 bt_status bt_speak_report(const bt_run *r, const char *name, double value)
@@ -203,12 +125,12 @@ fail:
 
 static bt_status take_frames(void *user, const int32_t *ids_at, size_t n, int hop)
 {
-    sink *k = user;
+    bt_sink *k = user;
     return bt_times_tell(&k->times, k->r, ids_at, n, hop);
 }
 
 /* The sentences in u, then empties it. */
-static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, sink *k, bt_utterances *u,
+static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, bt_utterances *u,
                              tally *t)
 {
     const bt_speak_options *o = c->r->options;
@@ -216,13 +138,13 @@ static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, sink *k, bt_u
     for (size_t i = 0; i < u->n; i++) {
         const bt_utterance *x = &u->v[i];
         if (t->sentences && o->sentence_silence > 0)
-            BT_TRY(silence(k, o->sentence_silence));
+            BT_TRY(bt_sink_silence(k, o->sentence_silence));
         k->times.begin = k->total;
         k->times.sentence = x;
         c->seed = t->seed + (uint64_t)t->sentences;
         c->first = t->sentences == 0;
         BT_TRY(job->family->speak(job->own, x->ids, (size_t)x->n, c));
-        BT_TRY(end_sentence(k));
+        BT_TRY(bt_sink_end_sentence(k));
         t->sentences++;
         t->ids += x->n;
     }
@@ -241,9 +163,9 @@ static bt_status check_lacks(const bt_run *r, const bt_utterances *u)
                    (int)bt_utf8_put(text, u->lacks), text, (unsigned)u->lacks);
 }
 
-static bt_status speak_all(bt_module_job *job, const bt_run *r, sink *k, bt_utterances *u)
+static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
 {
-    bt_speak_call call = { .r = r, .samples = take, .user = k };
+    bt_speak_call call = { .r = r, .samples = bt_sink_take, .user = k };
     call.frames = r->timing ? take_frames : NULL;
     source from = source_of(job, r->options);
     tally t = { 0 };
@@ -274,7 +196,7 @@ fail:
 bt_status bt_speak(bt_module_job *job, const bt_run *r)
 {
     const bt_speak_options *o = r->options;
-    sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
+    bt_sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
     bt_utterances u = { 0 };
     bt_status st = BT_OK;
     if (r->timing && !job->family->timed)
@@ -284,6 +206,6 @@ bt_status bt_speak(bt_module_job *job, const bt_run *r)
     if (st == BT_OK)
         st = speak_all(job, r, &k, &u);
     bt_utterances_free(&u);
-    bt_release(k.held);
+    bt_sink_free(&k);
     return st;
 }

@@ -20,79 +20,26 @@ typedef struct bt_speak_options {
 } bt_speak_options;
 
 /* Entries for a table over struct T, whose member `speak` is a bt_speak_options. */
+/* clang-format off */
 #define BT_SPEAK_OPTIONS(T)                                                                        \
-    { "text",                                                                                      \
-      NULL,                                                                                        \
-      NULL,                                                                                        \
-      BT_OPT_STRING,                                                                               \
-      offsetof(T, speak.text),                                                                     \
-      "",                                                                                          \
-      0,                                                                                           \
-      0,                                                                                           \
-      NULL,                                                                                        \
-      NULL,                                                                                        \
+    { "text", NULL, NULL, BT_OPT_STRING, offsetof(T, speak.text), "", 0, 0, NULL, NULL,            \
       "what to say; phonemes may stand in it as [[...]]" },                                        \
-        { "phonemes",                                                                              \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          BT_OPT_STRING,                                                                           \
-          offsetof(T, speak.phonemes),                                                             \
-          "",                                                                                      \
-          0,                                                                                       \
-          0,                                                                                       \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          "phonemes in the voice's alphabet instead of text, a sentence per line" },               \
-        { "length_scale",                                                                          \
-          NULL,                                                                                    \
-          "length-scale",                                                                          \
-          BT_OPT_FLOAT,                                                                            \
-          offsetof(T, speak.length_scale),                                                         \
-          "",                                                                                      \
-          0.05,                                                                                    \
-          20,                                                                                      \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          "duration of phonemes: 2 is half as fast" },                                             \
-        { "sentence_silence",                                                                      \
-          NULL,                                                                                    \
-          "sentence-silence",                                                                      \
-          BT_OPT_FLOAT,                                                                            \
-          offsetof(T, speak.sentence_silence),                                                     \
-          "0",                                                                                     \
-          0,                                                                                       \
-          60,                                                                                      \
-          NULL,                                                                                    \
-          "s",                                                                                     \
-          "silence between sentences; none after the last" },                                      \
-        { "volume", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.volume), "1",                      \
-          0,        100,  NULL, NULL,         "factor on the samples" },                           \
-        { "normalize",                                                                             \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          BT_OPT_BOOL,                                                                             \
-          offsetof(T, speak.normalize),                                                            \
-          "0",                                                                                     \
-          0,                                                                                       \
-          1,                                                                                       \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          "bring every sentence to full level, as piper does" },                                   \
-        { "strict",                                                                                \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          BT_OPT_BOOL,                                                                             \
-          offsetof(T, speak.strict),                                                               \
-          "0",                                                                                     \
-          0,                                                                                       \
-          1,                                                                                       \
-          NULL,                                                                                    \
-          NULL,                                                                                    \
-          "fail at a phoneme that the voice lacks instead of leaving it out" },                    \
-    {                                                                                              \
-        "seed", "s", NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,    \
-            NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random"   \
-    }
+    { "phonemes", NULL, NULL, BT_OPT_STRING, offsetof(T, speak.phonemes), "", 0, 0, NULL, NULL,    \
+      "phonemes in the voice's alphabet instead of text, a sentence per line" },                   \
+    { "length_scale", NULL, "length-scale", BT_OPT_FLOAT, offsetof(T, speak.length_scale),         \
+      "", 0.05, 20, NULL, NULL, "duration of phonemes: 2 is half as fast" },                       \
+    { "sentence_silence", NULL, "sentence-silence", BT_OPT_FLOAT,                                  \
+      offsetof(T, speak.sentence_silence), "0", 0, 60, NULL, "s",                                  \
+      "silence between sentences; none after the last" },                                          \
+    { "volume", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.volume), "1", 0, 100, NULL, NULL,      \
+      "factor on the samples" },                                                                   \
+    { "normalize", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.normalize), "0", 0, 1, NULL, NULL,   \
+      "bring every sentence to full level, as piper does" },                                       \
+    { "strict", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.strict), "0", 0, 1, NULL, NULL,         \
+      "fail at a phoneme that the voice lacks instead of leaving it out" },                        \
+    { "seed", NULL, NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,     \
+      NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random" }
+/* clang-format on */
 
 /* Hears which id each of a sentence's n frames belongs to, in order, and how many samples a
  * frame has; not BT_OK ends the run with that. */

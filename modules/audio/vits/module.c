@@ -22,7 +22,7 @@ typedef struct options {
 
 static const bt_option table[] = {
     BT_SPEAK_OPTIONS(options),
-    { "speaker", NULL, "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
+    { "speaker", "s", "speaker_id,speaker-id", BT_OPT_STRING, OFF(speaker), "", 0, 0, NULL, NULL,
       "name or number of a voice's speaker" },
     { "noise_scale", NULL, "noise-scale", BT_OPT_FLOAT, OFF(noise_scale), "", 0, 10, NULL, NULL,
       "variation of the sound" },

@@ -10,13 +10,6 @@
 
 enum { TOKENS = 122 };
 
-static bt_status drop(void *user, const float *x, size_t n)
-{
-    (void)x;
-    *(size_t *)user += n;
-    return BT_OK;
-}
-
 int main(int argc, char **argv)
 {
     static const char *const names[] = { "auto", "int8", "bf16", "f32" };
@@ -29,7 +22,6 @@ int main(int argc, char **argv)
     bt_kokoro *k;
     bt_error err = { 0 };
     int precision = 0;
-    size_t n = 0;
     double best = 1e9;
     for (int i = 0; argc > 3 && i < 4; i++)
         if (!strcmp(argv[3], names[i]))
@@ -44,32 +36,32 @@ int main(int argc, char **argv)
     if (argc < 2 || bt_store_open(argv[1], &store, &err) != BT_OK ||
         bt_kokoro_open(store, &compute, &k, &err) != BT_OK)
         fail_msg("%s", argc < 2 ? "which model?" : err.text);
-    bt_kok_plans plans = { .voice = k };
-    bt_kok_settings s = {
-        .style = style, .length_scale = 1, .noise_scale = 1, .samples = drop, .user = &n
+    bt_parts parts = bt_kok_parts(k);
+    bt_kok_piece x = {
+        .ids = ids, .n = TOKENS, .style = style, .length_scale = 1, .noise_scale = 1
     };
+    bt_run r = { .error = &err };
     for (int i = 0; i < 4; i++) {
-        n = 0;
         const double begin = bt_now();
-        if (bt_kok_speak(&plans, ids, TOKENS, &s, NULL, &err) != BT_OK)
+        if (bt_kok_speak(&parts, &x, &r) != BT_OK)
             fail_msg("%s", err.text);
         const double t = bt_now() - begin;
         best = i && t < best ? t : best;
         if (i == 0)
             fprintf(stderr, "opened and spoken once in %.2f s\n", bt_now() - start);
     }
-    const double seconds = (double)n / BT_KOK_RATE;
+    const double seconds = (double)(x.frames * k->hop) / BT_KOK_RATE;
     fprintf(stderr, "%s, %d threads, %s: %.2f s of audio in %.3f s, %.4f per second\n", kernels.isa,
             compute.threads, names[precision], seconds, best, best / seconds);
-    if (argc > 4 && bt_trace_create(&s.trace) == BT_OK) {
+    if (argc > 4 && bt_trace_create(&r.trace) == BT_OK) {
         bt_buf json = { 0 };
-        bt_kok_speak(&plans, ids, TOKENS, &s, NULL, &err);
-        if (bt_trace_summary(s.trace, NULL, &json) == BT_OK)
+        bt_kok_speak(&parts, &x, &r);
+        if (bt_trace_summary(r.trace, NULL, &json) == BT_OK)
             puts(json.data);
         bt_buf_free(&json);
-        bt_trace_free(s.trace);
+        bt_trace_free(r.trace);
     }
-    bt_kok_plans_clear(&plans);
+    bt_parts_clear(&parts);
     bt_kokoro_close(k);
     return 0;
 }

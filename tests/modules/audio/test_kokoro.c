@@ -33,9 +33,8 @@ typedef struct voice {
     bt_kernels kernels;
     bt_compute compute;
     bt_kokoro *k;
-    bt_kok_plans plans;
-    float *samples;
-    size_t n;
+    bt_parts parts;
+    bt_kok_piece last; /* what was spoken */
 } voice;
 
 static void load_golden(golden *g, const char *name)
@@ -69,23 +68,13 @@ static void open_voice(voice *v, const char *path, const char *isa, int threads,
     if (bt_store_open(path, &s, &err) != BT_OK ||
         bt_kokoro_open(s, &v->compute, &v->k, &err) != BT_OK)
         fail_msg("%s", err.text);
-    v->plans.voice = v->k;
+    v->parts = bt_kok_parts(v->k);
 }
 
 static void close_voice(voice *v)
 {
-    bt_kok_plans_clear(&v->plans);
+    bt_parts_clear(&v->parts);
     bt_kokoro_close(v->k);
-    free(v->samples);
-}
-
-static bt_status keep(void *user, const float *x, size_t n)
-{
-    voice *v = user;
-    v->samples = realloc(v->samples, (v->n + n) * sizeof *x);
-    memcpy(v->samples + v->n, x, n * sizeof *x);
-    v->n += n;
-    return BT_OK;
 }
 
 static float *wanted(const golden *g, const golden_run *r, const char *part, size_t *n)
@@ -95,42 +84,75 @@ static float *wanted(const golden *g, const golden_run *r, const char *part, siz
     return golden_floats(g->store, name, n);
 }
 
-static void speak(voice *v, const golden *g, const golden_run *r)
+static int32_t *ids_of(const golden *g, const golden_run *r, const char *part, size_t *n)
 {
     char name[64];
+    snprintf(name, sizeof name, "%s.%s", r->name, part);
+    int64_t *wide = golden_ints(g->store, name, n);
+    int32_t *ids = calloc(*n, sizeof *ids);
+    assert_non_null(ids);
+    for (size_t i = 0; i < *n; i++)
+        ids[i] = (int32_t)wide[i];
+    free(wide);
+    return ids;
+}
+
+static void speak(voice *v, const golden *g, const golden_run *r)
+{
     size_t n, m;
-    int32_t ids[512], durations[512];
     bt_error err = { 0 };
-    snprintf(name, sizeof name, "%s.ids", r->name);
-    int64_t *tokens = golden_ints(g->store, name, &n);
-    snprintf(name, sizeof name, "%s.durations", r->name);
-    int64_t *frames = golden_ints(g->store, name, &m);
+    int32_t *ids = ids_of(g, r, "ids", &n), *frames = ids_of(g, r, "durations", &m);
     float *style = wanted(g, r, "style", NULL);
-    assert_true(n == m && n <= 512);
-    for (size_t i = 0; i < n; i++)
-        ids[i] = (int32_t)tokens[i];
-    v->n = 0;
-    const bt_kok_settings s = { .style = style,
-                                .length_scale = 1 / r->speed,
-                                .noise_scale = 1,
-                                .seed = r->seed,
-                                .samples = keep,
-                                .user = v };
-    if (bt_kok_speak(&v->plans, ids, n, &s, durations, &err) != BT_OK)
+    const bt_run run = { .error = &err };
+    v->last = (bt_kok_piece){ .ids = ids,
+                              .n = n,
+                              .style = style,
+                              .length_scale = 1 / r->speed,
+                              .noise_scale = 1,
+                              .seed = r->seed };
+    if (bt_kok_speak(&v->parts, &v->last, &run) != BT_OK)
         fail_msg("%s", err.text);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(durations[i], frames[i]);
-    free(tokens);
+    assert_int_equal(n, m);
+    assert_memory_equal(v->last.durations, frames, n * sizeof *frames);
+    free(ids);
     free(frames);
     free(style);
 }
 
-static double compare(const voice *v, const golden *g, const golden_run *r, const char *part,
-                      bt_kok_part plan, int out)
+/* Runs the text's part alone: the wave's writes over it. */
+static bt_part *read_text(voice *v, const golden *g, const golden_run *r)
+{
+    bt_part *p;
+    size_t n;
+    bt_error err = { 0 };
+    int32_t *ids = ids_of(g, r, "ids", &n);
+    float *style = wanted(g, r, "style", NULL);
+    assert_int_equal(bt_part_get(&v->parts, BT_KOK_TEXT, (int64_t)n, &p, &err), BT_OK);
+    memcpy(bt_plan_data(p->plan, p->ids), ids, n * sizeof *ids);
+    memcpy(bt_plan_data(p->plan, p->in[BT_KOK_IN_STYLE]), style,
+           2 * (size_t)v->k->style * sizeof *style);
+    memset(bt_plan_data(p->plan, p->in[BT_KOK_IN_ZEROS]), 0, n * sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        ((int32_t *)bt_plan_data(p->plan, p->in[BT_KOK_IN_POSITIONS]))[i] = (int32_t)i;
+    assert_int_equal(bt_part_run(p, "text", NULL, NULL, &err), BT_OK);
+    free(ids);
+    free(style);
+    return p;
+}
+
+/* What was spoken last is still there. */
+static bt_part *wave_of(voice *v)
+{
+    bt_part *p;
+    bt_error err = { 0 };
+    assert_int_equal(bt_part_get(&v->parts, BT_KOK_WAVE, v->last.frames, &p, &err), BT_OK);
+    return p;
+}
+
+static double compare(bt_part *p, const golden *g, const golden_run *r, const char *part, int out)
 {
     size_t n;
     float *want = wanted(g, r, part, &n);
-    const bt_kok_plan *p = &v->plans.list[plan];
     const bt_shape s = bt_shape_of(p->out[out]);
     assert_int_equal(n, s.w * s.c);
     const double db = golden_snr_db(bt_plan_data(p->plan, p->out[out]), want, n);
@@ -209,12 +231,14 @@ static void check(const char *path, const golden *g, const char *isa, bt_precisi
     printf("  %s, %s\n", v.kernels.isa, p == BT_PREC_F32 ? "f32" : "auto");
     for (int i = 0; i < g->n; i++) {
         const golden_run *r = &g->run[i];
+        bt_part *part = read_text(&v, g, r);
+        assert_true(compare(part, g, r, "logits", 2) > curves);
+        assert_true(compare(part, g, r, "text", 1) > 60);
         speak(&v, g, r);
-        assert_true(compare(&v, g, r, "logits", BT_KOK_TEXT, 2) > curves);
-        assert_true(compare(&v, g, r, "text", BT_KOK_TEXT, 1) > 60);
-        assert_true(compare(&v, g, r, "pitch", BT_KOK_WAVE, 1) > curves);
-        assert_true(compare(&v, g, r, "energy", BT_KOK_WAVE, 2) > curves);
-        assert_true(compare(&v, g, r, "samples", BT_KOK_WAVE, 0) > samples);
+        part = wave_of(&v);
+        assert_true(compare(part, g, r, "pitch", 1) > curves);
+        assert_true(compare(part, g, r, "energy", 2) > curves);
+        assert_true(compare(part, g, r, "samples", 0) > samples);
         if (p == BT_PREC_F32)
             check_vocoder(&v, g, r, 60);
     }
@@ -356,8 +380,9 @@ static void same_for_threads(const char *path, const golden *g, bt_precision p)
     for (int threads = 2; threads <= 3; threads++) {
         open_voice(&more, path, "auto", threads, p);
         speak(&more, g, &g->run[0]);
-        assert_int_equal(one.n, more.n);
-        assert_memory_equal(one.samples, more.samples, one.n * sizeof *one.samples);
+        assert_int_equal(one.last.frames, more.last.frames);
+        assert_memory_equal(one.last.samples, more.last.samples,
+                            (size_t)(one.last.frames * one.k->hop) * sizeof *one.last.samples);
         close_voice(&more);
     }
     close_voice(&one);
@@ -380,13 +405,118 @@ static void test_threads(void **state)
     bt_store_close(g.store);
 }
 
+/* ---- the module with the real model --------------------------------------- */
+
+static bool open_real(host *h)
+{
+    char path[1024];
+    if (!real_path(path, sizeof path))
+        return false;
+    host_open_as(h, &bt_module_kokoro, path, 2, BT_PREC_AUTO);
+    return true;
+}
+
+/* Phonemes last as many frames as onnxruntime gives them. */
+static void times_are_durations(void **state)
+{
+    host h;
+    golden g;
+    (void)state;
+    if (!open_real(&h))
+        skip();
+    load_golden(&g, "kokoro");
+    char *text = golden_text("kokoro/kokoro.json", NULL), speed[32];
+    cJSON *json = cJSON_Parse(text);
+    for (int i = 0; i < g.n; i++) {
+        const cJSON *r = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "runs"), i);
+        size_t n;
+        int32_t *frames = ids_of(&g, &g.run[i], "durations", &n);
+        uint64_t at = 0;
+        snprintf(speed, sizeof speed, "%g", (double)g.run[i].speed);
+        host_set(&h, "speed", speed);
+        host_set(&h, "speaker", cJSON_GetObjectItem(r, "voice")->valuestring);
+        host_set(&h, "phonemes", cJSON_GetObjectItem(r, "phonemes")->valuestring);
+        host_run_timed(&h, 0);
+        for (size_t k = 0; k < n; k++) {
+            const bt_timing *t = host_told(&h, BT_TIMING_PHONEME, (int)k);
+            assert_int_equal(t->begin, at);
+            at += 600 * (uint64_t)frames[k];
+            assert_int_equal(t->end, at);
+        }
+        assert_int_equal(at, h.n);
+        free(frames);
+    }
+    cJSON_Delete(json);
+    free(text);
+    bt_store_close(g.store);
+    host_close(&h);
+}
+
+static double level(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    return sqrt(sum / (double)n);
+}
+
+/* Around sample `at`, where two pieces meet: no step, the silence of a clause and no more,
+ * and speech of the same level on either side. */
+static void check_join(const host *h, size_t at)
+{
+    enum { SECOND = 24000 };
+    size_t before = at, after = at;
+    assert_true(at > 2 * SECOND && at + 2 * SECOND < h->n);
+    while (fabsf(h->samples[before - 1]) < 0.01f)
+        before--;
+    while (fabsf(h->samples[after]) < 0.01f)
+        after++;
+    const double left = level(h->samples + before - 2 * SECOND, 2 * SECOND);
+    const double right = level(h->samples + after, 2 * SECOND);
+    const double silence = level(h->samples + before, after - before);
+    const double step = fabs((double)h->samples[at] - (double)h->samples[at - 1]);
+    printf("    join at %.2f s: %zu ms of silence, its level %.6f, step %.7f; speech before %.4f, "
+           "after %.4f\n",
+           (double)at / SECOND, (after - before) / 24, silence, step, left, right);
+    assert_true(after - before >= SECOND / 10 && after - before <= SECOND * 36 / 100);
+    assert_true(step < 1e-4 && silence < 0.003);
+    assert_true(left < 1.6 * right && right < 1.6 * left); /* 4 dB */
+}
+
+#define CLAUSE "ðə kwˈɪk bɹˈWn fˈɑks ʤˈʌmps ˈOvəɹ ðə lˈAzi dˈɔɡ ænd lˈʊks ˌʌp æt ðə mˈun, "
+#define FIVE   CLAUSE CLAUSE CLAUSE CLAUSE CLAUSE
+
+static void joins_are_not_heard(void **state)
+{
+    host h;
+    int joins = 0;
+    (void)state;
+    if (!open_real(&h))
+        skip();
+    host_set(&h, "phonemes", FIVE FIVE "dˈɔɡ.");
+    host_run(&h);
+    const size_t n = h.n;
+    float *streamed = malloc(n * sizeof *streamed);
+    memcpy(streamed, h.samples, n * sizeof *streamed);
+    host_run_timed(&h, 0);
+    assert_int_equal(h.n, n);
+    assert_memory_equal(h.samples, streamed, n * sizeof *streamed);
+    for (size_t i = 1; i < h.n_times; i++)
+        if (h.times[i].id == 0 && h.times[i - 1].id == 0) {
+            check_join(&h, h.times[i].begin);
+            joins++;
+        }
+    assert_int_equal(joins, 1);
+    free(streamed);
+    host_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiny),
-        cmocka_unit_test(test_checkpoint_names),
-        cmocka_unit_test(test_real),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_tiny),           cmocka_unit_test(test_checkpoint_names),
+        cmocka_unit_test(test_real),           cmocka_unit_test(test_threads),
+        cmocka_unit_test(times_are_durations), cmocka_unit_test(joins_are_not_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

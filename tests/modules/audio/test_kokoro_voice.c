@@ -10,8 +10,6 @@
 #include "audio/kokoro/styles.h"
 #include "voice_host.h"
 
-extern const bt_module bt_module_kokoro;
-
 #define TINY   BT_SOURCE_DIR "/tests/golden/kokoro/tiny.onnx"
 #define FOLDER "kokoro_voice"
 #define MODEL  FOLDER "/kokoro.onnx"
@@ -161,12 +159,14 @@ static void long_sentences_are_cut(void **state)
         { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 2, { 15, 15 } },
         { "ab ab ab ab ab ab ab ab ab ab ab", 2, { 17, 14 } },
         { "a, ababababababababababababababab", 2, { 17, 16 } },
+        { "ab xx  yab", 1, { 7 } }, /* what follows the last phoneme makes no piece */
+        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa xxx", 2, { 16, 15 } },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bt_utterances u = { 0 };
         int piece = 0, count = 0;
-        assert_int_equal(bt_kok_utter(k, &b, cases[i].text, strlen(cases[i].text), &u, &err),
-                         BT_OK);
+        assert_int_equal(
+            bt_kok_utter(k, &b.alphabet, cases[i].text, strlen(cases[i].text), &u, &err), BT_OK);
         assert_int_equal(u.n, 1);
         for (int j = 1; j < u.v[0].n; j++) {
             if (u.v[0].ids[j]) {
@@ -184,11 +184,11 @@ static void long_sentences_are_cut(void **state)
         bt_utterances_free(&u);
     }
     bt_utterances u = { 0 };
-    assert_int_equal(bt_kok_utter(k, &b, "axb\xff!", 5, &u, &err), BT_OK);
+    assert_int_equal(bt_kok_utter(k, &b.alphabet, "axb\xff!", 5, &u, &err), BT_OK);
     assert_int_equal(u.missing, 3);
     assert_int_equal(u.v[0].n, 4);
-    assert_int_equal(bt_kok_check(&b, "ab", 2, &err), BT_OK);
-    assert_int_equal(bt_kok_check(&b, "axb", 3, &err), BT_EINVAL);
+    assert_int_equal(bt_alphabet_check(&b.alphabet, "ab", 2, &err), BT_OK);
+    assert_int_equal(bt_alphabet_check(&b.alphabet, "axb", 3, &err), BT_EINVAL);
     bt_utterances_free(&u);
     bt_kok_beside_close(&b);
     bt_kokoro_close(k);
@@ -259,6 +259,30 @@ static void pieces_are_joined(void **state)
     host_close(&h);
 }
 
+#define LINES "ab ab ab ab ab ab, ab ab ab ab ab ab, ab ab.\nab, \xca\x83."
+
+/* Times of pieces that were shortened where they meet. */
+static void times_add_up(void **state)
+{
+    (void)state;
+    host h;
+    char path[1100];
+    host_open_as(&h, &bt_module_kokoro, absolute(path, sizeof path), 2, BT_PREC_F32);
+    host_set(&h, "phonemes", LINES);
+    host_set(&h, "sentence_silence", "0.1");
+    host_run_timed(&h, 2400);
+    host_assert_told(&h, BT_TIMING_SENTENCE, LINES,
+                     "ab ab ab ab ab ab, ab ab ab ab ab ab, ab ab.|ab, \xca\x83.|");
+    host_assert_told(&h, BT_TIMING_WORD, LINES,
+                     "ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|\xca\x83|");
+    assert_string_equal(host_told(&h, BT_TIMING_PHONEME, 1)->phonemes, "a");
+    host_set(&h, "phonemes", "a\nb");
+    h.stop_at_time = 2;
+    assert_int_equal(host_try_run(&h), BT_ECANCELLED);
+    assert_int_equal(h.n, 0);
+    host_close(&h);
+}
+
 /* ---- allocations that fail --------------------------------------------------------- */
 
 static host faulty;
@@ -290,6 +314,7 @@ static void speaking_survives(void **state)
     (void)state;
     host_setup_as(&faulty, &bt_module_kokoro, NULL, 1, BT_PREC_F32);
     host_set(&faulty, "phonemes", "ab ab ab ab ab ab, ab ab ab ab ab");
+    faulty.wants_times = true;
     assert_int_equal(live(), BT_OK);
 #ifdef BT_FAULTS
     long n = 1;
@@ -385,6 +410,7 @@ int main(void)
         cmocka_unit_test(long_sentences_are_cut),
         cmocka_unit_test(options_work),
         cmocka_unit_test(pieces_are_joined),
+        cmocka_unit_test(times_add_up),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(bad_models_are_refused),
         cmocka_unit_test(speaking_survives),

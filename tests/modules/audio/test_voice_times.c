@@ -9,59 +9,6 @@
 
 #define TINY BT_SOURCE_DIR "/tests/golden/tiny-vits-high.onnx"
 
-/* Runs and checks what holds for every voice and text. Sentences begin where the sound
- * before them ends, `gap` samples later but for the first; ids follow each other. */
-static void run_checked(host *h, size_t gap)
-{
-    uint64_t at = 0;
-    h->wants_times = true;
-    host_run(h);
-    assert_true(h->n_times > 0);
-    for (size_t i = 0; i < h->n_times;) {
-        const bt_timing *whole = &h->times[i++];
-        assert_int_equal(whole->kind, BT_TIMING_SENTENCE);
-        assert_int_equal(whole->begin, at + (i > 1 ? gap : 0));
-        assert_int_equal(whole->sample_rate, h->rate);
-        uint64_t words = whole->begin;
-        for (; i < h->n_times && h->times[i].kind == BT_TIMING_WORD; i++) {
-            const bt_timing *w = &h->times[i];
-            assert_true(w->begin >= words && w->end > w->begin && w->end <= whole->end);
-            assert_true(w->from >= whole->from && w->from < w->to && w->to <= whole->to);
-            words = w->end;
-        }
-        at = whole->begin;
-        for (; i < h->n_times && h->times[i].kind == BT_TIMING_PHONEME; i++) {
-            assert_int_equal(h->times[i].begin, at);
-            at = h->times[i].end;
-        }
-        assert_int_equal(at, whole->end);
-    }
-    assert_int_equal(at, h->n);
-}
-
-/* The words or sentences of `source` that were told, each in bars. */
-static void assert_told(const host *h, bt_timing_kind kind, const char *source, const char *want)
-{
-    bt_buf got = { 0 };
-    for (size_t i = 0; i < h->n_times; i++) {
-        const bt_timing *t = &h->times[i];
-        if (t->kind == kind)
-            bt_buf_printf(&got, "%.*s|", (int)(t->to - t->from), source + t->from);
-    }
-    assert_false(got.failed);
-    assert_string_equal(got.data, want);
-    bt_buf_free(&got);
-}
-
-static const bt_timing *told(const host *h, bt_timing_kind kind, int number)
-{
-    for (size_t i = 0; i < h->n_times; i++)
-        if (h->times[i].kind == kind && number-- == 0)
-            return &h->times[i];
-    fail_msg("there are fewer");
-    return NULL;
-}
-
 #define TALE                                                                                       \
     "Dr. Smith paid $5.50 for 1,234 apples in 1984, of course. \"Really?\" she asked,\n"           \
     "and he said: it's the [[ɹˈiəl]] na\xC3\xAFve thing!"
@@ -73,17 +20,17 @@ static void english_words_are_placed(void **state)
     host_open_as(&h, &bt_module_hibari, HIBARI, 2, BT_PREC_AUTO);
     host_set(&h, "text", TALE);
     host_set(&h, "sentence_silence", "0.25");
-    run_checked(&h, 6000);
-    assert_told(&h, BT_TIMING_SENTENCE, TALE,
-                "Dr. Smith paid $5.50 for 1,234 apples in 1984, of course.|"
-                "\"Really?\" she asked,|and he said: it's the [[ɹˈiəl]] naïve thing!|");
-    assert_told(&h, BT_TIMING_WORD, TALE,
-                "Dr|Smith|paid|$5.50|for|1,234|apples|in|1984|of|course|"
-                "Really|she|asked|and|he|said|it's|the|[[ɹˈiəl]]|naïve|thing|");
-    assert_string_equal(told(&h, BT_TIMING_WORD, 1)->phonemes, "smˈɪθ");
-    assert_string_equal(told(&h, BT_TIMING_WORD, 1)->spelling, "Smith");
-    assert_string_equal(told(&h, BT_TIMING_PHONEME, 1)->phonemes, "d");
-    assert_string_equal(told(&h, BT_TIMING_PHONEME, 0)->phonemes, "");
+    host_run_timed(&h, 6000);
+    host_assert_told(&h, BT_TIMING_SENTENCE, TALE,
+                     "Dr. Smith paid $5.50 for 1,234 apples in 1984, of course.|"
+                     "\"Really?\" she asked,|and he said: it's the [[ɹˈiəl]] naïve thing!|");
+    host_assert_told(&h, BT_TIMING_WORD, TALE,
+                     "Dr|Smith|paid|$5.50|for|1,234|apples|in|1984|of|course|"
+                     "Really|she|asked|and|he|said|it's|the|[[ɹˈiəl]]|naïve|thing|");
+    assert_string_equal(host_told(&h, BT_TIMING_WORD, 1)->phonemes, "smˈɪθ");
+    assert_string_equal(host_told(&h, BT_TIMING_WORD, 1)->spelling, "Smith");
+    assert_string_equal(host_told(&h, BT_TIMING_PHONEME, 1)->phonemes, "d");
+    assert_string_equal(host_told(&h, BT_TIMING_PHONEME, 0)->phonemes, "");
     host_close(&h);
 }
 
@@ -95,9 +42,9 @@ static void phonemes_are_their_own_source(void **state)
     (void)state;
     host_open_as(&h, &bt_module_hibari, HIBARI, 2, BT_PREC_AUTO);
     host_set(&h, "phonemes", LINES);
-    run_checked(&h, 0);
-    assert_told(&h, BT_TIMING_SENTENCE, LINES, "həlˈO ðˈɛɹ, ju.|həlˈO|");
-    assert_told(&h, BT_TIMING_WORD, LINES, "həlˈO|ðˈɛɹ|ju|həlˈO|");
+    host_run_timed(&h, 0);
+    host_assert_told(&h, BT_TIMING_SENTENCE, LINES, "həlˈO ðˈɛɹ, ju.|həlˈO|");
+    host_assert_told(&h, BT_TIMING_WORD, LINES, "həlˈO|ðˈɛɹ|ju|həlˈO|");
     host_close(&h);
 }
 
@@ -110,10 +57,10 @@ static void a_piper_voice_tells_its_times(void **state)
     host_open(&h, TINY, NULL, 2, BT_PREC_F32);
     host_set(&h, "phonemes", lines);
     host_set(&h, "sentence_silence", "0.1");
-    run_checked(&h, 2205);
-    assert_told(&h, BT_TIMING_SENTENCE, lines, "hello wor\xC3\xA7ld, yes.|hello|");
-    assert_told(&h, BT_TIMING_WORD, lines, "hello|wor\xC3\xA7ld|yes|hello|");
-    assert_int_equal(told(&h, BT_TIMING_PHONEME, 0)->id, 1);
+    host_run_timed(&h, 2205);
+    host_assert_told(&h, BT_TIMING_SENTENCE, lines, "hello wor\xC3\xA7ld, yes.|hello|");
+    host_assert_told(&h, BT_TIMING_WORD, lines, "hello|wor\xC3\xA7ld|yes|hello|");
+    assert_int_equal(host_told(&h, BT_TIMING_PHONEME, 0)->id, 1);
     host_close(&h);
 }
 
@@ -125,7 +72,7 @@ static void threads_do_not_change_times(void **state)
     for (int k = 0; k < 3; k++) {
         host_open(&h[k], TINY, NULL, k + 1, BT_PREC_F32);
         host_set(&h[k], "phonemes", "hello world, yes.\nhello");
-        run_checked(&h[k], 0);
+        host_run_timed(&h[k], 0);
         assert_int_equal(h[k].n_times, h[0].n_times);
         for (size_t i = 0; i < h[0].n_times; i++) {
             assert_int_equal(h[k].times[i].begin, h[0].times[i].begin);
@@ -221,9 +168,9 @@ static void piper_words_are_placed(void **state)
     }
     bt_espeak_close(e);
     host_set(&h, "text", SPOKEN);
-    run_checked(&h, 0);
-    assert_told(&h, BT_TIMING_WORD, SPOKEN,
-                "We|met|at|the|end|of|May|It|cost|$20|he|said|too|much|And|15|more|");
+    host_run_timed(&h, 0);
+    host_assert_told(&h, BT_TIMING_WORD, SPOKEN,
+                     "We|met|at|the|end|of|May|It|cost|$20|he|said|too|much|And|15|more|");
     host_close(&h);
 }
 

@@ -187,3 +187,53 @@ double host_fact(const host *h, const char *name)
         fail_msg("the report lacks %s", name);
     return atof(p + strlen(key));
 }
+
+void host_run_timed(host *h, size_t gap)
+{
+    uint64_t at = 0;
+    h->wants_times = true;
+    host_run(h);
+    assert_true(h->n_times > 0);
+    for (size_t i = 0; i < h->n_times;) {
+        const bt_timing *whole = &h->times[i++];
+        assert_int_equal(whole->kind, BT_TIMING_SENTENCE);
+        assert_int_equal(whole->begin, at + (i > 1 ? gap : 0));
+        assert_int_equal(whole->sample_rate, h->rate);
+        uint64_t words = whole->begin;
+        for (; i < h->n_times && h->times[i].kind == BT_TIMING_WORD; i++) {
+            const bt_timing *w = &h->times[i];
+            assert_true(w->begin >= words && w->end > w->begin && w->end <= whole->end);
+            assert_true(w->from >= whole->from && w->from < w->to && w->to <= whole->to);
+            words = w->end;
+        }
+        at = whole->begin;
+        for (; i < h->n_times && h->times[i].kind == BT_TIMING_PHONEME; i++) {
+            assert_int_equal(h->times[i].begin, at);
+            at = h->times[i].end;
+        }
+        assert_int_equal(at, whole->end);
+    }
+    assert_int_equal(at, h->n);
+}
+
+void host_assert_told(const host *h, bt_timing_kind kind, const char *source, const char *want)
+{
+    bt_buf got = { 0 };
+    for (size_t i = 0; i < h->n_times; i++) {
+        const bt_timing *t = &h->times[i];
+        if (t->kind == kind)
+            bt_buf_printf(&got, "%.*s|", (int)(t->to - t->from), source + t->from);
+    }
+    assert_false(got.failed);
+    assert_string_equal(got.data, want);
+    bt_buf_free(&got);
+}
+
+const bt_timing *host_told(const host *h, bt_timing_kind kind, int number)
+{
+    for (size_t i = 0; i < h->n_times; i++)
+        if (h->times[i].kind == kind && number-- == 0)
+            return &h->times[i];
+    fail_msg("there are fewer");
+    return NULL;
+}

@@ -17,7 +17,7 @@
 #include "module.h"
 #include "tests/golden.h"
 
-extern const bt_module bt_module_vits, bt_module_hibari;
+extern const bt_module bt_module_vits, bt_module_hibari, bt_module_kokoro;
 
 #define JOE    "models/en_US-joe-medium.onnx"
 #define HIBARI "models/hibari/hibari.onnx"
@@ -54,5 +54,13 @@ void host_set(host *h, const char *option, const char *value); /* value must liv
 bt_status host_try_run(host *h); /* samples and report are emptied before */
 void host_run(host *h);
 double host_fact(const host *h, const char *name); /* a number of the report */
+
+/* Runs with times and checks what holds for every voice and text. Sentences begin where the
+ * sound before them ends, `gap` samples later but for the first; ids follow each other. */
+void host_run_timed(host *h, size_t gap);
+/* The words or sentences of `source` that were told, each with a bar behind it. */
+void host_assert_told(const host *h, bt_timing_kind kind, const char *source, const char *want);
+/* Number `number` of that kind. */
+const bt_timing *host_told(const host *h, bt_timing_kind kind, int number);
 
 #endif
