@@ -9,27 +9,11 @@
 
 enum { WHOLE = 1 << 20, FIRST = -1 /* a short one, then as is best */ };
 
-typedef struct sound {
-    float *x;
-    size_t n, calls;
-} sound;
-
-static bt_status collect(void *user, const float *x, size_t n)
-{
-    sound *s = user;
-    s->x = realloc(s->x, (s->n + n) * sizeof *x);
-    assert_non_null(s->x);
-    memcpy(s->x + s->n, x, n * sizeof *x);
-    s->n += n;
-    s->calls++;
-    return BT_OK;
-}
-
 /* Speaks n ids, slowly, with the job's plans: what an earlier sentence left must not matter. */
-static sound speak(host *h, bt_parts *plans, int n, int chunk)
+static host_sound speak(host *h, bt_parts *plans, int n, int chunk)
 {
     int32_t ids[400];
-    sound out = { 0 };
+    host_sound out = { 0 };
     const int symbols = ((const bt_voice *)h->model)->n_symbols;
     assert_true(n <= 400);
     for (int i = 0; i < n; i++)
@@ -40,7 +24,7 @@ static sound speak(host *h, bt_parts *plans, int n, int chunk)
         .noise_w = 0.8f,
         .first = chunk == FIRST,
         .chunk = chunk == FIRST ? 0 : chunk,
-        .samples = collect,
+        .samples = host_hear,
         .user = &out,
     };
     if (bt_vits_speak(plans, ids, (size_t)n, &s, NULL, &h->error) != BT_OK)
@@ -55,7 +39,7 @@ static void check(const char *path, const char *isa, bt_precision p, int ids, co
     host h;
     host_open(&h, path, isa, 1, p);
     bt_parts plans = bt_vits_parts(h.model);
-    const sound whole = speak(&h, &plans, ids, WHOLE);
+    const host_sound whole = speak(&h, &plans, ids, WHOLE);
     assert_int_equal(whole.calls, 1);
     bt_parts_clear(&plans);
     host_close(&h);
@@ -63,7 +47,7 @@ static void check(const char *path, const char *isa, bt_precision p, int ids, co
         host_open(&h, path, isa, threads, p);
         plans = bt_vits_parts(h.model);
         for (int i = threads - 1; chunks[i]; i += threads) {
-            const sound cut = speak(&h, &plans, ids, chunks[i]);
+            const host_sound cut = speak(&h, &plans, ids, chunks[i]);
             assert_int_equal(cut.n, whole.n);
             assert_memory_equal(cut.x, whole.x, whole.n * sizeof *whole.x);
             assert_true(cut.calls > 1);
