@@ -102,7 +102,8 @@ static bt_status block_shapes(bt_hifigan *d, const char *file, bt_error *err)
 static bool may_be_minimal(const bt_hifigan *d)
 {
     const bt_compute *c = bt_weights_compute(d->ws);
-    return c->precision == BT_PREC_AUTO && bt_hifigan_auto(c) == BT_PREC_F32;
+    const bool named = c->precision != BT_PREC_AUTO && c->precision != BT_PREC_INT8;
+    return !named && bt_hifigan_auto(c) == BT_PREC_F32;
 }
 
 int bt_hifigan_outs(const bt_hifigan *d, int c, int taps, int dilation)

@@ -29,7 +29,7 @@ bt_status bt_part_get(bt_parts *ps, int kind, int64_t size, bt_part **out, bt_er
             old = p;
     }
     bt_plan_free(old->plan);
-    *old = (bt_part){ .kind = kind, .size = size };
+    *old = (bt_part){ .kind = kind, .size = size, .state = ps->state };
     bt_status st = plan_of(ps, old, err);
     if (st != BT_OK) {
         memset(old, 0, sizeof *old);
@@ -46,6 +46,8 @@ void bt_parts_clear(bt_parts *ps)
     for (int i = 0; i < BT_PARTS; i++)
         bt_plan_free(ps->list[i].plan);
     memset(ps->list, 0, sizeof ps->list);
+    bt_release(ps->state);
+    ps->state = NULL;
     bt_arena_free(&ps->arena);
 }
 

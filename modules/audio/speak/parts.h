@@ -8,13 +8,14 @@
 
 #include "graph/graph.h"
 
-enum { BT_PARTS = 5, BT_PART_NODES = 5 };
+enum { BT_PARTS = 8, BT_PART_NODES = 6 };
 
 /* One network for one size; nodes it does not have are NULL. */
 typedef struct bt_part {
     int kind;     /* which network: the family's number */
     int64_t size; /* of its rows */
     uint64_t used;
+    void *state; /* that of bt_parts */
     bt_plan *plan;
     bt_node *ids, *speaker;
     bt_node *in[BT_PART_NODES], *out[BT_PART_NODES];
@@ -28,6 +29,7 @@ typedef struct bt_parts {
     const void *voice;
     bt_weights *ws;
     bt_part_build build;
+    void *state; /* what runs leave for later ones, or NULL: released at the end */
     bt_part list[BT_PARTS];
     bt_arena arena; /* of whichever ran last: what it put out is lost when another one is used */
     uint64_t clock;

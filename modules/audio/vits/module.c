@@ -199,6 +199,11 @@ static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t 
     job *j = own;
     if (j->voice->is_text)
         return job_utter_phonemes(own, r, text, n, u);
+    if (j->voice->no_text)
+        return bt_fail(r->error, BT_EUNSUPPORTED,
+                       "the text of this voice is read by %s, which is not here: give it phonemes "
+                       "(--phonemes)",
+                       j->voice->no_text);
     bt_status st = need_espeak(j, ((const options *)r->options)->espeak, r->error);
     if (st == BT_OK)
         st = bt_utter_text(j->voice, j->espeak, text, n, r->cancel, u, r->error);
@@ -267,14 +272,16 @@ static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate
     double sentence = letters < 100 ? letters : 100;
     double speed = isnan(o->length_scale) ? v->length_scale : o->length_scale;
     int64_t t = (int64_t)(2 * sentence) + 3, f = (int64_t)(2 * sentence * speed * 2) + 1;
-    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->dec.margin };
+    const int64_t chunk = f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->dec.margin;
+    static const bt_vits_part parts[] = { BT_VITS_ENCODER, BT_VITS_FLOW, BT_VITS_VOCODER };
+    const int64_t size[] = { t, chunk, chunk };
     bt_status st;
     for (int part = 0; part < 3; part++) {
         bt_part *p;
-        BT_TRY(bt_part_get(&j->plans, part, size[part], &p, err));
+        BT_TRY(bt_part_get(&j->plans, parts[part], size[part], &p, err));
         uint64_t arena = bt_plan_arena(p->plan);
         out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
-        double runs = part == BT_VITS_VOCODER ? (double)f / (double)size[part] : 1;
+        const double runs = part ? (double)f / (double)chunk : 1;
         out->flops += bt_plan_flops(p->plan) * runs * letters / sentence;
     }
     for (size_t i = 0; i < bt_store_count(v->store); i++)

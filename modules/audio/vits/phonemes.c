@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The road of piper (piper1-gpl, phonemize_espeak.py, voice.py): sentences as
  * strings of phonemes, each clause with its punctuation; decomposed (NFD); then
- * ids: ^ _ (p _)* $.
+ * ids: ^ _ (p _)* $; of pinyin ^ (group _)* $, a group being a syllable or a mark.
  */
 #include "audio/vits/phonemes.h"
 
@@ -9,6 +9,7 @@
 
 #include "audio/vits/align.h"
 #include "audio/vits/clauses.h"
+#include "audio/vits/pinyin.h"
 #include "text/utf8.h"
 
 enum {
@@ -76,6 +77,34 @@ static bool fill(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utte
     return ok && add_ids(u, bt_voice_phoneme(v, "$", 1));
 }
 
+/* The same for pinyin. Spaces only separate syllables. */
+static bool fill_pinyin(const bt_voice *v, const char *s, size_t n, size_t *at, bt_utterance *u,
+                        bt_utterances *out, int *heard)
+{
+    bool ok = add_ids(u, bt_voice_phoneme(v, "^", 1));
+    *heard = 0;
+    for (int count = 0; ok && *at < n && count < LONGEST; count++) {
+        const bt_phoneme *part[3];
+        size_t end[3], len, from = out->line + *at;
+        const int parts = bt_pinyin_next(v, s + *at, n - *at, part, end, &len);
+        for (int i = 0; i < parts && ok && s[*at] != ' '; i++) {
+            const size_t to = out->line + *at + end[i];
+            uint32_t c;
+            bt_utf8_next(s + *at, len, &c);
+            if (!part[i])
+                bt_utterances_lack(out, c);
+            else if (!add_ids_at(u, part[i], from, to))
+                ok = false;
+            else if (bt_pinyin_ends_group(part[i]))
+                ok = add_ids(u, bt_voice_phoneme(v, "_", 1));
+            *heard += part[i] && (parts > 1 || !bt_pinyin_ends_group(part[i]));
+            from = to;
+        }
+        *at += len;
+    }
+    return ok && add_ids(u, bt_voice_phoneme(v, "$", 1));
+}
+
 /* One sentence, any form, to one utterance (more if it is very long). Its words are the
  * caller's to add. */
 static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utterances *out,
@@ -89,7 +118,7 @@ static bt_status add_sentence(const bt_voice *v, const char *s, size_t n, bt_utt
     while (st == BT_OK && at < nfd.len) {
         int heard;
         bt_utterance *u = bt_utterance_begin(out);
-        if (!u || !fill(v, nfd.data, nfd.len, &at, u, out, &heard))
+        if (!u || !(v->is_pinyin ? fill_pinyin : fill)(v, nfd.data, nfd.len, &at, u, out, &heard))
             st = BT_ENOMEM;
         else if (heard == 0)
             bt_utterance_withdraw(out);

@@ -96,8 +96,11 @@ static bt_status flow_shapes(bt_voice *v, bt_error *err)
         v->flow_last = i;
     v->flow_hidden = bt_weight_size(v->ws, 0, "flow.flows.0.pre.weight");
     v->flow_layers = count(v, "flow.flows.0.enc.in_layers.%d.weight");
+    v->flow_taps = bt_weight_size(v->ws, 2, "flow.flows.0.enc.in_layers.0.weight");
     if (!v->flow_hidden || !v->flow_layers)
         return bad(v, "the flow is missing", err);
+    if (v->flow_taps % 2 == 0 || v->flow_taps > 255)
+        return bad(v, "the flow's filters have absurd lengths", err);
     return BT_OK;
 }
 

@@ -8,7 +8,7 @@
  * The decoder sees `margin` frames to each side and no more, so it runs over
  * long sentences in chunks: memory stays bounded, the first samples are there
  * early, and the bytes are those of one run over the whole; it begins at a multiple
- * of `align` frames.
+ * of `align` frames. The flow makes as many latents as the next chunk needs (flow.c).
  */
 #include <math.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 enum {
     CHUNK = BT_VITS_CHUNK,
     FIRST = 32,          /* frames of the first run where somebody waits for a sound */
+    LONG = 128,          /* frames of a sentence that is worth giving memory back for */
     MAX_FRAMES = 1 << 20 /* of a sentence: more than an hour */
 };
 
@@ -31,6 +32,7 @@ typedef struct work {
     float *z;        /* [F][inter] */
     float *noise;    /* [inter][F] */
     int64_t t, f;
+    int64_t taken, ready; /* frames that the flow has read, and made */
 } work;
 
 static const bt_voice *voice_of(const work *w) { return w->plans->voice; }
@@ -45,6 +47,14 @@ static bt_status run(work *w, bt_part *p, const char *name, bt_error *err)
         *speaker = w->s->speaker;
     }
     return bt_part_run(p, name, w->s->cancel, w->s->trace, err);
+}
+
+/* Gives weights back that have done their work for this sentence: a quarter of all memory,
+ * and a fault for each 64 KiB of it brings it back. */
+static void rest(const work *w, const char *prefix)
+{
+    if (w->f > LONG)
+        bt_weights_rest(voice_of(w)->ws, prefix);
 }
 
 /* ---- phonemes to frames ------------------------------------------------ */
@@ -123,45 +133,75 @@ static bt_status encode(work *w, const int32_t *ids, bt_error *err)
 
 /* ---- frames to latents ------------------------------------------------- */
 
-/* Half h of the prior's samples: mean + noise * deviation. */
-static void sample_half(const work *w, int h, float *dst)
+/* Half h of the prior's samples, n frames from `from` on: mean + noise * deviation. */
+static void sample_half(const work *w, int h, int64_t from, int64_t n, float *dst)
 {
     const int64_t c = voice_of(w)->inter, half = c / 2;
-    for (int64_t f = 0; f < w->f; f++) {
+    for (int64_t f = from; f < from + n; f++, dst += half) {
         const float *mean = w->stats + w->source[f] * 2 * c + h * half, *dev = mean + c;
         const float *noise = w->noise + h * half * w->f + f;
         for (int64_t i = 0; i < half; i++)
-            dst[f * half + i] = mean[i] + noise[i * w->f] * dev[i];
+            dst[i] = mean[i] + noise[i * w->f] * dev[i];
     }
 }
 
-/* A sample of the prior for every frame, through the flow: fills z. */
-static bt_status flow(work *w, bt_error *err)
+/* The next n frames' samples of the prior through the flow. */
+static bt_status flow_piece(work *w, int64_t n, bt_error *err)
 {
+    static const bt_vits_part kinds[2][2] = { { BT_VITS_FLOW_NEXT, BT_VITS_FLOW_LAST },
+                                              { BT_VITS_FLOW_FIRST, BT_VITS_FLOW } };
     const int64_t c = voice_of(w)->inter, half = c / 2;
-    size_t n = (size_t)w->f * (size_t)c;
     bt_part *p;
-    bt_status st = bt_part_get(w->plans, BT_VITS_FLOW, w->f, &p, err);
+    bt_status st = bt_part_get(w->plans, kinds[w->taken == 0][w->taken + n == w->f], n, &p, err);
     if (st != BT_OK)
         return st;
-    w->noise = bt_calloc(n, sizeof *w->noise);
-    w->z = bt_calloc(n, sizeof *w->z);
-    if (!w->noise || !w->z)
-        return bt_no_memory(err, "speech");
-    bt_torch_randn(&w->rng, w->noise, n);
     for (int h = 0; h < 2; h++) {
         float *in = bt_plan_data(p->plan, p->in[h]);
         if (!in)
             return bt_no_memory(err, "speech");
-        sample_half(w, h, in);
+        sample_half(w, h, w->taken, n, in);
     }
     st = run(w, p, "flow", err);
+    const int64_t made = bt_shape_of(p->out[0]).w;
     for (int h = 0; h < 2 && st == BT_OK; h++) {
         const float *out = bt_plan_data(p->plan, p->out[h]);
-        for (int64_t f = 0; f < w->f; f++)
-            memcpy(w->z + f * c + h * half, out + f * half, (size_t)half * sizeof *out);
+        for (int64_t f = 0; f < made; f++)
+            memcpy(w->z + (w->ready + f) * c + h * half, out + f * half,
+                   (size_t)half * sizeof *out);
     }
+    w->taken += n;
+    w->ready += made;
+    if (w->taken == w->f)
+        rest(w, "flow.");
     return st;
+}
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/* Fills z at least up to frame `end`. */
+static bt_status flow(work *w, int64_t end, bt_error *err)
+{
+    const int lag = bt_vits_layer_lag(voice_of(w)), group = bt_vits_flow_group(voice_of(w));
+    if (w->ready >= end)
+        return BT_OK;
+    end = round_up((end > lag ? end : lag) + bt_vits_flow_lag(voice_of(w), lag), group);
+    return flow_piece(w, (end < w->f ? end : w->f) - w->taken, err);
+}
+
+/* Memory of the flow, and its noise. */
+static bt_status prepare_flow(work *w, bt_error *err)
+{
+    const bt_voice *v = voice_of(w);
+    const size_t n = (size_t)w->f * (size_t)v->inter;
+    w->noise = bt_calloc(n, sizeof *w->noise);
+    w->z = bt_calloc(n, sizeof *w->z);
+    if (!w->plans->state)
+        w->plans->state =
+            bt_calloc((size_t)bt_vits_flow_room(v, bt_vits_layer_lag(v)), sizeof(float));
+    if (!w->noise || !w->z || !w->plans->state)
+        return bt_no_memory(err, "speech");
+    bt_torch_randn(&w->rng, w->noise, n);
+    return BT_OK;
 }
 
 /* ---- latents to samples ------------------------------------------------ */
@@ -193,10 +233,14 @@ static bt_status decode_all(work *w, bt_error *err)
     const int64_t margin = v->dec.margin, align = v->dec.align, f = w->f;
     bt_status st = BT_OK;
     for (int64_t a = 0; st == BT_OK && a < f;) {
-        const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
+        const int64_t best = a == 0 && w->s->first ? FIRST : CHUNK;
+        const int64_t chunk = w->s->chunk ? w->s->chunk : best;
         const int64_t b = f - a <= chunk + margin ? f : a + chunk;
         const int64_t lo = a > margin ? (a - margin) / align * align : 0;
-        st = decode(w, lo, a, b, b + margin < f ? b + margin : f, err);
+        const int64_t hi = b + margin < f ? b + margin : f;
+        st = flow(w, hi, err);
+        if (st == BT_OK)
+            st = decode(w, lo, a, b, hi, err);
         a = b;
     }
     return st;
@@ -211,7 +255,8 @@ bt_status bt_vits_speak(bt_parts *plans, const int32_t *ids, size_t n, const bt_
     BT_TRY(encode(&w, ids, err));
     if (s->frames)
         BT_TRY(s->frames(s->user, w.source, (size_t)w.f, voice_of(&w)->dec.hop));
-    BT_TRY(flow(&w, err));
+    rest(&w, "enc_p.");
+    BT_TRY(prepare_flow(&w, err));
     BT_TRY(decode_all(&w, err));
 fail:
     if (frames)

@@ -26,18 +26,48 @@ bt_status bt_vits_affine(const bt_voice *v, float *m, float *logs, bt_error *err
 /* spline.c: y [T,1], u [T, 3 * bins - 1] -> [T,1]: inverse of a monotonic
  * rational-quadratic spline; scale goes on widths and heights. */
 bt_node *bt_vits_spline(bt_graph *g, bt_node *y, bt_node *u, int bins, float scale);
-/* flow.c: the two halves of z [F, inter / 2] each, replaced by the latents. */
-void bt_vits_flow(bt_graph *g, const bt_voice *v, bt_node *speaker, bt_node *z[2]);
+/* A piece of a sequence that is computed piece by piece; first and last: all of it. */
+typedef struct bt_vits_piece {
+    bool first, last;
+    int lag;      /* rows of a layer's output that wait for the next piece */
+    float *kept;  /* what pieces leave each other, */
+    int64_t room; /* so many floats */
+} bt_vits_piece;
+
+/* op_carry.c: of x, rows s..e of the sequence, and what came before, the rows
+ * s - lag - reach .. e - lag + reach as far as the sequence goes; all of x if the piece is
+ * all of it. */
+bt_node *bt_vits_late(bt_graph *g, bt_node *x, bt_vits_piece *p, int64_t lag, int64_t reach);
+bt_node *bt_vits_rows(bt_graph *g, bt_node *x, int64_t from, int64_t rows); /* a view */
+
+/* flow.c: the two halves of z [F, inter / 2] each, replaced by the latents, which end (and
+ * but for the first piece, begin) bt_vits_flow_lag frames before. */
+void bt_vits_flow(bt_graph *g, const bt_voice *v, bt_node *speaker, bt_node *z[2],
+                  bt_vits_piece *p);
+/* How much later if a layer's output is later by `lag`; floats that pieces leave. */
+int64_t bt_vits_flow_lag(const bt_voice *v, int lag);
+int64_t bt_vits_flow_room(const bt_voice *v, int lag);
 /* vocoder.c: z [F, inter] -> samples [F * hop, 1] */
 bt_node *bt_vits_vocoder(bt_graph *g, const bt_voice *v, bt_node *z, bt_node *speaker);
 
-typedef enum bt_vits_part { BT_VITS_ENCODER, BT_VITS_FLOW, BT_VITS_VOCODER } bt_vits_part;
+/* The flow over a whole sentence, or over pieces of it. */
+typedef enum bt_vits_part {
+    BT_VITS_ENCODER,
+    BT_VITS_FLOW,
+    BT_VITS_FLOW_FIRST,
+    BT_VITS_FLOW_NEXT,
+    BT_VITS_FLOW_LAST,
+    BT_VITS_VOCODER
+} bt_vits_part;
 
 enum { BT_VITS_CHUNK = 448 /* frames of new samples per run of the decoder */ };
 
 /* plans.c: for bt_parts.build. in, out: encoder: noise; stats, duration. flow: halves;
- * halves. vocoder: z; samples. */
+ * halves. vocoder: z; samples. bt_parts.state is room for what the flow's pieces leave. */
 void bt_vits_build(bt_graph *g, const void *voice, bt_part *p);
+/* Rows by which a layer of the flow is late, and what pieces but the last are multiples of. */
+int bt_vits_layer_lag(const bt_voice *v);
+int bt_vits_flow_group(const bt_voice *v);
 
 static inline bt_parts bt_vits_parts(const bt_voice *v)
 {
@@ -50,6 +80,7 @@ typedef struct bt_vits_settings {
     float noise_scale, length_scale, noise_w;
     uint64_t seed;
     bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
+    int chunk;  /* frames of samples made at a time; 0: as is best (the bytes are the same) */
     const atomic_bool *cancel;
     bt_trace *trace;
     /* Samples in order, some at a time; not BT_OK ends the run with that. */

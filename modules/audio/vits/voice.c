@@ -186,15 +186,31 @@ static bt_status read_defaults(bt_voice *v, const cJSON *root, bt_error *err)
     return BT_OK;
 }
 
+/* piper's types of phonemes whose texts are read by programs and models that we do not have;
+ * their ids are those of other voices, or pinyin's. */
+static const struct {
+    const char *type, *reader;
+} readers[] = {
+    { "pinyin", "g2pW (Chinese)" },
+    { "hebrew", "Nakdimon (Hebrew)" },
+    { "japanese", "OpenJTalk (Japanese)" },
+    { "thai", "TLTK (Thai)" },
+};
+
 static bt_status read_language(bt_voice *v, const cJSON *root, bt_error *err)
 {
     const char *type = bt_json_str(root, "phoneme_type");
     v->is_text = type && strcmp(type, "text") == 0;
-    if (type && !v->is_text && strcmp(type, "espeak") != 0)
+    v->is_pinyin = type && strcmp(type, "pinyin") == 0;
+    for (size_t i = 0; type && i < sizeof readers / sizeof *readers; i++)
+        if (strcmp(type, readers[i].type) == 0)
+            v->no_text = readers[i].reader;
+    const bool is_espeak = !v->is_text && !v->no_text;
+    if (type && is_espeak && strcmp(type, "espeak") != 0)
         return bt_fail(err, BT_EUNSUPPORTED, "%s: phonemes of type \"%.40s\" are not supported",
                        bt_store_path(v->store), type);
     const char *voice = bt_json_str(cJSON_GetObjectItemCaseSensitive(root, "espeak"), "voice");
-    if (!v->is_text && (!voice || !*voice || strlen(voice) >= sizeof v->espeak_voice))
+    if (is_espeak && (!voice || !*voice || strlen(voice) >= sizeof v->espeak_voice))
         return bad(v, err, "no espeak.voice");
     if (voice && strlen(voice) < sizeof v->espeak_voice)
         strcpy(v->espeak_voice, voice);

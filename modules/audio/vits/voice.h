@@ -27,7 +27,9 @@ typedef struct bt_voice {
     /* voice.json */
     int sample_rate;
     char espeak_voice[64];
-    bool is_text; /* phonemes are the text's own characters */
+    bool is_text;        /* phonemes are the text's own characters */
+    bool is_pinyin;      /* ids are made as in pinyin.h */
+    const char *no_text; /* what its text would have to be read by; NULL: it can be read */
     double noise_scale, length_scale, noise_w;
     bt_phoneme *phonemes; /* sorted by text */
     int n_phonemes;
@@ -40,7 +42,7 @@ typedef struct bt_voice {
     int n_symbols, n_speakers, gin; /* gin 0: one speaker, no embedding */
     int hidden, inter, n_layers, n_heads, window;
     int dp_last, dp_bins, dp_layers; /* last spline flow, its bins, its DDSConv layers */
-    int flow_last, flow_hidden, flow_layers;
+    int flow_last, flow_hidden, flow_layers, flow_taps;
     bt_hifigan dec;
 } bt_voice;
 

@@ -83,25 +83,10 @@ static int unload(void **state)
 
 /* ---- one run from ids, without espeak-ng ------------------------------- */
 
-typedef struct sound {
-    float *x;
-    size_t n;
-} sound;
-
-static bt_status collect(void *user, const float *x, size_t n)
-{
-    sound *s = user;
-    s->x = realloc(s->x, (s->n + n) * sizeof *x);
-    assert_non_null(s->x);
-    memcpy(s->x + s->n, x, n * sizeof *x);
-    s->n += n;
-    return BT_OK;
-}
-
-static sound speak(host *h, const golden *g, const golden_run *r, bool first)
+static host_sound speak(host *h, const golden *g, const golden_run *r, bool first)
 {
     char key[64];
-    sound out = { 0 };
+    host_sound out = { 0 };
     size_t n;
     snprintf(key, sizeof key, "%.*s.ids", (int)strcspn(r->name, "."), r->name);
     int64_t *ids = golden_ints(g->store, key, &n);
@@ -116,7 +101,7 @@ static sound speak(host *h, const golden *g, const golden_run *r, bool first)
         .noise_w = r->scales[2],
         .seed = r->seed,
         .first = first,
-        .samples = collect,
+        .samples = host_hear,
         .user = &out,
     };
     if (bt_vits_speak(&plans, ids32, n, &s, NULL, &h->error) != BT_OK)
@@ -133,7 +118,7 @@ static void compare(host *h, const golden *g, const golden_run *r, int gain, dou
     size_t n;
     snprintf(key, sizeof key, "%s.audio", r->name);
     float *want = golden_floats(g->store, key, &n);
-    sound got = speak(h, g, r, false);
+    host_sound got = speak(h, g, r, false);
     assert_int_equal(got.n, n);
     double snr = gain ? golden_snr_gain_db(got.x, want, n) : golden_snr_db(got.x, want, n);
     print_message("%s: %.1f dB\n", r->name, snr);
@@ -206,7 +191,7 @@ static void minimal_filtering_matches_onnxruntime(void **state)
     }
 }
 
-static void assert_same_sound(sound a, sound b)
+static void assert_same_sound(host_sound a, host_sound b)
 {
     assert_int_equal(a.n, b.n);
     assert_memory_equal(a.x, b.x, a.n * sizeof *a.x);
@@ -226,7 +211,7 @@ static void minimal_filtering_has_the_same_groups_in_any_cut(void **state)
             r.scales[1] *= i == 0 ? 4 : 1;
             if (!open_plain(&h, JOE, isa, 1))
                 continue;
-            sound whole = speak(&h, &joe, &r, false);
+            host_sound whole = speak(&h, &joe, &r, false);
             host_close(&h);
             open_plain(&h, JOE, isa, 1 + i % 2);
             assert_same_sound(whole, speak(&h, &joe, &r, true));
@@ -279,11 +264,11 @@ static void threads_do_not_change_bytes(void **state)
     (void)state;
     static const bt_precision precisions[] = { BT_PREC_F32, BT_PREC_AUTO };
     for (int p = 0; p < 2; p++) {
-        sound first = { 0 };
+        host_sound first = { 0 };
         for (int threads = 1; threads <= 3; threads++) {
             host h;
             host_open(&h, JOE, NULL, threads, precisions[p]);
-            sound s = speak(&h, &joe, &joe.run[GOLDEN_BRIEF ? 3 : 5], false);
+            host_sound s = speak(&h, &joe, &joe.run[GOLDEN_BRIEF ? 3 : 5], false);
             if (threads == 1) {
                 first = s;
             } else {

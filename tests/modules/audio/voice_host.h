@@ -64,4 +64,12 @@ void host_assert_told(const host *h, bt_timing_kind kind, const char *source, co
 /* Number `number` of that kind. */
 const bt_timing *host_told(const host *h, bt_timing_kind kind, int number);
 
+/* What a voice said, part by part; begins as zeros, x is the caller's to free. */
+typedef struct host_sound {
+    float *x;
+    size_t n, calls;
+} host_sound;
+
+bt_status host_hear(void *of, const float *x, size_t n);
+
 #endif
