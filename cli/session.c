@@ -166,12 +166,14 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
 static void note_losses(cli *c, const char *report)
 {
     static const char missing[] = "\"missing_phonemes\":";
-    const char *n = strstr(report, missing);
+    const char *n = strstr(report, missing), *ignored = strstr(report, "\"ssml_ignored\":");
     if (strstr(report, "\"prompt_cut\":true"))
         cli_note(c, "the prompt is longer than the model reads: its end is left out");
     if (n && n[sizeof missing - 1] != '0')
         cli_note(c, "left out: %d phonemes that the voice does not have",
                  atoi(n + sizeof missing - 1));
+    if (ignored)
+        cli_note(c, "not done: %.*s", (int)strcspn(ignored + 15, "]") + 1, ignored + 15);
 }
 
 /* A signal may come before the job is the running one: cli_stop is looked at in

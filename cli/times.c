@@ -71,11 +71,43 @@ static const char *source_name(const cli *c)
     return phonemes && *phonemes ? "phonemes" : "text";
 }
 
+/* Is the text a document of SSML? As the library decides it. */
+static bool has_tags(const cli *c, const char *text)
+{
+    const char *ssml = bt_job_get(c->job, "ssml");
+    text += strspn(text, " \t\r\n");
+    if (ssml && *ssml)
+        return strcmp(ssml, "true") == 0;
+    return strncmp(text, "<speak", 6) == 0 || strncmp(text, "<?xml", 5) == 0;
+}
+
+/* Takes tags out, puts characters for XML's own five entities, and white space is one space. */
+static void drop_tags(char *s)
+{
+    static const char *const entities[] = { "&lt;", "&gt;", "&amp;", "&quot;", "&apos;" };
+    char *out = s, *begin = s;
+    for (size_t i; *s; s++) {
+        const char *end = *s == '<' ? strchr(s, '>') : NULL;
+        if (end) {
+            s += end - s;
+            continue;
+        }
+        for (i = 0; i < 5 && strncmp(s, entities[i], strlen(entities[i])) != 0; i++) {}
+        const bool blank = strchr(" \t\r\n", *s);
+        if (!blank || (out > begin && out[-1] != ' '))
+            *out++ = i < 5 ? "<>&\"'"[i] : blank ? ' ' : *s;
+        s += i < 5 ? strlen(entities[i]) - 1 : 0;
+    }
+    *out = 0;
+}
+
 /* What the range names, on one line; free. */
 static char *quote(const cli *c, const bt_timing *t)
 {
     const char *source = c->times.text ? c->times.text : bt_job_get(c->job, source_name(c));
     char *s = cli_text("%.*s", (int)(t->to - t->from), source ? source + t->from : "");
+    if (source && has_tags(c, source))
+        drop_tags(s);
     for (char *p = s; *p; p++)
         if (*p == '\n' || *p == '\r' || *p == '\t')
             *p = ' ';

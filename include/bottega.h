@@ -145,7 +145,7 @@ BT_API bt_status bt_option_at(bt_engine *e, bt_kind kind, size_t i, bt_option_in
 
 /* ---- models ---------------------------------------------------------- */
 
-/* Opens a GGUF or ONNX file, or a folder in the diffusers layout. Weights are
+/* Opens a GGUF, safetensors or ONNX file, or a folder in the diffusers layout. Weights are
  * mapped, and packed at the first run. BT_EIO: cannot be read; BT_EFORMAT:
  * malformed; BT_EUNSUPPORTED: sound, but no module knows such a model. */
 BT_API bt_status bt_model_open(bt_engine *e, const char *path, bt_model **out);
@@ -169,7 +169,7 @@ BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const
 /* Text to token ids and back; for image models, of the prompt's tokenizer.
  * `special`: parse special tokens in the text. *ids, *text: bt_free. No token
  * is added. *text ends with a zero that *len (may be NULL) does not count.
- * BT_EUNSUPPORTED: the model has no tokenizer (voices). */
+ * BT_EUNSUPPORTED: the model has no tokenizer (voices, vocoders). */
 BT_API bt_status bt_tokenize(bt_model *m, const char *text, size_t len, int special, int32_t **ids,
                              size_t *n);
 BT_API bt_status bt_detokenize(bt_model *m, const int32_t *ids, size_t n, char **text, size_t *len);
@@ -194,6 +194,14 @@ typedef struct bt_audio {
     int track;                 /* 0: none */
 } bt_audio;
 
+/* Numbers, the last dimension running fastest. */
+typedef struct bt_array {
+    size_t struct_size;
+    int n_dims; /* 1..4 */
+    int64_t dims[4];
+    const float *values;
+} bt_array;
+
 /* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
  * appears under its name only when whole. Loading takes any PNG up to 16384
  * pixels a side, as 1 or 3 channels; .pixels and *text (`text` may be NULL;
@@ -213,6 +221,13 @@ BT_API bt_status bt_audio_writer_open(bt_engine *e, const char *path, const bt_a
 BT_API bt_status bt_audio_writer_add(bt_audio_writer *w, const float *samples, size_t n);
 /* Frees w, whatever it returns. keep 1: the file appears, or BT_EIO; 0: nothing is left. */
 BT_API bt_status bt_audio_writer_close(bt_audio_writer *w, int keep);
+
+/* The mel spectrogram of a sound file `in` (any that libsndfile reads; its channels' mean,
+ * at the spectrogram's rate) as `out`, a .npy file of float32 [bands, frames], whole or not at
+ * all. Made as the vocoder m takes it; m NULL: as `form` "hifigan" (NULL; 22.05 kHz, 80 bands) or
+ * "vocos" (24 kHz, 100 bands). BT_EUNSUPPORTED: m is no vocoder. */
+BT_API bt_status bt_mel(bt_engine *e, bt_model *m, const char *form, const char *in,
+                        const char *out);
 
 /* ---- jobs ------------------------------------------------------------ */
 
@@ -265,7 +280,7 @@ BT_API void bt_job_free(bt_job *j);
 BT_API const char *bt_job_message(const bt_job *j); /* of the last failure, "" if none */
 /* Sets an option by name or alias ('-' and '_' are one), as text; value NULL
  * restores the default. Input is an option too: "prompt" (image, text), "text"
- * or "phonemes" (audio). Numbers read as in C, whatever the locale.
+ * or "phonemes" (voices), "mel" (vocoders). Numbers read as in C, whatever the locale.
  * "seed" has a fixed default, so that runs repeat; -1 draws one, and bt_job_get
  * tells which it was.
  * BT_ENOTFOUND: no such option; BT_EINVAL: out of range; BT_EFORMAT: a text
@@ -278,6 +293,10 @@ BT_API const char *bt_job_get(const bt_job *j, const char *name);
 /* Picture input: "init" (to start from) or "mask" (white where it may change),
  * 1 or 3 channels of any size. Copied. img NULL removes it. */
 BT_API bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img);
+/* Array input: "mel", a vocoder's spectrogram, [bands, frames] or [frames, bands], natural
+ * logarithms as bt_mel makes them; it goes before the option "mel", which names a .npy file.
+ * Copied. a NULL removes it. BT_ENOTFOUND: the model takes no such array. */
+BT_API bt_status bt_job_set_array(bt_job *j, const char *name, const bt_array *a);
 /* cb is copied; NULL (or struct_size 0): no callbacks. */
 BT_API void bt_job_set_callbacks(bt_job *j, const bt_callbacks *cb);
 /* What a run with the options as they are would need, without running it. */

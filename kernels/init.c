@@ -17,6 +17,7 @@ void bt_kernels_init(bt_kernels *t, uint32_t cpu)
     t->cpu = cpu;
     bt_kernels_init_gemm__scalar(t);
     bt_kernels_init_q8__scalar(t);
+    bt_kernels_init_row8__scalar(t);
     bt_kernels_init_elem__scalar(t);
     bt_kernels_init_signal__scalar(t);
     bt_kernels_init_rows__scalar(t);

@@ -77,6 +77,32 @@ typedef struct bt_qa {
     int8_t q[BT_QA];
 } bt_qa;
 
+/* The other int8 compute type, of whole rows: one scale for a row of activations, one for each
+ * output's weights, so that sums over any k are whole numbers. Weights lose nothing if they are
+ * whole multiples of a step, up to 127 of it (a file with int8 weights and a scale for each
+ * output or for all); else the step is the largest one's 127th. In one part a row is
+ * x ~ z + d * q, z = (max x + min x) / 2, d = (max x - min x) / 254; in three q has 24 bits:
+ * x ~ d * (65536 q0 + 256 q1 + q2), d = max|x| / 8323072, and z is 0. */
+typedef struct bt_row_q {
+    float d, z;
+    int32_t corr[3]; /* -128 * sum(q) of each part: undoes weights stored as unsigned */
+    uint8_t unused[44];
+    int8_t q[]; /* part after part, each padded with zeros to bt_row_padded(k) */
+} bt_row_q;
+enum { BT_RK = 64, BT_ROW_MOST = 1 << 16 }; /* k is padded to BT_RK, and at most BT_ROW_MOST */
+static inline int bt_row_padded(int k) { return (k + BT_RK - 1) / BT_RK * BT_RK; }
+static inline size_t bt_row_q_bytes(int k, int parts)
+{
+    return sizeof(bt_row_q) + (size_t)parts * (size_t)bt_row_padded(k);
+}
+/* Panels: [padded / 4][16][4] weights + 128, then [16] steps and [16] sums of the weights as
+ * they are. rows: as floats, NULL = zeros. */
+static inline size_t bt_row_panel_bytes(int k)
+{
+    return (size_t)bt_row_padded(k) * BT_NR + 2 * BT_NR * sizeof(float);
+}
+void bt_pack_row_panel(void *dst, const float *const rows[BT_NR], int k);
+
 /* One head, some query rows: out[i] = sum_j softmax_j(scale * q[i].k[j]) v[j].
  * Rows are d floats, ld* floats apart. Row i sees keys 0..nk-1, and with
  * causal >= 0 only keys j <= causal + i. Keys are taken in blocks of BT_KEYS
@@ -241,6 +267,15 @@ typedef struct bt_kernels {
     void (*gemm_q8[BT_DTYPE_COUNT])(int m, int np, int kb, const bt_qa *const *a,
                                     const void *panels, size_t panel_bytes, float *c, size_t ldc,
                                     int first);
+
+    /* int8 compute of whole rows, parts 1 or 3; rows are 64-aligned. All of a row's parts are
+     * written, padding and all. With s0, s1, s2 the exact sums of the parts' products,
+     *   s = (float)s0    or    fma(256, fma(256, (float)s0, (float)s1), (float)s2):
+     *   c[i][16p + r] = fma(s, d step[r], z sum[r]).
+     * NULL = not there; the scalar table has them. */
+    void (*quantize_row)(int k, int parts, const float *x, bt_row_q *row);
+    void (*gemm_row)(int m, int np, int k, int parts, const bt_row_q *const *a, const void *panels,
+                     size_t panel_bytes, float *c, size_t ldc);
 
     /* bf16 compute over taps >= 1, any m and np: c[i][16p + r] = (first ? 0 : c[..])
      * + sum over taps t and k < kc of a[t * sa + i][k] * b(t, p)[k][r]. Panels are

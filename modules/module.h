@@ -11,6 +11,7 @@
 #include <bottega.h>
 
 #include "base/alloc.h"
+#include "dsp/mel.h"
 #include "formats/store.h"
 #include "graph/graph.h"
 
@@ -48,6 +49,8 @@ typedef struct bt_run {
     const atomic_bool *cancel; /* pass it to bt_plan_run */
     /* "init", "mask"; NULL: not set. 1 or 3 channels; the job's, for the run. */
     const bt_image *(*image_in)(void *host, const char *name);
+    /* "mel"; NULL: not set. The job's, for the run. */
+    const bt_array *(*array_in)(void *host, const char *name);
     bt_trace *trace; /* NULL unless profiling; attach to every plan, detach after the run */
     bt_error *error; /* one line, for a run that fails */
 
@@ -67,7 +70,7 @@ typedef struct bt_run {
     bt_status (*timing)(void *host, const bt_timing *t);
 } bt_run;
 
-/* All but tokenize and detokenize must be there. Functions that take `err` put
+/* All but tokenize, detokenize and mel_form must be there. Functions that take `err` put
  * one line into it when they fail (it may be NULL). `open`, `describe`,
  * `job_open`, `tokenize` and `detokenize` may be called by several threads at
  * once; the calls on one job never overlap. Locale is "C" during all of them. */
@@ -101,6 +104,8 @@ typedef struct bt_module {
                           size_t *n, bt_error *err);
     bt_status (*detokenize)(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
                             bt_error *err);
+    /* Optional (NULL): of a vocoder, the spectrogram that it takes as the array "mel". */
+    void (*mel_form)(void *model, bt_mel_form *out);
 } bt_module;
 
 /* modules/registry.c: the modules built in, ends with NULL. */

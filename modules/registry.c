@@ -4,9 +4,14 @@
 #include "module.h"
 
 extern const bt_module bt_module_llama, bt_module_diffusion, bt_module_vits, bt_module_hibari,
-    bt_module_kokoro;
+    bt_module_kokoro, bt_module_vocoder;
 
 const bt_module *const bt_modules[] = {
-    &bt_module_llama,  &bt_module_diffusion, &bt_module_vits,
-    &bt_module_hibari, &bt_module_kokoro,    NULL,
+    &bt_module_llama,
+    &bt_module_diffusion,
+    &bt_module_vits,
+    &bt_module_hibari,
+    &bt_module_kokoro,
+    &bt_module_vocoder,
+    NULL,
 };

@@ -9,7 +9,9 @@
 
 #include "onnx_names.h"
 
-enum { MODEL_GRAPH = 7, MODEL_PROPS = 14 };
+enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_PROPS = 14 };
+enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
+enum { OPSET_MIN = 7, OPSET_MAX = 32 }; /* ONNX 1.2 to some years ahead of 1.23's 28 */
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5 };
 enum { ATTR_TENSOR = 5 };
 enum {
@@ -251,6 +253,25 @@ static bt_status read_property(const bt_onnx *o, bt_span m)
     return bt_store_add_str(o->s, o->file, text[0], text[1], o->err);
 }
 
+/* Names and layouts of weights are those of exports that we know; the version of ONNX's own
+ * operators tells a file that is none of them. */
+static bt_status check_opset(const bt_onnx *o, bt_span m)
+{
+    uint64_t version = OPSET_MIN;
+    bool own = true; /* domain "" or "ai.onnx" */
+    bt_field f;
+    while (bt_span_next(&m, &f) > 0) {
+        if (f.number == OPSET_DOMAIN && f.wire == BT_WIRE_BYTES)
+            own = bt_span_is(f.bytes, "") || bt_span_is(f.bytes, "ai.onnx");
+        else if (f.number == OPSET_VERSION && f.wire == BT_WIRE_VARINT)
+            version = f.value;
+    }
+    if (!own || (version >= OPSET_MIN && version <= OPSET_MAX))
+        return BT_OK;
+    return bt_fail(o->err, BT_EUNSUPPORTED, "%s: ONNX opset %llu is none of %d to %d", o->file,
+                   (unsigned long long)version, OPSET_MIN, OPSET_MAX);
+}
+
 bt_status bt_onnx_parse(bt_store *s, const uint8_t *data, size_t n, bt_error *err)
 {
     const bt_onnx o = { s, bt_store_path(s), err };
@@ -263,6 +284,8 @@ bt_status bt_onnx_parse(bt_store *s, const uint8_t *data, size_t n, bt_error *er
             if (graph.p)
                 return bad(&o, "two graphs");
             graph = f.bytes;
+        } else if (f.number == MODEL_OPSET && f.wire == BT_WIRE_BYTES) {
+            st = check_opset(&o, f.bytes);
         } else if (f.number == MODEL_PROPS && f.wire == BT_WIRE_BYTES) {
             st = read_property(&o, f.bytes);
         }

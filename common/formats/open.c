@@ -34,26 +34,26 @@ static bt_status add_beside(bt_store *s, const char *path, const char *name, bt_
 {
     char *text = NULL;
     size_t n = 0;
-    bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, err);
+    bt_error why = { 0 };
+    bt_status st = bt_file_read(path, MAX_VOICE_JSON, &text, &n, &why);
     if (st == BT_ENOTFOUND)
         return BT_OK;
     if (st != BT_OK)
-        return st;
+        return bt_fail(err, st, "%s", why.text);
     char *copy = bt_store_own_str(s, text, n);
     bt_release(text);
     return copy ? bt_store_add_file(s, name, copy, n, err) : bt_store_no_memory(s, err);
 }
 
-/* A voice's settings lie beside it: <path>.json, or vocab.json and voices.json. */
-static bt_status add_voice_files(bt_store *s, bt_error *err)
+/* A model's settings lie beside it: <path>.json, and these in the same folder. */
+static bt_status add_settings(bt_store *s, int n, const char *const *names, bt_error *err)
 {
-    static const char *const names[] = { "vocab.json", "voices.json" };
     const char *file = bt_store_path(s), *slash = strrchr(file, '/');
     bt_buf path = { 0 };
     bt_buf_printf(&path, "%s.json", file);
     bt_status st =
         path.failed ? bt_store_no_memory(s, err) : add_beside(s, path.data, "voice.json", err);
-    for (int i = 0; i < 2 && st == BT_OK; i++) {
+    for (int i = 0; i < n && st == BT_OK; i++) {
         path.len = 0;
         bt_buf_add(&path, file, slash ? (size_t)(slash + 1 - file) : 0);
         bt_buf_puts(&path, names[i]);
@@ -65,6 +65,8 @@ static bt_status add_voice_files(bt_store *s, bt_error *err)
 
 static bt_status open_file(bt_store *s, bt_error *err)
 {
+    static const char *const of_voices[] = { "vocab.json", "voices.json" };
+    static const char *const of_vocoders[] = { "config.json" };
     bt_map m;
     const char *path = bt_store_path(s);
     const bt_status st = bt_store_map_file(s, path, &m, err);
@@ -78,17 +80,18 @@ static bt_status open_file(bt_store *s, bt_error *err)
     }
     if (looks_like_safetensors(m.data, m.size) || ends_with(path, ".safetensors")) {
         bt_store_set_format(s, "safetensors");
-        return bt_safetensors_parse(s, path, "", m.data, m.size, err);
+        const bt_status parsed = bt_safetensors_parse(s, path, "", m.data, m.size, err);
+        return parsed == BT_OK ? add_settings(s, 1, of_vocoders, err) : parsed;
     }
     if (m.data[0] == 0x08 || ends_with(path, ".onnx")) {
         bt_store_set_format(s, "onnx");
         const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
-        return parsed == BT_OK ? add_voice_files(s, err) : parsed;
+        return parsed == BT_OK ? add_settings(s, 2, of_voices, err) : parsed;
     }
     if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
         return bt_fail(err, BT_EUNSUPPORTED,
-                       "%s is a PyTorch or zip archive; only safetensors, "
-                       "GGUF and ONNX files are read",
+                       "%s is a PyTorch or zip archive, which may run code; only safetensors, "
+                       "GGUF and ONNX files are read: convert it",
                        path);
     return bt_fail(err, BT_EFORMAT, "%s is no GGUF, safetensors or ONNX file", path);
 }

@@ -71,8 +71,8 @@ double bt_store_parameters(const bt_store *s);                       /* values o
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
 
 /* Side files by relative name: "model_index.json", "unet/config.json",
- * "tokenizer/merges.txt", "voice.json" (a voice's <path>.json), "vocab.json" and
- * "voices.json" (of the same folder). Zero-terminated
+ * "tokenizer/merges.txt", "voice.json" (a voice's or vocoder's <path>.json),
+ * "vocab.json", "voices.json" and "config.json" (of the same folder). Zero-terminated
  * text; len may be NULL. NULL: there is none. In a GGUF they are the metadata
  * "bottega.file.<name>". */
 const char *bt_store_file(const bt_store *s, const char *name, size_t *len);

@@ -50,14 +50,19 @@ typedef struct bt_shape {
  * f32. INT8 also quantizes float weights, to Q8_0; F32 is the reference. SPLIT is for
  * modules to choose: float weights as sums of two bf16 numbers, 16 bits of precision,
  * where AMX makes that faster than f32; else f32. MINIMAL, for modules too: f32, but 1-D
- * convolutions of 3, 5 and 7 taps with fewer products (graph/minimal.h). */
+ * convolutions of 3, 5 and 7 taps with fewer products (graph/minimal.h). ROWS and ROWS24, for
+ * modules too: linear layers in whole numbers, by weights of 8 bits with a scale for each output
+ * (which loses nothing of weights that had one) and inputs of 8 or 24 bits with a scale for each
+ * row; where there are no kernels for that, and in other layers, AUTO and SPLIT. */
 typedef enum bt_precision {
     BT_PREC_AUTO,
     BT_PREC_INT8,
     BT_PREC_BF16,
     BT_PREC_F32,
     BT_PREC_SPLIT,
-    BT_PREC_MINIMAL
+    BT_PREC_MINIMAL,
+    BT_PREC_ROWS,
+    BT_PREC_ROWS24
 } bt_precision;
 
 /* What a computation runs on; made by the engine, shared by all. */

@@ -24,6 +24,12 @@ bt_node *bt_depthwise1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_we
 bt_node *bt_conv_minimal(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
                          bt_conv p);
 
+/* Adds values and squares of rows r0..r0+rows of a source, floats or bf16, to its channels'
+ * sums; scratch: BT_SUM_BAND rows of floats (ops/group_norm.c) */
+enum { BT_SUM_BAND = 4 };
+void bt_sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows, double *sum,
+                 double *sq);
+
 /* Does a multiply by float weights compute in bf16 at this precision? */
 bool bt_matmul_bf16(const bt_kernels *k, bt_precision p);
 /* *out = the matrix multiply x, but with act_a(first half of its channels) *

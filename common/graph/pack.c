@@ -75,7 +75,8 @@ static bool rows_alloc(rows *r, const source *s, const bt_packed *p)
     r->dst_bytes = bt_row_bytes(p->type, s->k);
     r->gather = bt_alloc(BT_NR * r->src_bytes);
     r->made = bt_alloc((minimal ? p->taps : 2) * BT_NR * r->dst_bytes);
-    r->values = bt_alloc((minimal ? s->taps : 1) * s->k * sizeof(float));
+    const int64_t at_once = minimal ? s->taps : p->form == BT_FORM_ROWS ? BT_NR : 1;
+    r->values = bt_alloc((size_t)(at_once * s->k) * sizeof(float));
     r->rest = bt_alloc(s->k * sizeof(float));
     return r->gather && r->made && r->values && r->rest;
 }
@@ -138,6 +139,21 @@ static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
     return 0;
 }
 
+/* BT_FORM_ROWS. */
+static int pack_rows(bt_packed *p, const source *s, rows *r, int panel)
+{
+    const float *row[BT_NR] = { 0 };
+    for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
+        float *values = r->values + (size_t)i * s->k;
+        if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, 0, r->gather), values,
+                              s->k))
+            return -1;
+        row[i] = values;
+    }
+    bt_pack_row_panel((void *)bt_panel(p, panel, 0), row, p->k);
+    return 0;
+}
+
 /* 16 outputs (fewer in the last panel: the rest is zeros) of one tap. Not 0: a type
  * that cannot be read or made. */
 static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap)
@@ -145,6 +161,8 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
     const void *row[BT_NR] = { 0 };
     if (p->form & BT_FORM_SPLIT)
         return pack_split(p, s, r, panel, tap);
+    if (p->form == BT_FORM_ROWS)
+        return pack_rows(p, s, r, panel);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         row[i] = source_row(s, panel * BT_NR + i, tap, r->gather + i * r->src_bytes);
         if (p->type == s->t->dtype)
@@ -237,6 +255,8 @@ static bt_status packed_new(const bt_weight *w, bt_form form, bt_dtype type, bt_
         p->taps += bt_minimal_outs(p->taps, p->k, p->n) - 1;
     p->panels = (int)((s.n + BT_NR - 1) / BT_NR);
     p->panel_bytes = bt_panel_bytes(type, p->k) * (form & BT_FORM_SPLIT ? 2 : 1);
+    if (form == BT_FORM_ROWS)
+        p->panel_bytes = bt_row_panel_bytes(p->k);
     size_t bytes;
     if (!bt_mul_ok((size_t)p->panels * p->taps, p->panel_bytes, &bytes))
         st = bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
@@ -283,18 +303,28 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
     return st;
 }
 
+static void rest(const bt_weight *w, const char *prefix)
+{
+    if (strncmp(w->t->name, prefix, strlen(prefix)) != 0)
+        return;
+    pthread_mutex_lock(bt_weight_lock(w));
+    for (bt_packed *p = w->packed; p; p = p->next)
+        if (p->mapped)
+            bt_map_drop(p->data, bt_packed_bytes(p));
+    pthread_mutex_unlock(bt_weight_lock(w));
+}
+
 void bt_weights_rest(bt_weights *ws, const char *prefix)
 {
-    for (size_t i = 0; i < ws->n_store; i++) {
-        const bt_weight *w = &ws->of_store[i];
-        if (!ws->cache || strncmp(w->t->name, prefix, strlen(prefix)) != 0)
-            continue;
-        pthread_mutex_lock(bt_weight_lock(w));
-        for (bt_packed *p = w->packed; p; p = p->next)
-            if (p->mapped)
-                bt_map_drop(p->data, bt_packed_bytes(p));
-        pthread_mutex_unlock(bt_weight_lock(w));
-    }
+    if (!ws->cache)
+        return;
+    for (size_t i = 0; i < ws->n_store; i++)
+        rest(&ws->of_store[i], prefix);
+    pthread_mutex_lock(&ws->lock);
+    const bt_weight *w = ws->made; /* what is on the list stays there */
+    pthread_mutex_unlock(&ws->lock);
+    for (; w; w = w->next_made)
+        rest(w, prefix);
 }
 
 /* ---- keeping ------------------------------------------------------------- */

@@ -15,12 +15,13 @@
 
 /* How a weight's values map to (output n, tap, input channel). */
 typedef enum bt_form {
-    BT_FORM_CONV,       /* [out][in][taps], or [out][taps][in] channels last; linear: taps = 1 */
-    BT_FORM_TRANSPOSED, /* [in][out][taps] */
-    BT_FORM_SPLIT,      /* added to one of these, type BT_BF16: each panel is followed by that of
+    BT_FORM_CONV,        /* [out][in][taps], or [out][taps][in] channels last; linear: taps = 1 */
+    BT_FORM_TRANSPOSED,  /* [in][out][taps] */
+    BT_FORM_SPLIT,       /* added to one of these, type BT_BF16: each panel is followed by that of
                            what bf16 leaves over; panel_bytes are those of both */
-    BT_FORM_MINIMAL = 4 /* [out][in][taps], type BT_F32: a tap for each point of minimal filtering
+    BT_FORM_MINIMAL = 4, /* [out][in][taps], type BT_F32: a tap for each point of minimal filtering
                            (graph/minimal.h) */
+    BT_FORM_ROWS = 8,    /* [out][in], type BT_I8: bt_pack_row_panel's */
 } bt_form;
 
 /* Panels of BT_NR outputs: panel p of tap t starts at data + (p * taps + t) *

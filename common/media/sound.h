@@ -28,6 +28,10 @@ bt_status bt_sound_close(bt_sound_out *o, bool keep, bt_error *err);
 /* All of that at once; an `audio` without samples, rate and channels only checks. */
 bt_status bt_sound_write(const char *path, const bt_audio *audio, bt_error *err);
 
+/* Any file that libsndfile reads, as the mean of its channels at this rate. *samples:
+ * bt_release; NULL if there are none. */
+bt_status bt_sound_read(const char *path, int rate, float **samples, size_t *n, bt_error *err);
+
 /* A sample as 16 bits: rounded to nearest even, limited at full scale. */
 int16_t bt_sound_s16(float x);
 

@@ -9,6 +9,7 @@
 
 void bt_kernels_init_gemm__scalar(bt_kernels *t);
 void bt_kernels_init_q8__scalar(bt_kernels *t);
+void bt_kernels_init_row8__scalar(bt_kernels *t);
 void bt_kernels_init_elem__scalar(bt_kernels *t);
 void bt_kernels_init_signal__scalar(bt_kernels *t);
 void bt_kernels_init_rows__scalar(bt_kernels *t);

@@ -21,6 +21,8 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     t->expand_bf16 = NULL;
     t->to_bf16 = NULL;
     t->join_bf16 = NULL;
+    t->quantize_row = NULL; /* in need of dot products of bytes */
+    t->gemm_row = NULL;
     if (cpu & BT_CPU_AVXVNNI) {
         t->isa = "avxvnni";
         bt_kernels_init_q8__avxvnni(t);
@@ -39,6 +41,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "avx512vnni";
     bt_kernels_init_q8__avx512vnni(t);
+    bt_kernels_init_row8__avx512vnni(t);
     bt_kernels_init_attention__avx512vnni(t);
     if (!(cpu & BT_CPU_AVX512BF16))
         return;
@@ -48,6 +51,7 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
         return;
     t->isa = "amx";
     bt_kernels_init_bf16__amx(t);
+    bt_kernels_init_row8__amx(t);
     bt_kernels_init_attention__amx(t);
     bt_kernels_init_peak__amx(t);
 }

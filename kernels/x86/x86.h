@@ -28,6 +28,8 @@ void bt_kernels_init_bf16__amx(bt_kernels *t);
 void bt_kernels_init_attention__amx(bt_kernels *t);
 void bt_kernels_init_attention__avx512vnni(bt_kernels *t);
 void bt_kernels_init_q8__avx512vnni(bt_kernels *t);
+void bt_kernels_init_row8__avx512vnni(bt_kernels *t);
+void bt_kernels_init_row8__amx(bt_kernels *t);
 void bt_kernels_init_peak__avx2(bt_kernels *t);
 void bt_kernels_init_peak__amx(bt_kernels *t);
 void bt_kernels_init_peak__avx512(bt_kernels *t, uint32_t cpu); /* VNNI, BF16 if in cpu */

@@ -92,6 +92,7 @@ struct bt_job {
     bt_value *values;
     size_t n_values;
     bt_pictures inputs;
+    bt_array mel; /* the job's copy; values NULL: not set */
     bt_callbacks callbacks;
     atomic_bool cancel;
     locale_t host_locale; /* of the thread that runs the job; its callbacks get it back */
@@ -160,6 +161,7 @@ bt_status bt_job_add_values(bt_job *j, const bt_option *o, void *base, bt_error 
 void bt_pictures_free(bt_pictures *p);
 /* A copy of the pixels; takes `name` over, also on failure. */
 bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img);
+void bt_array_clear(bt_array *a); /* frees its values */
 
 /* ---- report.c, host.c ---- */
 

@@ -140,6 +140,12 @@ static const bt_image *host_image_in(void *host, const char *name)
     return NULL;
 }
 
+static const bt_array *host_array_in(void *host, const char *name)
+{
+    const bt_job *j = host;
+    return strcmp(name, "mel") == 0 && j->mel.values ? &j->mel : NULL;
+}
+
 /* ---- facts --------------------------------------------------------------- */
 
 /* A JSON value as plain text: strings lose their quotes. */
@@ -205,6 +211,7 @@ void bt_host_fill(bt_job *j, bt_run *r)
         .options = j->options,
         .cancel = &j->cancel,
         .image_in = host_image_in,
+        .array_in = host_array_in,
         .trace = j->trace,
         .error = &j->error,
         .progress = host_progress,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What goes into a job: the values of options, and pictures. Both are copied,
+ * What goes into a job: the values of options, pictures, an array. All are copied,
  * and a value that is refused leaves the one before in force.
  */
 #include <string.h>
@@ -138,4 +138,52 @@ bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img)
         return BT_EINVAL;
     j->error = (bt_error){ 0 };
     return set_picture(j, name, img, &j->error);
+}
+
+/* ---- arrays -------------------------------------------------------------- */
+
+void bt_array_clear(bt_array *a)
+{
+    bt_release((void *)(uintptr_t)a->values);
+    *a = (bt_array){ 0 };
+}
+
+/* Bytes of its values; false: it is no array. */
+static bool array_bytes(const bt_array *a, size_t *bytes)
+{
+    *bytes = sizeof *a->values;
+    if (!a->values || a->n_dims < 1 || a->n_dims > 4)
+        return false;
+    for (int i = 0; i < a->n_dims; i++)
+        if (a->dims[i] < 1 || !bt_mul_ok(*bytes, (size_t)a->dims[i], bytes))
+            return false;
+    return true;
+}
+
+static bt_status set_array(bt_job *j, const char *name, const bt_array *a, bt_error *err)
+{
+    bt_array copy = { 0 };
+    size_t bytes = 0;
+    if (!name || strcmp(name, "mel") != 0 || !j->model->module->mel_form)
+        return bt_fail(err, BT_ENOTFOUND, "%s takes no array \"%.60s\"", j->model->path,
+                       name ? name : "(none)");
+    if (a && (!bt_struct_in(&copy, sizeof copy, a) || !array_bytes(&copy, &bytes)))
+        return bt_fail(err, BT_EINVAL, "%s: not an array of 1 to 4 dimensions", name);
+    float *values = a ? bt_alloc(bytes) : NULL;
+    if (a && !values)
+        return bt_no_memory(err, name);
+    if (values)
+        memcpy(values, copy.values, bytes);
+    bt_array_clear(&j->mel);
+    copy.values = values;
+    j->mel = copy;
+    return BT_OK;
+}
+
+bt_status bt_job_set_array(bt_job *j, const char *name, const bt_array *a)
+{
+    if (!j)
+        return BT_EINVAL;
+    j->error = (bt_error){ 0 };
+    return set_array(j, name, a, &j->error);
 }

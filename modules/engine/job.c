@@ -66,6 +66,7 @@ void bt_job_free(bt_job *j)
     bt_release(j->values);
     bt_release(j->options);
     bt_pictures_free(&j->inputs);
+    bt_array_clear(&j->mel);
     bt_model_free(j->model);
     bt_release(j);
 }

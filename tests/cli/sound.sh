@@ -116,6 +116,29 @@ cmp -s a/b/c.wav 16.wav || complain "-d"
 speak 1 abc -d good -o c.wav
 one_line_error
 
+# SSML, loudness and pauses, with a voice of random weights.
+voice=(-m "$src/tests/golden/tiny-vits-high.onnx")
+tiny() { expect "$1" "$bottega" speak "${voice[@]}" "${@:2}"; }
+tiny 0 '<speak>hello<break time="500ms"/><emphasis>again</emphasis></speak>' -o ssml.wav --timings ssml.srt
+says err 'not done: ["emphasis"]'
+says ssml.srt again
+grep -q '[<>]' <(grep -v -- '-->' ssml.srt) && complain "tags in subtitles: $(cat ssml.srt)"
+tiny 0 'hello' -o a.wav
+tiny 0 'again' --seed 1 -o b.wav
+cmp -s <(tail -c +45 a.wav; head -c 22050 /dev/zero; tail -c +45 b.wav) <(tail -c +45 ssml.wav) ||
+    complain "ssml.wav is not a.wav, silence, b.wav"
+printf '<speak>\n<p>hello</s></speak>' >bad.xml
+tiny 3 -f bad.xml
+says err "ssml line 2: mismatched tag"
+one_line_error
+tiny 3 --ssml 'hello'
+one_line_error
+tiny 0 --ssml=false '<speak>hello' -o plain.wav
+tiny 0 'hello' --loudness -20 -o loud.wav
+cmp -s a.wav loud.wav && complain "--loudness changes nothing"
+tiny 2 'hello' --loudness 3
+tiny 0 "$(printf 'hello\n\nagain')" --paragraph-silence 0.5 -o paragraphs.wav
+cmp -s paragraphs.wav ssml.wav || complain "--paragraph-silence"
 # piper's own spellings: -f is the output if it is a sound file's name, -i the text.
 printf abc >words.txt
 "$bottega" speak "${audio[@]}" -f piper.wav --debug <words.txt 2>err

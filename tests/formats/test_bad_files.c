@@ -313,6 +313,18 @@ static void test_onnx_lies(void **state)
               "longer than the file");
     must_fail("a.onnx", "\x08\x08\x3b\x00", 4, BT_EFORMAT, "longer than the file");
     must_fail("a.onnx", "\x08\x08\x3a\x03\x28\x01\x00", 7, BT_EFORMAT, "bad graph");
+    /* opset_import: 0, 99, 300; another domain's are not looked at */
+    must_fail("a.onnx", "\x42\x02\x10\x00", 4, BT_EUNSUPPORTED, "ONNX opset 0 is none of 7 to");
+    must_fail("a.onnx", "\x42\x04\x0a\x00\x10\x63", 6, BT_EUNSUPPORTED, "ONNX opset 99");
+    must_fail("a.onnx",
+              "\x42\x0c\x0a\x07"
+              "ai.onnx"
+              "\x10\xac\x02",
+              14, BT_EUNSUPPORTED, "ONNX opset 300");
+    must_fail("a.onnx",
+              "\x42\x05\x0a\x01"
+              "x\x10\x63",
+              7, BT_EFORMAT, "no graph");
     /* One initializer: float[2^40] "a" without data, one in another file, one
      * of strings, raw data that is too short. */
     must_fail("a.onnx",

@@ -427,6 +427,60 @@ static void resting_parts_take_no_memory(void **state)
     bt_store_close(s);
 }
 
+static bt_status fill_derived(const void *from, float *out, bt_error *err)
+{
+    (void)err;
+    for (int i = 0; i < MID * IN; i++)
+        out[i] = *(const float *)from * (float)(i % 13 - 6);
+    return BT_OK;
+}
+
+static const bt_weight *run_derived(bt_weights *ws, float y[MID])
+{
+    static const float factor = 0.5f;
+    bt_graph *g;
+    bt_plan *p;
+    bt_error err = { 0 };
+    const bt_weight *w =
+        bt_weight_derive(ws, "derived", 2, (int64_t[]){ MID, IN }, fill_derived, &factor);
+    assert_non_null(w);
+    assert_int_equal(bt_graph_create(ws, &g), BT_OK);
+    bt_node *x = bt_input(g, (bt_shape){ 1, 1, 1, IN });
+    bt_node *out = bt_output(g, bt_linear(g, x, w, NULL));
+    assert_int_equal(bt_plan_create(g, &p, &err), BT_OK);
+    fill_noise(bt_plan_data(p, x), IN, 7);
+    assert_int_equal(bt_plan_run(p, NULL, &err), BT_OK);
+    memcpy(y, bt_plan_data(p, out), MID * sizeof *y);
+    bt_plan_free(p);
+    return w;
+}
+
+/* What a module computes is kept, mapped and let go of like what the file has. */
+static void derived_weights_rest_as_well(void **state)
+{
+    (void)state;
+    bt_store *s;
+    bt_kernels kernels;
+    float y[3][MID];
+    const char *path = make_model("m", 1);
+    bt_kernels_init(&kernels, bt_cpu_flags());
+    const bt_compute c = { .kernels = &kernels, .threads = 1, .cache_dir = cache_dir };
+    for (int i = 0; i < 2; i++) {
+        bt_weights *ws;
+        assert_int_equal(bt_store_open(path, &s, NULL), BT_OK);
+        assert_int_equal(bt_weights_create(s, &c, &ws, NULL), BT_OK);
+        const bt_weight *w = run_derived(ws, y[i]);
+        assert_int_equal(w->packed->mapped, i);
+        const long before = resident(w->packed->data);
+        bt_weights_rest(ws, "derive");
+        assert_true(i == 0 || resident(w->packed->data) < before); /* the first is no map */
+        run_derived(ws, y[2]);
+        assert_memory_equal(y[2], y[0], sizeof y[0]);
+        bt_weights_free(ws);
+        bt_store_close(s);
+    }
+}
+
 /* ---- several processes, and death ------------------------------------------ */
 
 /* Children that all start with an empty cache. */
@@ -615,6 +669,7 @@ int main(void)
         cmocka_unit_test_setup(a_change_while_packing_is_not_kept, new_cache),
         cmocka_unit_test_setup(packs_may_be_deleted_while_in_use, new_cache),
         cmocka_unit_test_setup(resting_parts_take_no_memory, new_cache),
+        cmocka_unit_test_setup(derived_weights_rest_as_well, new_cache),
         cmocka_unit_test_setup(processes_may_start_together, new_cache),
         cmocka_unit_test_setup(an_unfinished_file_is_no_obstacle, new_cache),
         cmocka_unit_test_setup(a_killed_writer_does_no_harm, new_cache),

@@ -44,11 +44,11 @@ static size_t ada_shared(const bt_node *n, const bt_kernels *k)
     return 2 * (size_t)n->shape.c * ((size_t)chunks(n) * sizeof(double) + sizeof(float));
 }
 
-/* A row of floats on its way to bf16. */
+/* Rows of floats made of bf16, or on their way to it. */
 static size_t ada_scratch(const bt_node *n, const bt_kernels *k)
 {
     (void)k;
-    return n->half ? (size_t)n->shape.c * sizeof(float) : 0;
+    return n->half || n->src[0]->half ? BT_SUM_BAND * (size_t)n->shape.c * sizeof(float) : 0;
 }
 
 static int64_t ada_tiles(const bt_node *n, const bt_exec *x, int phase)
@@ -67,8 +67,7 @@ static void sum_chunk(const bt_node *n, const bt_exec *x, int64_t chunk)
     const int rows = (int)(bt_row_tile_end(n, CHUNK, chunk) - first);
     double *sum = sums(n, x, chunk);
     memset(sum, 0, 2 * (size_t)c * sizeof *sum);
-    x->kernels->channel_sums(rows, (int)c, bt_row(n->src[0], first), (size_t)n->src[0]->mem.ld, sum,
-                             sum + c);
+    bt_sum_rows(n->src[0], x, first, rows, sum, sum + c);
 }
 
 /* Mean and variance of PART channels, from E[x^2] - E[x]^2 in double, and what they make of
@@ -105,10 +104,14 @@ static void apply(const bt_node *n, const bt_exec *x, int64_t tile)
     const int64_t end = bt_row_tile_end(n, TILE, tile);
     const bt_act act = n->act == BT_ACT_LEAKY_RELU ? BT_ACT_NONE : n->act; /* affine has no alpha */
     const float *mul = factors(n, x), *add = mul + c;
+    const bt_node *src = n->src[0];
+    float *made = x->scratch;
 
     for (int64_t r = tile * TILE; r < end; r++) {
-        const float *v = bt_row(n->src[0], r);
-        float *y = n->half ? x->scratch : bt_row(n, r);
+        const float *v = src->half ? made : bt_row(src, r);
+        float *y = n->half ? made + c : bt_row(n, r);
+        if (src->half)
+            k->from_bf16(c, bt_half_row(src, r), made);
         if (a->alpha) {
             k->snake(c, y, v, mul, add, a->alpha, a->inv);
         } else {
@@ -130,10 +133,13 @@ static void ada_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
     }
 }
 
+static bool ada_reads_half(const bt_node *n, int i) { return i == 0 && n->round; }
+
 #define ADA_NORM(NAME, FLAGS)                                                                      \
     {                                                                                              \
         .name = NAME, .flags = BT_OP_INPLACE | BT_OP_HALF | (FLAGS), .phases = 3,                  \
-        .tiles = ada_tiles, .run = ada_run, .scratch = ada_scratch, .shared = ada_shared           \
+        .tiles = ada_tiles, .run = ada_run, .scratch = ada_scratch, .shared = ada_shared,          \
+        .reads_half = ada_reads_half                                                               \
     }
 /* Only the plain one has room for an activation. */
 static const bt_op op_ada_norm = ADA_NORM("ada_norm", BT_OP_ACT);

@@ -17,7 +17,6 @@
 
 enum {
     CHUNK = 128, /* rows of a partial sum */
-    BAND = 4,    /* rows of bf16 that are made floats at a time, for sums */
     TILE = 32,   /* rows of the last phase */
 };
 
@@ -53,7 +52,7 @@ static size_t norm_shared(const bt_node *n, const bt_kernels *k)
 static size_t norm_scratch(const bt_node *n, const bt_kernels *k)
 {
     (void)k;
-    return BAND * (size_t)n->shape.c * sizeof(float);
+    return BT_SUM_BAND * (size_t)n->shape.c * sizeof(float);
 }
 
 static int64_t norm_tiles(const bt_node *n, const bt_exec *x, int phase)
@@ -66,9 +65,8 @@ static int64_t norm_tiles(const bt_node *n, const bt_exec *x, int phase)
     }
 }
 
-/* Rows r0..r0+rows of a source, added to its channels' sums. */
-static void sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows, double *sum,
-                     double *sq)
+void bt_sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows, double *sum,
+                 double *sq)
 {
     const int c = (int)src->shape.c;
     float *band = x->scratch;
@@ -76,8 +74,8 @@ static void sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows,
         x->kernels->channel_sums(rows, c, bt_row(src, r0), (size_t)src->mem.ld, sum, sq);
         return;
     }
-    for (int i = 0; i < rows; i += BAND) {
-        const int m = rows - i < BAND ? rows - i : BAND;
+    for (int i = 0; i < rows; i += BT_SUM_BAND) {
+        const int m = rows - i < BT_SUM_BAND ? rows - i : BT_SUM_BAND;
         for (int k = 0; k < m; k++)
             x->kernels->from_bf16(c, bt_half_row(src, r0 + i + k), band + (size_t)k * (size_t)c);
         x->kernels->channel_sums(m, c, band, (size_t)c, sum, sq);
@@ -93,8 +91,8 @@ static void sum_chunk(const bt_node *n, const bt_exec *x, int64_t tile)
 
     memset(sum, 0, 2 * (size_t)n->shape.c * sizeof *sum);
     for (int i = 0; i < BT_MAX_SRC && n->src[i]; sum += n->src[i++]->shape.c)
-        sum_rows(n->src[i], x, picture * rows + first, (int)(left < CHUNK ? left : CHUNK), sum,
-                 sum + n->shape.c);
+        bt_sum_rows(n->src[i], x, picture * rows + first, (int)(left < CHUNK ? left : CHUNK), sum,
+                    sum + n->shape.c);
 }
 
 /* Phase 1: mean and variance of each group, from E[x^2] - E[x]^2 in double, which

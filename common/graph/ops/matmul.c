@@ -41,6 +41,8 @@ static size_t row_bytes(const bt_node *n)
         return k * sizeof(float);
     if (mm->compute == BT_MM_Q8)
         return k / BT_QA * sizeof(bt_qa);
+    if (bt_mm_parts(mm->compute))
+        return bt_row_q_bytes(k, bt_mm_parts(mm->compute));
     return pad64(k * sizeof(uint16_t)) * (mm->compute == BT_MM_SPLIT ? 3 : 1);
 }
 
@@ -189,7 +191,8 @@ static size_t scratch_layout(const bt_node *n, const bt_kernels *k, uint8_t *bas
         *s = (scratch){ (const uint8_t **)base, (float *)(base + rows), (float *)(base + rows + c),
                         base + rows + c + y };
     size_t b = opens_bf16(mm) ? g.panels * opened_bytes(n) : BT_MM_EXPANDED;
-    return rows + c + y + (direct_bf16(mm) || mm->compute == BT_MM_Q8 ? 0 : b);
+    const bool direct = direct_bf16(mm) || mm->compute == BT_MM_Q8 || bt_mm_parts(mm->compute) > 0;
+    return rows + c + y + (direct ? 0 : b);
 }
 
 static size_t mm_scratch(const bt_node *n, const bt_kernels *k)
@@ -236,11 +239,16 @@ static void convert_row(const bt_node *n, const bt_exec *x, uint8_t *dst, int64_
 {
     const int k = in_channels(n);
     const float *src = bt_row(n->src[0], r);
-    if (((const bt_mm *)n->attr)->compute == BT_MM_Q8) {
+    const bt_mm_compute compute = ((const bt_mm *)n->attr)->compute;
+    if (compute == BT_MM_Q8) {
         x->kernels->quantize_a(k, src, (bt_qa *)dst);
         return;
     }
-    if (((const bt_mm *)n->attr)->compute == BT_MM_SPLIT) {
+    if (bt_mm_parts(compute)) {
+        x->kernels->quantize_row(k, bt_mm_parts(compute), src, (bt_row_q *)dst);
+        return;
+    }
+    if (compute == BT_MM_SPLIT) {
         split_row(x->kernels, k, src, dst, row_bytes(n) / 3);
         return;
     }
@@ -426,6 +434,8 @@ static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)
     bt_form form = mm->kind == BT_MM_TRANSPOSED ? BT_FORM_TRANSPOSED : BT_FORM_CONV;
     if (mm->compute == BT_MM_SPLIT)
         form += BT_FORM_SPLIT;
+    if (bt_mm_parts(mm->compute))
+        form = BT_FORM_ROWS;
     for (int i = 0; i < mm->n_parts; i++) {
         const bt_mm_part *part = &mm->part[i];
         const bt_packed *p;

@@ -18,7 +18,21 @@ enum { BT_MM_MAX_TAPS = 1024, BT_MM_MAX_PARTS = 3, BT_MM_CHUNK = 256 };
 
 typedef enum bt_mm_kind { BT_MM_LINEAR, BT_MM_CONV, BT_MM_TRANSPOSED } bt_mm_kind;
 /* BT_MM_SPLIT: x y as x_high y_high + (x_low y_high + x_high y_low), all bf16. */
-typedef enum bt_mm_compute { BT_MM_F32, BT_MM_BF16, BT_MM_SPLIT, BT_MM_Q8 } bt_mm_compute;
+/* BT_MM_ROWS, BT_MM_ROWS24: gemm_row with one part or three. */
+typedef enum bt_mm_compute {
+    BT_MM_F32,
+    BT_MM_BF16,
+    BT_MM_SPLIT,
+    BT_MM_Q8,
+    BT_MM_ROWS,
+    BT_MM_ROWS24
+} bt_mm_compute;
+
+/* Parts of a row of inputs; 0: these are not of whole rows. */
+static inline int bt_mm_parts(bt_mm_compute c)
+{
+    return c == BT_MM_ROWS ? 1 : c == BT_MM_ROWS24 ? 3 : 0;
+}
 
 /* Output channels [to, to + n): those of weight w[weight] from panel `panel` on. */
 typedef struct bt_mm_part {

@@ -9,7 +9,8 @@ void bt_mm_detail(const bt_node *n, const int64_t *params, bt_detail *d)
         [BT_MM_LINEAR] = "linear", [BT_MM_CONV] = "conv", [BT_MM_TRANSPOSED] = "conv_transpose"
     };
     static const char *const computes[] = {
-        [BT_MM_F32] = "f32", [BT_MM_BF16] = "bf16", [BT_MM_SPLIT] = "2 bf16", [BT_MM_Q8] = "int8"
+        [BT_MM_F32] = "f32", [BT_MM_BF16] = "bf16", [BT_MM_SPLIT] = "2 bf16",
+        [BT_MM_Q8] = "int8", [BT_MM_ROWS] = "int8", [BT_MM_ROWS24] = "3 int8"
     };
     const bt_mm *mm = n->attr;
     (void)params;

@@ -7,11 +7,18 @@
  * processor: int8 where the file is quantized; for floats bf16 where AMX has it,
  * int8 where there are int8 dot products, else f32 (VDPBF16PS is no faster than
  * f32 on the Intel processors measured: docs/performance.md). */
-static bt_mm_compute choose(const bt_kernels *k, bt_dtype t, int64_t channels, bt_precision p,
-                            bt_dtype *packed)
+static bt_mm_compute choose(const bt_kernels *k, bt_dtype t, int64_t channels, bool linear,
+                            bt_precision p, bt_dtype *packed)
 {
     const bool is_float = bt_dtypes[t].block == 1;
+    const bool rows = p == BT_PREC_ROWS || p == BT_PREC_ROWS24;
     *packed = t;
+    if (rows && is_float && linear && k->gemm_row && channels <= BT_ROW_MOST) {
+        *packed = BT_I8;
+        return p == BT_PREC_ROWS ? BT_MM_ROWS : BT_MM_ROWS24;
+    }
+    if (rows)
+        p = p == BT_PREC_ROWS ? BT_PREC_AUTO : BT_PREC_SPLIT;
     if (p == BT_PREC_SPLIT && is_float && k->cpu & BT_CPU_AMX) {
         *packed = BT_BF16;
         return BT_MM_SPLIT;
@@ -37,7 +44,7 @@ static bt_mm_compute choose(const bt_kernels *k, bt_dtype t, int64_t channels, b
 bool bt_matmul_bf16(const bt_kernels *k, bt_precision p)
 {
     bt_dtype packed;
-    return choose(k, BT_F32, BT_KB, p, &packed) == BT_MM_BF16;
+    return choose(k, BT_F32, BT_KB, false, p, &packed) == BT_MM_BF16;
 }
 
 /* Part i: all channels of weight w, after those of the parts before. */
@@ -65,7 +72,8 @@ bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, int n,
     const bt_precision p = bt_graph_precision_of(g);
     for (int i = 0; i < n; i++) {
         bt_dtype t = bt_weight_tensor(w[i])->dtype;
-        bt_mm_compute compute = choose(k, t, x->shape.c, p, &mm.part[i].type);
+        bt_mm_compute compute =
+            choose(k, t, x->shape.c, mm.kind == BT_MM_LINEAR, p, &mm.part[i].type);
         if (i && compute != mm.compute)
             return NULL;
         mm.compute = compute;

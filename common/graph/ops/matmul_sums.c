@@ -108,6 +108,15 @@ static void sums_q8(const bt_mm_block *s)
                                 t == 0);
 }
 
+/* Of linear layers: one tap. */
+static void sums_rows(const bt_mm_block *s)
+{
+    const bt_packed *pk = s->packed;
+    s->k->gemm_row(s->m, s->np, pk->k, bt_mm_parts(s->compute),
+                   (const bt_row_q *const *)rows_of(s, 0), bt_panel(pk, s->p0, 0), panel_step(pk),
+                   s->c, s->ldc);
+}
+
 static void direct_bf16(const bt_mm_block *s)
 {
     const bt_packed *pk = s->packed;
@@ -151,5 +160,7 @@ void bt_mm_sums(const bt_mm_block *s)
     case BT_MM_BF16: (s->packed->type == BT_BF16 ? direct_bf16 : opened_bf16)(s); break;
     case BT_MM_SPLIT: direct_bf16(s); break;
     case BT_MM_Q8: sums_q8(s); break;
+    case BT_MM_ROWS:
+    case BT_MM_ROWS24: sums_rows(s); break;
     }
 }

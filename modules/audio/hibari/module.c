@@ -136,7 +136,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
 {
     job *j = own;
     const bt_hibari_settings s = {
-        .speed = j->speed,
+        .speed = j->speed * (float)c->pace,
         .seed = c->seed,
         .first = c->first,
         .cancel = c->r->cancel,
@@ -146,6 +146,12 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
         .user = c->user,
     };
     return bt_hibari_speak(&j->parts, ids, n, &s, NULL, c->r->error);
+}
+
+static bt_tongue job_tongue(void *own)
+{
+    (void)own;
+    return (bt_tongue){ .english = true, .notation = BT_NOTATION_MISAKI };
 }
 
 static void job_close(void *own)
@@ -165,6 +171,7 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
     .close = job_close,
 };
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "audio/hibari/vocoder.h"
-#include "graph/op.h"
+#include "graph/ops.h"
 #include "nn/layers.h"
 
 #define EPS 1e-5f
@@ -25,12 +25,17 @@ static const bt_conv plain = { 0 };
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
-/* "Same" padding, by the filter's own length. */
+/* "Same" padding, by the filter's own length. Filters are floats in the file, some of them
+ * of one tap: whole numbers are not for them. */
 static bt_node *conv(bt_graph *g, bt_node *x, bt_conv p, const char *layer)
 {
     const bt_weight *w = bt_w(g, "%s.weight", layer);
+    const bt_precision was = bt_graph_precision_of(g);
     p.left = p.right = w ? (int)bt_weight_dim(w, 2) / 2 * (p.dilation ? p.dilation : 1) : 0;
-    return bt_nn_conv1d(g, x, p, "%s", layer);
+    bt_graph_precision(g, was == BT_PREC_ROWS24 ? BT_PREC_SPLIT : was);
+    bt_node *y = bt_nn_conv1d(g, x, p, "%s", layer);
+    bt_graph_precision(g, was);
+    return y;
 }
 
 int bt_hibari_dilation(const bt_hibari *v, const char *module, int i)
@@ -74,7 +79,7 @@ static bt_node *transformer(bt_graph *g, bt_node *x, const char *module)
     y = bt_linear(g, y, bt_w(g, "%s.self_attn.in_proj_weight", module),
                   bt_w(g, "%s.self_attn.in_proj_bias", module));
     bt_node *q = bt_slice(g, y, 0, c), *k = bt_slice(g, y, c, 2 * c);
-    bt_graph_precision(g, p == BT_PREC_SPLIT ? BT_PREC_F32 : p);
+    bt_graph_precision(g, p == BT_PREC_ROWS24 ? BT_PREC_F32 : p);
     y = bt_attention(g, q, k, bt_slice(g, y, 2 * c, 3 * c), HEADS, HEADS, 0, 0);
     bt_graph_precision(g, p);
     x = bt_add(g, x, bt_nn_linear(g, y, "%s.self_attn.out_proj", module));
@@ -99,12 +104,23 @@ static bt_node *encoder(bt_graph *g, const bt_hibari *v, bt_node *ids, const cha
 /* f32 or as good, whatever was asked for: lengths and pitch must not depend on that. */
 static bt_precision exact(const bt_hibari *v)
 {
-    return v->compute->precision == BT_PREC_AUTO ? BT_PREC_SPLIT : BT_PREC_F32;
+    const bt_precision p = v->compute->precision;
+    return p == BT_PREC_AUTO || p == BT_PREC_INT8 ? BT_PREC_ROWS24 : BT_PREC_F32;
+}
+
+/* `auto`: bf16 where tiles make that fast, else whole rows of int8. */
+static bt_precision quick(const bt_hibari *v)
+{
+    const bt_precision p = v->compute->precision;
+    const bool tiles = bt_matmul_bf16(v->compute->kernels, BT_PREC_AUTO);
+    return p == BT_PREC_INT8 || (p == BT_PREC_AUTO && !tiles) ? BT_PREC_ROWS : p;
 }
 
 static void build_text(bt_graph *g, const bt_hibari *v, bt_part *p)
 {
     p->ids = bt_input_ids(g, p->size);
+    const bt_precision q = quick(v);
+    bt_graph_precision(g, q == BT_PREC_ROWS ? BT_PREC_ROWS24 : q);
     p->out[0] = bt_output(g, encoder(g, v, p->ids, "m.text", SOUND_PASSES));
     bt_graph_precision(g, exact(v));
     p->out[1] = bt_output(g, encoder(g, v, p->ids, "pn.text", PROSODY_PASSES));
@@ -130,7 +146,7 @@ static void build_sound(bt_graph *g, const bt_hibari *v, bt_part *p)
     p->in[2] = bt_input(g, rows(p->size, BT_HIBARI_HOP));
     bt_graph_precision(g, exact(v));
     bt_node *x = conv(g, p->in[0], plain, "m.dec_in");
-    bt_graph_precision(g, v->compute->precision);
+    bt_graph_precision(g, quick(v));
     x = bt_nn_layer_norm(g, convnexts(g, v, x, "m.dec"), EPS, "m.dec_norm");
     x = bt_nn_linear(g, x, "m.head");
     p->out[0] = bt_output(g, bt_hibari_vocoder(g, v, x, p->in[1], p->in[2]));

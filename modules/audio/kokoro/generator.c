@@ -49,28 +49,33 @@ static bt_node *source(bt_graph *g, const bt_kokoro *k, bt_node *har, bt_node *s
     return res_block(g, k, x, style, "decoder.generator.noise_res", s);
 }
 
-bt_node *bt_kok_generator(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *har, bt_node *style,
-                          bt_node *shift)
+/* The mean of three blocks, ready for what comes next. */
+static bt_node *blocks(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *style, int s)
+{
+    const float slope = s + 1 < BT_KOK_STAGES ? SLOPE : LAST_SLOPE;
+    bt_node *sum = NULL;
+    for (int i = 0; i < BT_KOK_KERNELS; i++) {
+        const bool last = i + 1 == BT_KOK_KERNELS;
+        bt_node *y =
+            res_block(g, k, x, style, "decoder.generator.resblocks", s * BT_KOK_KERNELS + i);
+        sum = i ? bt_kok_sum(g, sum, y, false, last ? 1.0f / BT_KOK_KERNELS : 1, last ? slope : 1)
+                : y;
+    }
+    return sum;
+}
+
+bt_node *bt_kok_generator(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *har, bt_node *style)
 {
     const bt_conv last = { .left = 3, .right = 3 };
+    x = bt_act_of(g, x, BT_ACT_LEAKY_RELU, SLOPE);
     for (int s = 0; s < BT_KOK_STAGES; s++) {
         const bt_weight *w = bt_kok_w(g, k, "decoder.generator.ups.%d.weight", s);
         const int pad = w ? (int)(bt_weight_dim(w, 2) - k->stride[s]) / 2 : 0;
-        x = bt_act_of(g, x, BT_ACT_LEAKY_RELU, SLOPE);
         x = bt_conv_transpose1d(g, x, w, bt_kok_w(g, k, "decoder.generator.ups.%d.bias", s),
                                 k->stride[s], pad);
-        if (s + 1 == BT_KOK_STAGES)
-            x = bt_gather(g, x, shift);
-        x = bt_add(g, x, source(g, k, har, style, s));
-        bt_node *sum = NULL;
-        for (int i = 0; i < BT_KOK_KERNELS; i++) {
-            bt_node *y =
-                res_block(g, k, x, style, "decoder.generator.resblocks", s * BT_KOK_KERNELS + i);
-            sum = sum ? bt_add(g, sum, y) : y;
-        }
-        x = bt_scale(g, sum, 1.0f / BT_KOK_KERNELS);
+        x = bt_kok_sum(g, source(g, k, har, style, s), x, s + 1 == BT_KOK_STAGES, 1, 1);
+        x = blocks(g, k, x, style, s);
     }
-    x = bt_act_of(g, x, BT_ACT_LEAKY_RELU, LAST_SLOPE);
     x = bt_kok_conv(g, k, x, last, "decoder.generator.conv_post");
     return bt_kok_istft(g, x);
 }

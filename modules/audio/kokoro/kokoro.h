@@ -90,10 +90,12 @@ bt_node *bt_kok_style(bt_graph *g, const bt_kokoro *k, bt_node *style, const cha
 /* decoder.c: asr [F, hidden], curves -> [2F, 512] */
 bt_node *bt_kok_decoder(bt_graph *g, const bt_kokoro *k, bt_node *asr, bt_node *pitch,
                         bt_node *energy, bt_node *style, bt_node *twice);
-/* generator.c: x [2F, 512], har [F * hop / (fft / 4) + 1, fft + 2], shift = 1 0 1 2 .. ->
- * samples [F * hop, 1] */
-bt_node *bt_kok_generator(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *har, bt_node *style,
-                          bt_node *shift);
+/* generator.c: x [2F, 512], har [F * hop / (fft / 4) + 1, fft + 2] -> samples [F * hop, 1] */
+bt_node *bt_kok_generator(bt_graph *g, const bt_kokoro *k, bt_node *x, bt_node *har,
+                          bt_node *style);
+/* op_sum.c: leaky ReLU(scale (a + b)); slope 1: none. late: b [n - 1, c] is one row later, the
+ * row in front of it a reflected one */
+bt_node *bt_kok_sum(bt_graph *g, bt_node *a, bt_node *b, bool late, float scale, float slope);
 /* op_source.c: pitch [2F, 1], noise [F * hop, 1] -> har */
 bt_node *bt_kok_source(bt_graph *g, const bt_kokoro *k, bt_node *pitch, bt_node *noise);
 /* op_istft.c: [rows, fft + 2], log magnitudes and sines of phases -> [(rows - 1) * fft / 4, 1] */
@@ -106,7 +108,7 @@ typedef enum bt_kok_part {
     /* ids [T], in[STYLE], in[POSITIONS], in[ZEROS] -> out[0] d [T, hidden + style], out[1] text
      * [T, hidden], out[2] duration logits [T, 50] */
     BT_KOK_TEXT,
-    /* in[STYLE], in[TWICE], in[SHIFT], in[EN], in[ASR], in[NOISE] -> out[0] samples
+    /* in[STYLE], in[TWICE], in[EN], in[ASR], in[NOISE] -> out[0] samples
      * [F * hop, 1], out[1] pitch, out[2] energy [2F, 1] */
     BT_KOK_WAVE,
 } bt_kok_part;
@@ -117,7 +119,6 @@ enum {
     BT_KOK_IN_POSITIONS,
     BT_KOK_IN_ZEROS,
     BT_KOK_IN_TWICE = BT_KOK_IN_STYLE + 1,
-    BT_KOK_IN_SHIFT,
     BT_KOK_IN_EN,
     BT_KOK_IN_ASR,
     BT_KOK_IN_NOISE,

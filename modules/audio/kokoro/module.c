@@ -91,7 +91,8 @@ typedef struct job {
     model *voice;
     bt_parts parts;
     bt_reading reading;
-    float *style; /* [2 * style] */
+    float *style;      /* [2 * style] */
+    char speaker[256]; /* who speaks now */
     float length_scale;
 } job;
 
@@ -100,8 +101,33 @@ static bt_status need_reading(job *j, const options *o, bt_error *err)
     model *m = j->voice;
     const bt_english *english;
     const bt_status st =
-        bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(o->speaker), &english, err);
+        bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(j->speaker), &english, err);
     return st == BT_OK ? bt_reading_need(&j->reading, english, o->lexicon, err) : st;
+}
+
+/* The reader of texts follows the speaker's English. */
+static bt_status take_speaker(job *j, const options *o, const char *name, bt_error *err)
+{
+    const bt_status st = bt_kok_mix(&j->voice->beside, name, 1, j->style, err);
+    if (st != BT_OK)
+        return st;
+    if (strlen(name) >= sizeof j->speaker)
+        return bt_fail(err, BT_EINVAL, "a speaker's name of more than %zu bytes",
+                       sizeof j->speaker);
+    memcpy(j->speaker, name, strlen(name) + 1);
+    return o->speak.phonemes[0] ? BT_OK : need_reading(j, o, err);
+}
+
+static bt_status job_speaker(void *own, const bt_run *r, const char *name)
+{
+    const options *o = r->options;
+    return take_speaker(own, o, *name ? name : o->speaker, r->error);
+}
+
+static bt_tongue job_tongue(void *own)
+{
+    (void)own;
+    return (bt_tongue){ .english = true, .notation = BT_NOTATION_MISAKI };
 }
 
 static bt_status job_begin(void *own, const bt_run *r)
@@ -110,9 +136,7 @@ static bt_status job_begin(void *own, const bt_run *r)
     job *j = own;
     const double length = isnan(o->speak.length_scale) ? 1 : o->speak.length_scale;
     j->length_scale = (float)(length / o->speed);
-    bt_status st = bt_kok_mix(&j->voice->beside, o->speaker, 1, j->style, r->error);
-    if (st == BT_OK && !o->speak.phonemes[0])
-        st = need_reading(j, o, r->error);
+    const bt_status st = take_speaker(j, o, o->speaker, r->error);
     return st == BT_OK ? bt_speak_report(r, "length_scale", length) : st;
 }
 
@@ -148,9 +172,9 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
     const options *o = c->r->options;
     const bt_kok_manner m = {
         .beside = &j->voice->beside,
-        .speaker = o->speaker,
+        .speaker = j->speaker,
         .style = j->style,
-        .length_scale = j->length_scale,
+        .length_scale = j->length_scale / (float)c->pace,
         .noise_scale = (float)o->noise_scale,
     };
     return bt_kok_say(&j->parts, &m, ids, n, c);
@@ -174,6 +198,8 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
+    .speaker = job_speaker,
     .close = job_close,
 };
 

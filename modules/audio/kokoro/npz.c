@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Arrays of floats out of numpy's npz: a zip archive of npy files, stored, not deflated
- * (numpy.savez; APPNOTE.TXT of PKWARE, numpy's format.py).
+ * (numpy.savez; APPNOTE.TXT of PKWARE, formats/npy.h).
  */
 #include <stdbool.h>
 #include <string.h>
 
 #include "audio/kokoro/npz.h"
+#include "formats/npy.h"
 
-enum { END = 22, ENTRY = 46, LOCAL = 30, COMMENT = 65535, MAX_HEADER = 512 };
+enum { END = 22, ENTRY = 46, LOCAL = 30, COMMENT = 65535, MOST = 1 << 20 };
 
 static uint32_t u16(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8; }
 static uint32_t u32(const uint8_t *p) { return u16(p) | u16(p + 2) << 16; }
@@ -26,47 +27,16 @@ static const uint8_t *find_end(const uint8_t *p, size_t n)
     return NULL;
 }
 
-/* "'shape': (510, 1, 256)" -> rows and the product of the rest */
-static bool read_shape(const char *s, size_t *rows, size_t *cols)
-{
-    size_t dims = 0, value = 0;
-    bool digits = false;
-    *rows = *cols = 1;
-    for (; *s && *s != '('; s++) {}
-    for (; *s && s[1] && *s != ')'; s++) {
-        const bool digit = s[1] >= '0' && s[1] <= '9';
-        if (digit)
-            value = value * 10 + (size_t)(s[1] - '0');
-        else if (digits) {
-            if (value == 0 || value > 1 << 20)
-                return false;
-            *(dims++ ? cols : rows) *= value;
-            value = 0;
-        }
-        digits = digit;
-        if (value > 1 << 20 || *cols > 1 << 20)
-            return false;
-    }
-    return dims >= 1 && *s == ')';
-}
-
-/* An npy file of little-endian floats in rows. */
+/* An npy file of 32-bit floats in rows. */
 static bool read_array(const uint8_t *p, size_t n, bt_npz_array *a)
 {
-    char text[MAX_HEADER + 1];
-    if (n < 12 || memcmp(p, "\x93NUMPY", 6) != 0 || p[6] < 1 || p[6] > 3)
+    bt_npy y;
+    if (bt_npy_parse("", p, n, &y, NULL) != BT_OK || y.type != BT_F32 || y.fortran || y.n_dims < 1)
         return false;
-    const size_t at = p[6] == 1 ? 10 : 12, len = p[6] == 1 ? u16(p + 8) : u32(p + 8);
-    if (len > MAX_HEADER || len > n - at)
-        return false;
-    memcpy(text, p + at, len);
-    text[len] = 0;
-    const char *shape = strstr(text, "'shape'");
-    if (!strstr(text, "'<f4'") || !strstr(text, "'fortran_order': False") || !shape ||
-        !read_shape(shape, &a->rows, &a->cols))
-        return false;
-    a->data = p + at + len;
-    return a->rows * a->cols <= (n - at - len) / sizeof(float);
+    a->rows = (size_t)y.dims[0];
+    a->cols = y.count / a->rows;
+    a->data = y.data;
+    return a->rows <= MOST && a->cols <= MOST;
 }
 
 static bt_status read_entry(const uint8_t *p, size_t n, const uint8_t *e, const char *file,

@@ -39,7 +39,6 @@ static void build_wave(bt_graph *g, const bt_kokoro *k, bt_part *p)
     bt_node *pitch, *energy;
     const int64_t f = p->size;
     bt_node *twice = p->in[BT_KOK_IN_TWICE] = bt_input_ids(g, 2 * f);
-    bt_node *shift = p->in[BT_KOK_IN_SHIFT] = bt_input_ids(g, f * k->hop / (k->fft / 4) + 1);
     bt_node *en = p->in[BT_KOK_IN_EN] = bt_input(g, rows(f, k->hidden + k->style));
     bt_node *asr = p->in[BT_KOK_IN_ASR] = bt_input(g, rows(f, k->hidden));
     bt_node *noise = p->in[BT_KOK_IN_NOISE] = bt_input(g, rows(f * k->hop, 1));
@@ -50,7 +49,8 @@ static void build_wave(bt_graph *g, const bt_kokoro *k, bt_part *p)
     bt_node *har = bt_kok_source(g, k, pitch, noise);
     bt_graph_precision(g, loose(k));
     bt_node *x = bt_kok_decoder(g, k, asr, pitch, energy, deco, twice);
-    p->out[0] = bt_output(g, bt_kok_generator(g, k, x, har, deco, shift));
+    bt_graph_round(g, true); /* half of the memory, most of which is here */
+    p->out[0] = bt_output(g, bt_kok_generator(g, k, x, har, deco));
     p->out[1] = bt_output(g, pitch);
     p->out[2] = bt_output(g, energy);
     if (p->out[0] && bt_shape_of(p->out[0]).w != f * k->hop)

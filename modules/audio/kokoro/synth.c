@@ -8,7 +8,10 @@
 #include "base/rng.h"
 #include "audio/kokoro/kokoro.h"
 
-enum { MAX_FRAMES = 1 << 14 }; /* of a piece: nearly seven minutes */
+enum {
+    MAX_FRAMES = 1 << 14, /* of a piece: nearly seven minutes */
+    LONG = 512,           /* frames from which the memory of a part's weights counts */
+};
 
 typedef struct work {
     bt_parts *parts;
@@ -107,20 +110,24 @@ static bt_status decode(work *w)
     int32_t *twice = bt_plan_data(p->plan, p->in[BT_KOK_IN_TWICE]);
     if (!twice)
         return bt_no_memory(w->r->error, "speech");
-    int32_t *shift = bt_plan_data(p->plan, p->in[BT_KOK_IN_SHIFT]);
     const int64_t n = x->frames * k->hop;
     repeat(x, w->d, k->hidden + k->style, bt_plan_data(p->plan, p->in[BT_KOK_IN_EN]));
     repeat(x, w->text, k->hidden, bt_plan_data(p->plan, p->in[BT_KOK_IN_ASR]));
     put_style(w, p);
     for (int32_t i = 0; i < 2 * x->frames; i++)
         twice[i] = i / 2;
-    shift[0] = 1; /* a reflected row in front */
-    for (int32_t i = 0; i < n / (k->fft / 4); i++)
-        shift[i + 1] = i;
     make_noise(x, bt_plan_data(p->plan, p->in[BT_KOK_IN_NOISE]), (size_t)n);
     st = run(w, p, "wave");
     x->samples = bt_plan_data(p->plan, p->out[0]);
     return st;
+}
+
+/* A long piece needs much memory for its activations. The weights of the part that does not run
+ * stand back for it: to map them again costs a hundredth of what the piece takes. */
+static void rest(const work *w, const char *const *prefixes)
+{
+    for (int i = 0; w->x->frames >= LONG && prefixes[i]; i++)
+        bt_weights_rest(w->k->ws, prefixes[i]);
 }
 
 bt_status bt_kok_speak(bt_parts *parts, bt_kok_piece *x, const bt_run *r)
@@ -130,8 +137,10 @@ bt_status bt_kok_speak(bt_parts *parts, bt_kok_piece *x, const bt_run *r)
         return bt_fail(r->error, BT_EINVAL, "a piece of %zu phonemes: the voice takes 1 to %d",
                        x->n, w.k->positions);
     bt_status st = encode(&w);
+    rest(&w, (const char *const[]){ "bert", "text_encoder", "predictor", NULL });
     if (st == BT_OK)
         st = decode(&w);
+    rest(&w, (const char *const[]){ "decoder", NULL });
     bt_release(w.d);
     bt_release(w.text);
     return st;

@@ -8,7 +8,7 @@
 
 #include "graph/graph.h"
 
-enum { BT_PARTS = 5, BT_PART_NODES = 6 };
+enum { BT_PARTS = 5, BT_PART_NODES = 5 };
 
 /* One network for one size; nodes it does not have are NULL. */
 typedef struct bt_part {

@@ -2,9 +2,11 @@
  * A run: text to sentences, one after the other to sound, so that a book's
  * first words are there before its last ones are read.
  */
+#include "audio/script/script.h"
 #include "audio/speak/sink.h"
 #include "audio/speak/speak.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,44 +45,54 @@ size_t bt_speak_line_end(const char *text, size_t n, size_t at)
     return end ? (size_t)(end - text) + 1 : n;
 }
 
-typedef struct source {
-    bt_module_job *job;
-    const char *text;
-    size_t n, at;
-    bool phonemes;
-} source;
-
-static source source_of(bt_module_job *job, const bt_speak_options *o)
+static bt_status open_script(bt_script *s, bt_module_job *job, const bt_run *r)
 {
-    source s = { .job = job, .phonemes = o->phonemes[0] };
-    s.text = s.phonemes ? o->phonemes : o->text;
-    s.n = strlen(s.text);
-    return s;
+    const bt_speak_options *o = r->options;
+    const bt_script_rules rules = { .tongue = job->family->tongue(job->own),
+                                    .sentence_silence = o->sentence_silence,
+                                    .paragraph_silence = o->paragraph_silence };
+    if (!o->phonemes[0])
+        return bt_script_open(s, &rules, o->text, o->ssml, r->error);
+    bt_script_open_phonemes(s, o->phonemes);
+    return BT_OK;
 }
 
-static size_t piece_end(const source *s)
+static bt_status set_speaker(bt_module_job *job, const bt_run *r, const char *name)
 {
-    if (s->phonemes)
-        return bt_speak_line_end(s->text, s->n, s->at);
-    return s->job->family->piece_end(s->job->own, s->text, s->n, s->at);
+    const bt_speak_family *f = job->family;
+    if (f->speaker)
+        return f->speaker(job->own, r, name);
+    if (!*name)
+        return BT_OK;
+    return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has one)", name);
 }
 
-static int count_pieces(source s)
+/* Where the piece of the passage that begins at `at` ends. */
+static size_t piece_end(const bt_module_job *job, const bt_passage *p, size_t at)
 {
-    int n = 0;
-    for (; s.at < s.n; s.at = piece_end(&s))
-        n++;
-    return n;
+    if (p->phonemes)
+        return bt_speak_line_end(p->text, p->n, at);
+    return job->family->piece_end(job->own, p->text, p->n, at);
 }
 
-/* The next piece's sentences into u. */
-static bt_status utter(const bt_run *r, source *s, bt_utterances *u)
+/* Reads all of the source, so that its faults are known before anything is said. */
+static bt_status count_pieces(bt_module_job *job, const bt_run *r, int *n)
 {
-    const bt_speak_family *f = s->job->family;
-    const char *text = s->text + s->at;
-    size_t end = piece_end(s), n = end - s->at;
-    s->at = end;
-    return (s->phonemes ? f->utter_phonemes : f->utter)(s->job->own, r, text, n, u);
+    bt_script s = { 0 };
+    bt_passage p = { 0 };
+    bt_status st;
+    BT_TRY(open_script(&s, job, r));
+    do {
+        BT_TRY(bt_script_next(&s, &p, r->error));
+        if (p.n && *p.speaker)
+            BT_TRY(set_speaker(job, r, p.speaker));
+        for (size_t at = 0; at < p.n; at = piece_end(job, &p, at))
+            ++*n;
+    } while (p.n);
+    st = set_speaker(job, r, "");
+fail:
+    bt_script_close(&s);
+    return st;
 }
 
 /* ---- run --------------------------------------------------------------- */
@@ -95,7 +107,10 @@ bt_status bt_speak_report(const bt_run *r, const char *name, double value)
 /* What a run counts. */
 typedef struct tally {
     uint64_t seed; /* of the first sentence */
-    int sentences;
+    int pieces, done, sentences;
+    double pause; /* seconds of silence before the next sentence... */
+    bool asked;   /* ...which the source names */
+    bool said;    /* of this passage: something */
     double ids, text_seconds, model_seconds;
 } tally;
 
@@ -129,6 +144,24 @@ static bt_status take_frames(void *user, const int32_t *ids_at, size_t n, int ho
     return bt_times_tell(&k->times, k->r, ids_at, n, hop);
 }
 
+/* Silence before a passage; one of which nothing was said leaves its own behind. */
+static void plan_pause(tally *t, const bt_passage *p)
+{
+    const bool left = !t->said;
+    t->pause = fmax(p->pause, left ? t->pause : 0);
+    t->asked = p->asked || (left && t->asked);
+    t->said = false;
+}
+
+static bt_status take_pause(bt_sink *k, tally *t, double next)
+{
+    const double seconds = t->sentences || t->asked ? t->pause : 0;
+    t->pause = next;
+    t->asked = false;
+    t->said = true;
+    return bt_sink_silence(k, seconds);
+}
+
 /* The sentences in u, then empties it. */
 static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, bt_utterances *u,
                              tally *t)
@@ -137,8 +170,7 @@ static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, b
     bt_status st = BT_OK;
     for (size_t i = 0; i < u->n; i++) {
         const bt_utterance *x = &u->v[i];
-        if (t->sentences && o->sentence_silence > 0)
-            BT_TRY(bt_sink_silence(k, o->sentence_silence));
+        BT_TRY(take_pause(k, t, o->sentence_silence));
         k->times.begin = k->total;
         k->times.sentence = x;
         c->seed = t->seed + (uint64_t)t->sentences;
@@ -163,44 +195,82 @@ static bt_status check_lacks(const bt_run *r, const bt_utterances *u)
                    (int)bt_utf8_put(text, u->lacks), text, (unsigned)u->lacks);
 }
 
-static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
+static bt_status speak_passage(bt_module_job *job, bt_speak_call *c, const bt_passage *p,
+                               bt_sink *k, bt_utterances *u, tally *t)
+{
+    const bt_speak_family *f = job->family;
+    const bt_run *r = c->r;
+    bt_status st = BT_OK;
+    c->pace = p->pace;
+    k->volume = (float)(((const bt_speak_options *)r->options)->volume * p->volume);
+    plan_pause(t, p);
+    BT_TRY(set_speaker(job, r, p->speaker));
+    for (size_t at = 0, end; at < p->n; at = end) {
+        BT_TRY(r->progress(r->host, "speak", t->done++, t->pieces));
+        const double begin = bt_now();
+        end = piece_end(job, p, at);
+        BT_TRY(
+            (p->phonemes ? f->utter_phonemes : f->utter)(job->own, r, p->text + at, end - at, u));
+        BT_TRY(check_lacks(r, u));
+        k->times = (bt_times){ .all = u, .passage = p, .piece = { at, end }, .rate = k->rate };
+        const double middle = bt_now();
+        BT_TRY(speak_piece(job, c, k, u, t));
+        t->text_seconds += middle - begin;
+        t->model_seconds += bt_now() - middle;
+    }
+fail:
+    return st;
+}
+
+static bt_status speak_script(bt_module_job *job, const bt_run *r, bt_script *from, bt_sink *k,
+                              bt_utterances *u, tally *t)
 {
     bt_speak_call call = { .r = r, .samples = bt_sink_take, .user = k };
     call.frames = r->timing ? take_frames : NULL;
-    source from = source_of(job, r->options);
-    tally t = { 0 };
-    int pieces = count_pieces(from);
+    bt_passage p;
     bt_status st;
-    BT_TRY(bt_seed_choose(((const bt_speak_options *)r->options)->seed, &t.seed, r->error));
-    for (int i = 0; from.at < from.n; i++) {
-        BT_TRY(r->progress(r->host, "speak", i, pieces));
-        double begin = bt_now();
-        const size_t at = from.at;
-        BT_TRY(utter(r, &from, u));
-        BT_TRY(check_lacks(r, u));
-        k->times = (bt_times){ .all = u, .text = from.text, .piece = { at, from.at } };
-        k->times.rate = k->rate;
-        double middle = bt_now();
-        BT_TRY(speak_piece(job, &call, k, u, &t));
-        t.text_seconds += middle - begin;
-        t.model_seconds += bt_now() - middle;
+    for (;;) {
+        BT_TRY(bt_script_next(from, &p, r->error));
+        if (p.n == 0)
+            break;
+        BT_TRY(speak_passage(job, &call, &p, k, u, t));
     }
-    if (t.sentences == 0)
+    if (t->sentences == 0)
         return bt_fail(r->error, BT_ENOTFOUND, "there is nothing to say in the text");
-    BT_TRY(r->progress(r->host, "speak", pieces, pieces));
-    BT_TRY(report_all(r, u, &t, (double)k->total / k->rate));
+    if (p.asked)
+        BT_TRY(bt_sink_silence(k, p.pause));
+    BT_TRY(r->progress(r->host, "speak", t->pieces, t->pieces));
+    if (bt_script_ignored(from))
+        BT_TRY(r->report(r->host, "ssml_ignored", bt_script_ignored(from)));
+    BT_TRY(report_all(r, u, t, (double)k->total / k->rate));
 fail:
+    return st;
+}
+
+static bt_status speak_all(bt_module_job *job, const bt_run *r, bt_sink *k, bt_utterances *u)
+{
+    tally t = { 0 };
+    bt_script from = { 0 };
+    bt_status st;
+    BT_TRY(count_pieces(job, r, &t.pieces));
+    BT_TRY(bt_seed_choose(((const bt_speak_options *)r->options)->seed, &t.seed, r->error));
+    BT_TRY(open_script(&from, job, r));
+    st = speak_script(job, r, &from, k, u, &t);
+fail:
+    bt_script_close(&from);
     return st;
 }
 
 bt_status bt_speak(bt_module_job *job, const bt_run *r)
 {
     const bt_speak_options *o = r->options;
-    bt_sink k = { .r = r, .rate = job->rate, .volume = (float)o->volume, .whole = o->normalize };
+    bt_sink k = bt_sink_begin(r, job->rate, o->normalize, o->loudness);
     bt_utterances u = { 0 };
     bt_status st = BT_OK;
     if (r->timing && !job->family->timed)
         st = bt_fail(r->error, BT_EUNSUPPORTED, "this voice does not tell its times");
+    else if (o->normalize && !isnan(o->loudness))
+        st = bt_fail(r->error, BT_EINVAL, "normalize and loudness exclude each other");
     if (st == BT_OK)
         st = job->family->begin(job->own, r);
     if (st == BT_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One way to speak for voices of every family: text to pieces, pieces to sentences,
- * sentences to samples, with silence, volume, normalizing, seeds and the report.
+ * One way to speak for voices of every family: a source to passages (audio/script), passages
+ * to pieces, pieces to sentences, sentences to samples, with silence, volume, normalizing,
+ * seeds and the report.
  *
  * A family (vits, hibari, ...) is a module of its own whose `run` is bt_speak. Its
  * option struct begins with a bt_speak_options and its table with BT_SPEAK_OPTIONS;
@@ -9,14 +10,14 @@
 #ifndef BT_AUDIO_SPEAK_H
 #define BT_AUDIO_SPEAK_H
 
-#include "audio/speak/utterance.h"
+#include "audio/script/passage.h"
 #include "module.h"
 
 typedef struct bt_speak_options {
     const char *text, *phonemes;
-    double length_scale, sentence_silence, volume;
+    double length_scale, sentence_silence, paragraph_silence, volume, loudness;
     int64_t seed;
-    int normalize, strict;
+    int normalize, strict, ssml; /* ssml: -1: as the text begins */
 } bt_speak_options;
 
 /* Entries for a table over struct T, whose member `speak` is a bt_speak_options. */
@@ -31,12 +32,19 @@ typedef struct bt_speak_options {
     { "sentence_silence", NULL, "sentence-silence", BT_OPT_FLOAT,                                  \
       offsetof(T, speak.sentence_silence), "0", 0, 60, NULL, "s",                                  \
       "silence between sentences; none after the last" },                                          \
+    { "paragraph_silence", NULL, "paragraph-silence", BT_OPT_FLOAT,                                \
+      offsetof(T, speak.paragraph_silence), "0.4", 0, 60, NULL, "s",                               \
+      "more of it between paragraphs, which blank lines part" },                                   \
     { "volume", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.volume), "1", 0, 100, NULL, NULL,      \
       "factor on the samples" },                                                                   \
     { "normalize", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.normalize), "0", 0, 1, NULL, NULL,   \
       "bring every sentence to full level, as piper does" },                                       \
+    { "loudness", NULL, NULL, BT_OPT_FLOAT, offsetof(T, speak.loudness), "", -50, -9, NULL,        \
+      "LUFS", "bring every sentence to this loudness, true peaks to -1 dBTP at most" },            \
     { "strict", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.strict), "0", 0, 1, NULL, NULL,         \
       "fail at a phoneme that the voice lacks instead of leaving it out" },                        \
+    { "ssml", NULL, NULL, BT_OPT_BOOL, offsetof(T, speak.ssml), "", 0, 1, NULL, NULL,              \
+      "the text is SSML; unset: if it begins with <speak" },                                       \
     { "seed", NULL, NULL, BT_OPT_INT, offsetof(T, speak.seed), "0", -1, 9223372036854774784.0,     \
       NULL, NULL, "same seed, same sound; sentence i is spoken with seed + i; -1 = random" }
 /* clang-format on */
@@ -49,7 +57,8 @@ typedef bt_status (*bt_speak_frames)(void *user, const int32_t *ids_at, size_t n
 typedef struct bt_speak_call {
     const bt_run *r;
     uint64_t seed;
-    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
+    bool first;  /* of a run: some samples shall be there soon (the bytes are the same) */
+    double pace; /* on top of what the options say: 2 is twice as fast */
     /* Samples in order, some at a time; not BT_OK ends the run with that. */
     bt_status (*samples)(void *user, const float *x, size_t n);
     bt_speak_frames frames; /* once, before the samples; NULL: nobody asks */
@@ -68,6 +77,9 @@ typedef struct bt_speak_family {
     bt_status (*utter_phonemes)(void *own, const bt_run *r, const char *line, size_t n,
                                 bt_utterances *u);
     bt_status (*speak)(void *own, const int32_t *ids, size_t n, const bt_speak_call *c);
+    bt_tongue (*tongue)(void *own);
+    /* From now on this one speaks; "": whom the options name. NULL: the voice has but one. */
+    bt_status (*speaker)(void *own, const bt_run *r, const char *name);
     void (*close)(void *own);
 } bt_speak_family;
 

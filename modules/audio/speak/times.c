@@ -75,7 +75,8 @@ static void words_of(bt_times *t, bt_span phonemes, size_t *first, size_t *last)
             break;
 }
 
-static bt_span in_text(const bt_times *t, bt_span s)
+/* A range of the piece as one of the passage. */
+static bt_span in_passage(const bt_times *t, bt_span s)
 {
     const size_t n = t->piece.to - t->piece.from;
     return (bt_span){ t->piece.from + (s.from < n ? s.from : n),
@@ -91,13 +92,13 @@ static bt_span source_of(bt_times *t, size_t first, size_t last)
     if (first == last)
         return (bt_span){ 0, 0 };
     const size_t limit =
-        last < all->n_words ? in_text(t, all->words[last].source).from : t->piece.to;
-    bt_span s = { in_text(t, all->words[first].source).from,
-                  in_text(t, all->words[last - 1].source).to };
+        last < all->n_words ? in_passage(t, all->words[last].source).from : t->piece.to;
+    bt_span s = { in_passage(t, all->words[first].source).from,
+                  in_passage(t, all->words[last - 1].source).to };
     const size_t floor = t->done > t->piece.from ? t->done : t->piece.from;
-    while (s.from > floor && !is_blank(t->text[s.from - 1]))
+    while (s.from > floor && !is_blank(t->passage->text[s.from - 1]))
         s.from--;
-    while (s.to < limit && !is_blank(t->text[s.to]))
+    while (s.to < limit && !is_blank(t->passage->text[s.to]))
         s.to++;
     t->done = s.to;
     return s;
@@ -120,14 +121,39 @@ static bt_span bare(const char *text, bt_span s)
     return word.from < word.to ? word : s;
 }
 
+/* The place of a word in the source. */
+static bt_span place_of(const bt_times *t, const bt_spoken *w)
+{
+    return bt_passage_source(t->passage, bare(t->passage->text, in_passage(t, w->source)));
+}
+
+/* Words i.. that share a place in the source (those of an abbreviation that SSML spells out), as
+ * one; *next: the word behind them. */
+static bt_spoken join_words(const bt_times *t, size_t i, size_t last, bt_span *source, size_t *next)
+{
+    const bt_spoken *words = t->all->words;
+    bt_spoken w = words[i];
+    *source = place_of(t, &w);
+    for (i++; i < last; i++) {
+        const bt_span s = place_of(t, &words[i]);
+        if (s.from >= source->to)
+            break;
+        source->to = s.to > source->to ? s.to : source->to;
+        w.spelling.to = words[i].spelling.to;
+        w.phonemes.to = words[i].phonemes.to;
+    }
+    *next = i;
+    return w;
+}
+
 static bt_status tell_words(telling *k, size_t first, size_t last, bt_span all_phonemes)
 {
     bt_status st = BT_OK;
     int a = 0, b;
-    for (size_t i = first; i < last && st == BT_OK; i++) {
-        const bt_spoken *w = &k->t->all->words[i];
-        const bt_span source = bare(k->t->text, in_text(k->t, w->source));
-        bt_span p = w->phonemes;
+    for (size_t i = first; i < last && st == BT_OK;) {
+        bt_span source;
+        const bt_spoken w = join_words(k->t, i, last, &source, &i);
+        bt_span p = w.phonemes;
         p.from = p.from < all_phonemes.from ? all_phonemes.from : p.from;
         p.to = p.to > all_phonemes.to ? all_phonemes.to : p.to;
         if (!ids_of(k->t->sentence, p, &a, &b))
@@ -135,7 +161,7 @@ static bt_status tell_words(telling *k, size_t first, size_t last, bt_span all_p
         const bt_timing x = {
             .kind = BT_TIMING_WORD, .from = source.from, .to = source.to, .id = -1
         };
-        st = tell(k, x, a, b, w->spelling, p);
+        st = tell(k, x, a, b, w.spelling, p);
         a = b;
     }
     return st;
@@ -148,7 +174,7 @@ static bt_status tell_all(telling *k, bt_times *t)
     size_t first, last;
     bt_status st;
     words_of(t, phonemes, &first, &last);
-    const bt_span source = source_of(t, first, last);
+    const bt_span source = bt_passage_source(t->passage, source_of(t, first, last));
     bt_span spelling = { 0, 0 };
     if (first < last)
         spelling =

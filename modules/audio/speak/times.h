@@ -4,18 +4,18 @@
 #ifndef BT_AUDIO_TIMES_H
 #define BT_AUDIO_TIMES_H
 
-#include "audio/speak/utterance.h"
+#include "audio/script/passage.h"
 #include "module.h"
 
 /* A sentence about to be spoken. */
 typedef struct bt_times {
     const bt_utterances *all;
     const bt_utterance *sentence;
-    const char *text; /* all of the source */
-    bt_span piece;    /* of the text: what `all` was made of */
-    size_t done;      /* bytes of the text that belong to sentences told before */
-    size_t word;      /* of `all`, before which all are told */
-    uint64_t begin;   /* sample */
+    const bt_passage *passage;
+    bt_span piece;  /* of the passage: what `all` was made of */
+    size_t done;    /* bytes of the passage that belong to sentences told before */
+    size_t word;    /* of `all`, before which all are told */
+    uint64_t begin; /* sample */
     int rate;
 } bt_times;
 

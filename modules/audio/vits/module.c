@@ -86,7 +86,7 @@ static bt_status speak_describe(void *model, bt_buf *json)
                   ",\"phonemes\":%d,\"hidden\":%d,\"layers\":%d,\"decoder\":\"%s\",\"hop\":%d,"
                   "\"noise_scale\":%g,\"length_scale\":%g,\"noise_w\":%g,\"speakers\":%d",
                   v->n_phonemes, v->hidden, v->n_layers,
-                  v->block_pairs ? "HiFi-GAN, ResBlock1" : "HiFi-GAN, ResBlock2", v->hop,
+                  v->dec.block_pairs ? "HiFi-GAN, ResBlock1" : "HiFi-GAN, ResBlock2", v->dec.hop,
                   v->noise_scale, v->length_scale, v->noise_w, v->n_speakers);
     for (int i = 0; i < v->n_named; i++) {
         bt_buf_puts(json, i ? "," : ",\"speaker_names\":[");
@@ -104,7 +104,6 @@ typedef struct job {
     bt_espeak *espeak; /* started on first use */
     char *program;     /* what it was started as */
     bt_vits_settings settings;
-    bool whole; /* [[phonemes]] may join sentences */
 } job;
 
 static void drop_espeak(job *j)
@@ -127,27 +126,43 @@ static bt_status need_espeak(job *j, const char *program, bt_error *err)
     return bt_espeak_open(program, j->voice->espeak_voice, &j->espeak, err);
 }
 
+static bt_status job_speaker(void *own, const bt_run *r, const char *name)
+{
+    job *j = own;
+    const bt_voice *v = j->voice;
+    if (!*name)
+        name = ((const options *)r->options)->speaker;
+    const int speaker = *name ? bt_voice_speaker(v, name) : v->default_speaker;
+    if (speaker < 0)
+        return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has %d)", name,
+                       v->n_speakers);
+    j->settings.speaker = speaker;
+    return BT_OK;
+}
+
+static bt_tongue job_tongue(void *own)
+{
+    const bt_voice *v = ((job *)own)->voice;
+    return (bt_tongue){ .english = !v->is_text && strncmp(v->espeak_voice, "en", 2) == 0,
+                        .notation = v->is_text ? BT_NOTATION_NONE : BT_NOTATION_IPA };
+}
+
 /* What the options leave open is the voice's own; what was taken is reported. */
 static bt_status job_begin(void *own, const bt_run *r)
 {
     job *j = own;
     const options *o = r->options;
     const bt_voice *v = j->voice;
-    int speaker = o->speaker[0] ? bt_voice_speaker(v, o->speaker) : v->default_speaker;
-    if (speaker < 0)
-        return bt_fail(r->error, BT_EINVAL, "the voice has no speaker \"%.60s\" (it has %d)",
-                       o->speaker, v->n_speakers);
     double length = isnan(o->speak.length_scale) ? v->length_scale : o->speak.length_scale;
     double noise = isnan(o->noise_scale) ? v->noise_scale : o->noise_scale;
     double noise_w = isnan(o->noise_w) ? v->noise_w : o->noise_w;
     j->settings = (bt_vits_settings){
-        .speaker = speaker,
         .length_scale = (float)length,
         .noise_scale = (float)noise,
         .noise_w = (float)noise_w,
     };
-    j->whole = strstr(o->speak.text, "[[") != NULL;
     bt_status st;
+    BT_TRY(job_speaker(j, r, ""));
     BT_TRY(bt_speak_report(r, "length_scale", length));
     BT_TRY(bt_speak_report(r, "noise_scale", noise));
     BT_TRY(bt_speak_report(r, "noise_w", noise_w));
@@ -155,18 +170,21 @@ fail:
     return st;
 }
 
-/* A sentence; all of a text where [[phonemes]] may join sentences. */
+/* A sentence; all that follows where [[phonemes]] stand in it or behind it, which may join
+ * sentences. */
 static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
 {
     const job *j = own;
     bt_clause c = { .end = at };
     if (j->voice->is_text)
         return bt_speak_line_end(text, n, at);
-    if (j->whole)
-        return n;
-    while (bt_clause_next(text, n, c.end, &c))
-        if (c.ends_sentence)
-            return c.end + strspn(text + c.end, " \t\r\n");
+    while (bt_clause_next(text, n, c.end, &c)) {
+        if (!c.ends_sentence)
+            continue;
+        const size_t end = c.end + strspn(text + c.end, " \t\r\n"),
+                     look = n - end < 2 ? n : end + 2;
+        return memmem(text + at, look - at, "[[", 2) ? n : end;
+    }
     return n;
 }
 
@@ -193,6 +211,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
 {
     job *j = own;
     bt_vits_settings s = j->settings;
+    s.length_scale /= (float)c->pace;
     s.seed = c->seed;
     s.first = c->first;
     s.cancel = c->r->cancel;
@@ -220,6 +239,8 @@ static const bt_speak_family family = {
     .utter = job_utter,
     .utter_phonemes = job_utter_phonemes,
     .speak = job_speak,
+    .tongue = job_tongue,
+    .speaker = job_speaker,
     .close = job_close,
 };
 
@@ -246,7 +267,7 @@ static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate
     double sentence = letters < 100 ? letters : 100;
     double speed = isnan(o->length_scale) ? v->length_scale : o->length_scale;
     int64_t t = (int64_t)(2 * sentence) + 3, f = (int64_t)(2 * sentence * speed * 2) + 1;
-    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->margin };
+    const int64_t size[] = { t, f, f < BT_VITS_CHUNK ? f : BT_VITS_CHUNK + 2 * v->dec.margin };
     bt_status st;
     for (int part = 0; part < 3; part++) {
         bt_part *p;

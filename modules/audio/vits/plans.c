@@ -39,8 +39,8 @@ static void build_vocoder(bt_graph *g, const bt_voice *v, bt_part *p)
     bt_node *speaker = bt_vits_speaker(g, v, &p->speaker);
     p->in[0] = bt_input(g, rows(p->size, v->inter));
     p->out[0] = bt_output(g, bt_vits_vocoder(g, v, p->in[0], speaker));
-    if (p->out[0] && bt_shape_of(p->out[0]).w != p->size * v->hop)
-        bt_graph_fail(g, "the decoder does not make %d samples of a frame", v->hop);
+    if (p->out[0] && bt_shape_of(p->out[0]).w != p->size * v->dec.hop)
+        bt_graph_fail(g, "the decoder does not make %d samples of a frame", v->dec.hop);
 }
 
 /* What `auto` means here, measured on joe-medium against f32 (worst of ten
@@ -52,10 +52,9 @@ static void build_vocoder(bt_graph *g, const bt_voice *v, bt_part *p)
  * by chunks.) */
 static bt_precision choose(const bt_voice *v, bt_vits_part part)
 {
-    const uint32_t cpu = v->compute->kernels->cpu;
     if (part == BT_VITS_VOCODER)
-        return cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
-    return cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_MINIMAL;
+        return bt_hifigan_auto(v->compute);
+    return v->compute->kernels->cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_MINIMAL;
 }
 
 void bt_vits_build(bt_graph *g, const void *voice, bt_part *p)

@@ -182,7 +182,7 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(p->plan, p->out[0]);
-    return w->s->samples(w->s->user, out + (a - lo) * v->hop, (size_t)((b - a) * v->hop));
+    return w->s->samples(w->s->user, out + (a - lo) * v->dec.hop, (size_t)((b - a) * v->dec.hop));
 }
 
 /* Chunk by chunk with a margin on both sides; a rest too short for a chunk of its
@@ -190,7 +190,7 @@ static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, b
 static bt_status decode_all(work *w, bt_error *err)
 {
     const bt_voice *v = voice_of(w);
-    const int64_t margin = v->margin, align = v->align, f = w->f;
+    const int64_t margin = v->dec.margin, align = v->dec.align, f = w->f;
     bt_status st = BT_OK;
     for (int64_t a = 0; st == BT_OK && a < f;) {
         const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
@@ -210,7 +210,7 @@ bt_status bt_vits_speak(bt_parts *plans, const int32_t *ids, size_t n, const bt_
     bt_torch_seed(&w.rng, s->seed);
     BT_TRY(encode(&w, ids, err));
     if (s->frames)
-        BT_TRY(s->frames(s->user, w.source, (size_t)w.f, voice_of(&w)->hop));
+        BT_TRY(s->frames(s->user, w.source, (size_t)w.f, voice_of(&w)->dec.hop));
     BT_TRY(flow(&w, err));
     BT_TRY(decode_all(&w, err));
 fail:

@@ -9,9 +9,6 @@
 #include "audio/speak/speak.h"
 #include "audio/vits/voice.h"
 
-#define BT_VITS_SLOPE      0.1f  /* of the leaky ReLUs in the vocoder */
-#define BT_VITS_LAST_SLOPE 0.01f /* of the one before its last convolution */
-
 /* The speaker's embedding [1,1,1,gin], or NULL for voices of one speaker.
  * `speaker` gets the input to fill with its number, or NULL. */
 bt_node *bt_vits_speaker(bt_graph *g, const bt_voice *v, bt_node **speaker);
@@ -33,12 +30,6 @@ bt_node *bt_vits_spline(bt_graph *g, bt_node *y, bt_node *u, int bins, float sca
 void bt_vits_flow(bt_graph *g, const bt_voice *v, bt_node *speaker, bt_node *z[2]);
 /* vocoder.c: z [F, inter] -> samples [F * hop, 1] */
 bt_node *bt_vits_vocoder(bt_graph *g, const bt_voice *v, bt_node *z, bt_node *speaker);
-
-/* op_stage.c: stage `number` of the vocoder: leaky ReLU, upsampling, the mean of the
- * residual blocks. */
-bt_node *bt_vits_stage(bt_graph *g, const bt_voice *v, bt_node *x, int number);
-/* op_wave.c: x [L, c] -> [L, 1]: leaky ReLU, one filter that keeps the length, tanh. */
-bt_node *bt_vits_wave(bt_graph *g, bt_node *x, const char *prefix);
 
 typedef enum bt_vits_part { BT_VITS_ENCODER, BT_VITS_FLOW, BT_VITS_VOCODER } bt_vits_part;
 

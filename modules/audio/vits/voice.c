@@ -166,12 +166,12 @@ static bt_status read_defaults(bt_voice *v, const cJSON *root, bt_error *err)
 {
     const cJSON *audio = cJSON_GetObjectItemCaseSensitive(root, "audio");
     const cJSON *inference = cJSON_GetObjectItemCaseSensitive(root, "inference");
-    int64_t rate = 0, hop = v->hop;
+    int64_t rate = 0, hop = v->dec.hop;
     bt_json_i64(audio, "sample_rate", &rate);
     bt_json_i64(root, "hop_length", &hop);
     if (rate < 1000 || rate > 384000)
         return bad(v, err, "no sensible audio.sample_rate");
-    if (hop != v->hop)
+    if (hop != v->dec.hop)
         return bad(v, err, "hop_length is not the model's");
     v->sample_rate = (int)rate;
     v->noise_scale = 0.667; /* piper's */

@@ -4,15 +4,7 @@
 #ifndef BT_AUDIO_VOICE_H
 #define BT_AUDIO_VOICE_H
 
-#include "graph/graph.h"
-
-enum {
-    BT_VOICE_STAGES = 8,  /* upsampling stages of a decoder, at most */
-    BT_VOICE_KERNELS = 8, /* residual blocks of a stage */
-    BT_VOICE_CONVS = 8,   /* convolutions of a block */
-    BT_VITS_GROUPS = 12,  /* of minimal filtering, made together: the kernels' tallest tile; a
-                             filter of more dilation is not filtered so */
-};
+#include "audio/hifigan/hifigan.h"
 
 /* A phoneme: one code point, or a cluster that the voice takes as one. */
 typedef struct bt_phoneme {
@@ -49,14 +41,7 @@ typedef struct bt_voice {
     int hidden, inter, n_layers, n_heads, window;
     int dp_last, dp_bins, dp_layers; /* last spline flow, its bins, its DDSConv layers */
     int flow_last, flow_hidden, flow_layers;
-    int n_stages, n_kernels, block_convs; /* decoder; block_convs per residual block */
-    bool block_pairs;                     /* HiFi-GAN's ResBlock1, else ResBlock2 */
-    int stride[BT_VOICE_STAGES], pad[BT_VOICE_STAGES], up_k[BT_VOICE_STAGES];
-    int block_k[BT_VOICE_KERNELS], dilation[BT_VOICE_KERNELS][BT_VOICE_CONVS];
-    int hop;      /* samples per frame */
-    int margin;   /* frames on either side that a frame's samples depend on */
-    bool minimal; /* the decoder's f32 filters may be minimal filtering (graph/minimal.h) */
-    int align;    /* if so, it begins at a multiple of so many frames, else 1 */
+    bt_hifigan dec;
 } bt_voice;
 
 /* Takes `s` over if it succeeds. */
@@ -70,10 +55,6 @@ const bt_phoneme *bt_voice_phoneme(const bt_voice *v, const char *text, size_t n
 int bt_voice_speaker(const bt_voice *v, const char *name);
 
 /* shapes.c */
-/* Outputs that a decoder's filter over c channels makes together by minimal filtering; 0:
- * it does not. */
-int bt_voice_outs(const bt_voice *v, int c, int taps, int dilation);
-int64_t bt_common_multiple(int64_t a, int64_t b); /* the least, of positive numbers */
 bt_status bt_voice_shapes(bt_voice *v, bt_error *err);
 
 #endif

@@ -144,6 +144,27 @@ static void given_phonemes_must_be_the_voices(void **state)
     host_close(&h);
 }
 
+/* Numbers, letters and phonemes as the document wants them; one speaker, and no other. */
+static void documents_are_read(void **state)
+{
+    host h;
+    (void)state;
+    open_voice(&h);
+    host_set(&h, "text",
+             "<speak>In <say-as interpret-as='cardinal'>1984</say-as>, <say-as "
+             "interpret-as='characters'>BA</say-as> <emphasis>said</emphasis> <phoneme "
+             "ph='həˈloʊ'>hi</phoneme>.</speak>");
+    host_run(&h);
+    assert_non_null(strstr(h.report.data, "spoken_phonemes=\"ɪn wˈʌn θˈWzᵊnd, nˈIn hˈʌndɹəd "
+                                          "ænd ˈATifˌɔɹ, bˈi ˈA sˈɛd həlˈO.\""));
+    assert_non_null(strstr(h.report.data, "ssml_ignored=[\"emphasis\"]"));
+    host_set(&h, "text", "<speak><voice name='ann'>Yes.</voice></speak>");
+    assert_fails(&h, BT_EINVAL, "the voice has no speaker \"ann\" (it has one)");
+    host_set(&h, "text", "<speak><phoneme ph='ʘ'>Yes.</phoneme></speak>");
+    assert_fails(&h, BT_EINVAL, "the voice has no phoneme \"ʘ\" (U+0298)");
+    host_close(&h);
+}
+
 static void nothing_to_say_is_an_error(void **state)
 {
     static const char *const texts[] = { "", "  \n ", "\n\n" };
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test(seeds_choose_the_noise),
         cmocka_unit_test(pace_can_be_chosen),
         cmocka_unit_test(given_phonemes_must_be_the_voices),
+        cmocka_unit_test(documents_are_read),
         cmocka_unit_test(nothing_to_say_is_an_error),
         cmocka_unit_test(a_lexicon_wins),
         cmocka_unit_test(long_sentences_are_cut),

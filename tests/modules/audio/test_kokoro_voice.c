@@ -245,6 +245,46 @@ static void options_work(void **state)
     host_close(&h);
 }
 
+static float *spoken_by(host *h, const char *speaker, size_t *n)
+{
+    host_set(h, "speaker", speaker);
+    host_run(h);
+    float *copy = malloc(h->n * sizeof *copy);
+    memcpy(copy, h->samples, h->n * sizeof *copy);
+    *n = h->n;
+    return copy;
+}
+
+static void pace_and_mixture_are_chosen(void **state)
+{
+    (void)state;
+    host h;
+    char path[1100];
+    size_t n[4];
+    host_open_as(&h, &bt_module_kokoro, absolute(path, sizeof path), 2, BT_PREC_F32);
+    host_set(&h, "phonemes", "ab a\xca\x83.");
+    float *one = spoken_by(&h, "one", &n[0]), *two = spoken_by(&h, "bf_two", &n[1]);
+    float *both = spoken_by(&h, "one,bf_two", &n[2]), *same = spoken_by(&h, "one:3,one", &n[3]);
+    assert_int_equal(n[0], n[3]);
+    assert_memory_equal(one, same, n[0] * sizeof *one);
+    assert_true(n[0] != n[2] || memcmp(one, both, n[0] * sizeof *one) != 0);
+    assert_true(n[1] != n[2] || memcmp(two, both, n[1] * sizeof *two) != 0);
+    host_set(&h, "speaker", "one");
+    host_set(&h, "speed", "0.1");
+    host_run(&h);
+    const size_t slow = h.n;
+    host_set(&h, "length_scale", "10"); /* which speed divides */
+    host_set(&h, "speed", "1");
+    host_run(&h);
+    assert_int_equal(h.n, slow);
+    assert_true(slow > n[0]);
+    free(one);
+    free(two);
+    free(both);
+    free(same);
+    host_close(&h);
+}
+
 /* More phonemes than the model takes in one piece. */
 static void pieces_are_joined(void **state)
 {
@@ -409,6 +449,7 @@ int main(void)
         cmocka_unit_test(styles_mix),
         cmocka_unit_test(long_sentences_are_cut),
         cmocka_unit_test(options_work),
+        cmocka_unit_test(pace_and_mixture_are_chosen),
         cmocka_unit_test(pieces_are_joined),
         cmocka_unit_test(times_add_up),
         cmocka_unit_test(bad_files_are_refused),

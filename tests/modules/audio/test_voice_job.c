@@ -79,6 +79,98 @@ static void sentences_are_joined(void **state)
     host_close(&h);
 }
 
+/* Blank lines part paragraphs; what has no sound leaves its silence to the next. */
+static void paragraphs_are_parted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double silence; /* s, in all */
+    } cases[] = { { "hello\nagain", 0.25 },
+                  { "hello\n\nagain", 0.5 },
+                  { "hello\r\n \t\r\n\r\nagain\n\n", 0.5 },
+                  { "\n\n\xE6\x9D\xB1\n\nhello\nagain\n \n", 0.25 },
+                  { "hello\n\n\xE6\x9D\xB1\n\nagain", 0.5 } };
+    host h;
+    size_t n[2];
+    open_tiny(&h);
+    float *a = run(&h, &n[0]);
+    host_set(&h, "text", "again");
+    host_set(&h, "seed", "1");
+    float *b = run(&h, &n[1]);
+    host_set(&h, "seed", "0");
+    host_set(&h, "sentence_silence", "0.25");
+    host_set(&h, "paragraph_silence", "0.25");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t gap = (size_t)(cases[i].silence * 22050);
+        host_set(&h, "text", cases[i].text);
+        host_run(&h);
+        assert_int_equal(h.n, n[0] + gap + n[1]);
+        assert_memory_equal(h.samples, a, n[0] * sizeof *a);
+        for (size_t k = 0; k < gap; k++)
+            assert_true(h.samples[n[0] + k] == 0);
+        assert_memory_equal(h.samples + n[0] + gap, b, n[1] * sizeof *b);
+    }
+    host_set(&h, "phonemes", "hello\n\nagain"); /* no paragraphs */
+    host_run(&h);
+    assert_int_equal(h.n, n[0] + (size_t)(0.25 * 22050) + n[1]);
+    free(a);
+    free(b);
+    host_close(&h);
+}
+
+static void assert_part(const host *h, size_t at, const float *x, size_t n, float factor)
+{
+    assert_true(at + n <= h->n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(h->samples[at + i] == x[i] * factor);
+}
+
+/* Passages of a document sound as their texts do alone, with their speaker, pace and volume. */
+static void documents_are_spoken(void **state)
+{
+    (void)state;
+    host h;
+    size_t n[3];
+    open_tiny(&h);
+    float *a = run(&h, &n[0]);
+    host_set(&h, "seed", "1");
+    host_set(&h, "speaker", "2");
+    host_set(&h, "text", "again");
+    float *b = run(&h, &n[1]);
+    host_set(&h, "seed", "2");
+    host_set(&h, "speaker", "");
+    host_set(&h, "length_scale", "2");
+    float *c = run(&h, &n[2]);
+    host_set(&h, "length_scale", "");
+    host_set(&h, "seed", "0");
+    host_set(&h, "text",
+             "<speak><break time='100ms'/>hello<break time='1s'/><voice name='2'><prosody "
+             "volume='50%'>again</prosody></voice> <prosody rate='50%'>again</prosody>"
+             "<break time='200ms'/></speak>");
+    host_run(&h);
+    assert_int_equal(h.n, 2205 + n[0] + 22050 + n[1] + n[2] + 4410);
+    assert_part(&h, 2205, a, n[0], 1);
+    assert_part(&h, 2205 + n[0] + 22050, b, n[1], 0.5f);
+    assert_part(&h, 2205 + n[0] + 22050 + n[1], c, n[2], 1);
+    host_set(&h, "text", "<speak>hello<voice name='zoe'>again</voice></speak>");
+    assert_int_equal(host_try_run(&h), BT_EINVAL);
+    assert_non_null(strstr(h.error.text, "the voice has no speaker \"zoe\" (it has 3)"));
+    assert_int_equal(h.n, 0); /* known before the first word */
+    host_set(&h, "text", "<speak>hello</p></speak>");
+    assert_int_equal(host_try_run(&h), BT_EFORMAT);
+    assert_int_equal(h.n, 0);
+    host_set(&h, "ssml", "0"); /* its letters are read */
+    host_run(&h);
+    host_set(&h, "ssml", "1");
+    host_set(&h, "text", "hello");
+    assert_int_equal(host_try_run(&h), BT_EFORMAT);
+    free(a);
+    free(b);
+    free(c);
+    host_close(&h);
+}
+
 static void scales_have_effect(void **state)
 {
     (void)state;
@@ -199,12 +291,13 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
     const bt_voice *v = h.model;
     bt_parts plans = bt_vits_parts(v);
     float *z = malloc((size_t)(F * v->inter) * sizeof *z);
-    float *whole = malloc((size_t)(F * v->hop) * sizeof *whole);
+    float *whole = malloc((size_t)(F * v->dec.hop) * sizeof *whole);
     for (int i = 0; i < F * v->inter; i++)
         z[i] = sinf((float)i * 0.37f) + cosf((float)(i * i % 977));
     for (int a = 0; a < F; a += 29) { /* first the whole, then windows; the last ends it */
         int b = a == 0 ? F : a + 5;
-        int lo = a > v->margin ? a - v->margin : 0, hi = b + v->margin < F ? b + v->margin : F;
+        int lo = a > v->dec.margin ? a - v->dec.margin : 0,
+            hi = b + v->dec.margin < F ? b + v->dec.margin : F;
         if (bt_part_get(&plans, BT_VITS_VOCODER, hi - lo, &plan, &h.error) != BT_OK)
             fail_msg("%s", h.error.text);
         if (plan->speaker)
@@ -214,10 +307,10 @@ static void windows_equal_the_whole(const char *path, bt_precision p)
         assert_int_equal(bt_plan_run(plan->plan, NULL, &h.error), BT_OK);
         const float *x = bt_plan_data(plan->plan, plan->out[0]);
         if (a == 0)
-            memcpy(whole, x, (size_t)(F * v->hop) * sizeof *x);
+            memcpy(whole, x, (size_t)(F * v->dec.hop) * sizeof *x);
         else
-            assert_memory_equal(x + (a - lo) * v->hop, whole + a * v->hop,
-                                (size_t)((b - a) * v->hop) * sizeof *x);
+            assert_memory_equal(x + (a - lo) * v->dec.hop, whole + a * v->dec.hop,
+                                (size_t)((b - a) * v->dec.hop) * sizeof *x);
     }
     free(z);
     free(whole);
@@ -343,6 +436,7 @@ static void bad_voices_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paragraphs_are_parted),       cmocka_unit_test(documents_are_spoken),
         cmocka_unit_test(seeds_choose_the_sound),      cmocka_unit_test(sentences_are_joined),
         cmocka_unit_test(scales_have_effect),          cmocka_unit_test(speakers_differ),
         cmocka_unit_test(books_are_streamed),          cmocka_unit_test(nothing_to_say_is_an_error),

@@ -34,6 +34,34 @@ static void english_words_are_placed(void **state)
     host_close(&h);
 }
 
+#define DOCUMENT                                                                                   \
+    "<speak>\n <p>The <sub alias=\"World Wide Web\">WWW</sub> is\n  <prosody "                     \
+    "rate=\"slow\">&quot;old"                                                                      \
+    "</prosody>, they say.</p>\n <p>Call <say-as interpret-as=\"digits\">12</say-as> or <phoneme " \
+    "ph=\"həˈloʊ\">hello</phoneme>!</p></speak>"
+
+/* Places are bytes of the document: an element that stands for other text is one word. */
+static void words_of_a_document_are_placed(void **state)
+{
+    host h;
+    (void)state;
+    host_open_as(&h, &bt_module_hibari, HIBARI, 2, BT_PREC_AUTO);
+    host_set(&h, "text", DOCUMENT);
+    host_set(&h, "paragraph_silence", "0");
+    host_run_timed(&h, 0);
+    host_assert_told(
+        &h, BT_TIMING_SENTENCE, DOCUMENT,
+        "The <sub alias=\"World Wide Web\">WWW</sub> is|&quot;old</prosody>,|they say.|"
+        "Call <say-as interpret-as=\"digits\">12</say-as> or <phoneme "
+        "ph=\"həˈloʊ\">hello</phoneme>!|");
+    host_assert_told(&h, BT_TIMING_WORD, DOCUMENT,
+                     "The|<sub alias=\"World Wide Web\">WWW</sub>|is|old|they|say|"
+                     "Call|<say-as interpret-as=\"digits\">12</say-as>|or|"
+                     "<phoneme ph=\"həˈloʊ\">hello</phoneme>|");
+    assert_string_equal(host_told(&h, BT_TIMING_WORD, 1)->spelling, "World Wide Web");
+    host_close(&h);
+}
+
 #define LINES "həlˈO ðˈɛɹ, ju.\n\nhəlˈO"
 
 static void phonemes_are_their_own_source(void **state)
@@ -178,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(english_words_are_placed),
+        cmocka_unit_test(words_of_a_document_are_placed),
         cmocka_unit_test(phonemes_are_their_own_source),
         cmocka_unit_test(a_piper_voice_tells_its_times),
         cmocka_unit_test(threads_do_not_change_times),

@@ -67,6 +67,11 @@ static void forget_times(host *h)
     h->n_times = 0;
 }
 
+static const bt_array *array_in(void *user, const char *name)
+{
+    return strcmp(name, "mel") == 0 ? ((const host *)user)->mel : NULL;
+}
+
 void host_setup_as(host *h, const bt_module *m, const char *isa, int threads, bt_precision p)
 {
     memset(h, 0, sizeof *h);
@@ -144,7 +149,7 @@ void host_set(host *h, const char *option, const char *value)
     assert_non_null(o->name);
     void *at = h->options + o->offset;
     switch (o->type) {
-    case BT_OPT_BOOL: *(int *)at = atoi(value); break;
+    case BT_OPT_BOOL: *(int *)at = *value ? atoi(value) : -1; break;
     case BT_OPT_INT: *(int64_t *)at = strtoll(value, NULL, 10); break;
     case BT_OPT_FLOAT: *(double *)at = *value ? atof(value) : NAN; break;
     case BT_OPT_STRING: *(const char **)at = value; break;
@@ -158,6 +163,7 @@ bt_status host_try_run(host *h)
         .host = h,
         .options = h->options,
         .cancel = &h->cancel,
+        .array_in = array_in,
         .error = &h->error,
         .progress = on_progress,
         .samples = on_samples,

@@ -28,7 +28,8 @@ typedef struct host {
     bt_compute compute;
     void *model;
     bt_module_job *job;
-    char *options; /* the module's option struct */
+    char *options;       /* the module's option struct */
+    const bt_array *mel; /* the array "mel"; NULL: none */
     bt_error error;
     atomic_bool cancel;
     size_t cancel_at; /* samples after which the callback says stop; 0: never */

@@ -116,7 +116,7 @@ static void test_icons(void **state)
 static void test_asset(void **state)
 {
     (void)state;
-    all_pictures(ASSET, "pictures", BT_PREC_AUTO, 15, 25);
+    all_pictures(ASSET, "pictures", BT_PREC_AUTO, GOLDEN_BRIEF ? 3 : 15, 25);
 }
 
 int main(void)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * An op of this module: the vocoder's last convolution, from rows of channels to
+ * An op of these modules: the vocoder's last convolution, from rows of channels to
  * samples. With one output channel a matrix multiply would use one column of 16;
  * instead a filter over neighbouring rows is one long product of consecutive values.
  */
 #include <string.h>
 
 #include "graph/ops.h"
-#include "audio/vits/vits.h"
+#include "audio/hifigan/hifigan.h"
 
 enum { TILE = 128 }; /* samples: what they are made of stays in L1 */
 
@@ -38,7 +38,7 @@ static void fill(const bt_node *n, const bt_kernels *k, int64_t lo, int64_t rows
     memset(dst, 0, (size_t)((begin - lo) * c) * sizeof *dst);
     for (int64_t r = begin; r < end; r += per)
         k->act((int)(per * c), dst + (r - lo) * c, bt_row(in, r), BT_ACT_LEAKY_RELU,
-               BT_VITS_LAST_SLOPE);
+               BT_HIFIGAN_LAST_SLOPE);
     memset(dst + (end - lo) * c, 0, (size_t)((lo + rows - end) * c) * sizeof *dst);
 }
 
@@ -74,7 +74,7 @@ static const bt_op op_wave = {
     .cost = wave_cost,
 };
 
-bt_node *bt_vits_wave(bt_graph *g, bt_node *x, const char *prefix)
+bt_node *bt_hifigan_wave(bt_graph *g, bt_node *x, const char *prefix)
 {
     const bt_weight *w = bt_w(g, "%s.weight", prefix), *b = bt_w_opt(g, "%s.bias", prefix);
     bt_shape s = bt_shape_of(x);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * An op of this module: one stage of a HiFi-GAN generator (Kong et al. 2020,
+ * An op of these modules: one stage of a HiFi-GAN generator (Kong et al. 2020,
  * models.py), y = the mean over blocks of block_i(u), u = transposed convolution of
  * leaky(x). In a block x += conv(leaky(x)) for each dilation (ResBlock2), or
  * x += conv'(conv(leaky(x)), leaky in between) (ResBlock1).
@@ -21,8 +21,8 @@
  * values of all rows that they read. So groups lie in blocks of outs * d rows at multiples of that,
  * counted from the sequence's first row; whole blocks are made, from rows that the
  * filter before made in whole blocks ("after" and "halo" are rounded up so), and a tile
- * is a multiple of every block of the stage, as is what synth.c lets a chunk begin with
- * (voice.h, align). Beyond both ends of the sequence all operands are zeros, whoever
+ * is a multiple of every block of the stage, as is what a chunk may begin with
+ * (hifigan.h, align). Beyond both ends of the sequence all operands are zeros, whoever
  * reads them; beyond a chunk's end they are wrong, but not within its margin.
  */
 #include <stdio.h>
@@ -31,12 +31,12 @@
 #include "graph/minimal.h"
 #include "graph/ops.h"
 #include "graph/pack.h"
-#include "audio/vits/vits.h"
+#include "audio/hifigan/hifigan.h"
 
 enum {
     TILE_VALUES = 32768, /* of an output tile: about 0.6 MiB of scratch */
     STEP_VALUES = 4096,  /* of the rows that go from sums to operand at a time: in L1 */
-    MAX_CONVS = 2 * BT_VOICE_CONVS,
+    MAX_CONVS = 2 * BT_HIFIGAN_CONVS,
     B_BYTES = 24576,             /* of float panels used at a time: in L1 */
     FORMS = BT_MINIMAL_TAPS / 2, /* of minimal filtering: for 3, 5, 7 taps */
 };
@@ -51,7 +51,7 @@ typedef struct filter {
 } filter;
 
 typedef struct stage {
-    filter up, conv[BT_VOICE_KERNELS][MAX_CONVS];
+    filter up, conv[BT_HIFIGAN_KERNELS][MAX_CONVS];
     int stride, pad; /* of up */
     int n_blocks, n_convs;
     bool pairs, half; /* half: bf16 products, else f32 */
@@ -139,7 +139,7 @@ static int64_t span(const stage *s) /* values of such rows, and of an input row 
 }
 
 /* Blocks of minimal filtering made together. */
-static int block_count(const filter *f) { return BT_VITS_GROUPS / f->dilation; }
+static int block_count(const filter *f) { return BT_HIFIGAN_GROUPS / f->dilation; }
 
 static void *part_of(uint8_t *base, size_t *at, int64_t bytes)
 {
@@ -169,7 +169,7 @@ static size_t layout(const bt_node *n, uint8_t *base, scratch *out)
     out->bias = part_of(base, &at, span(s) * (int64_t)sizeof(float));
     out->part = part_of(base, &at, span(s) * (int64_t)sizeof(float));
     if (s->minimal)
-        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, BT_VITS_GROUPS, width(s),
+        at += bt_minimal_layout(base ? base + at : NULL, BT_MAX_POINTS, BT_HIFIGAN_GROUPS, width(s),
                                 width(s), &out->minimal);
     return at;
 }
@@ -227,7 +227,7 @@ static void make_operand(const work *w, int64_t rows, const float *src, int64_t 
         const int n = (int)((rows - r < per ? rows - r : per) * from);
         uint8_t *out = (uint8_t *)dst + (size_t)(r * to) * value;
         float *leaky = w->s->half ? w->m.part : (float *)(void *)out;
-        w->k->act(n, leaky, src + r * from, BT_ACT_LEAKY_RELU, BT_VITS_SLOPE);
+        w->k->act(n, leaky, src + r * from, BT_ACT_LEAKY_RELU, BT_HIFIGAN_SLOPE);
         if (w->s->half)
             w->k->to_bf16(n, leaky, (uint16_t *)(void *)out);
     }
@@ -347,9 +347,10 @@ static void finish(const work *w, const result *d, int64_t r, int64_t m, const f
     const int n = (int)(m * wide);
     if (w->s->half)
         w->k->join_bf16(n, y, (uint16_t *)(void *)direct, sums, w->m.bias, x, residual,
-                        BT_VITS_SLOPE);
+                        BT_HIFIGAN_SLOPE);
     else
-        w->k->join_f32(n, y, (float *)(void *)direct, sums, w->m.bias, x, residual, BT_VITS_SLOPE);
+        w->k->join_f32(n, y, (float *)(void *)direct, sums, w->m.bias, x, residual,
+                       BT_HIFIGAN_SLOPE);
     if (z && !direct)
         make_operand(w, m, y, wide, z, to);
 }
@@ -368,7 +369,7 @@ static void filter_blocks(const work *w, const filter *f, const operand *a, cons
             .bias = w->m.bias,
             .a = d->x ? d->x + at : NULL,
             .b = d->residual ? d->residual + to : NULL,
-            .alpha = BT_VITS_SLOPE,
+            .alpha = BT_HIFIGAN_SLOPE,
         };
         bt_minimal_filter(w->k, &w->s->points[form_of(f)], f->packed, f->dilation, (int)m,
                           (const float *)(void *)a->data + at - f->halo * wide, &w->m.minimal,
@@ -503,7 +504,7 @@ static bool filter_of(bt_graph *g, filter *f, int64_t d0, int64_t d1, int64_t c,
 }
 
 /* The convolutions of block b: their names are those of models.py. */
-static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b)
+static bool block_of(bt_graph *g, const bt_hifigan *d, stage *s, int number, int b)
 {
     char name[64];
     const int step = s->pairs ? 2 : 1;
@@ -511,14 +512,14 @@ static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b
     for (int i = 0; i < s->n_convs; i++) {
         filter *f = &s->conv[b][i];
         const char *list = !s->pairs ? "convs" : i % 2 ? "convs2" : "convs1";
-        f->dilation = i % step ? 1 : v->dilation[b][i / step];
-        snprintf(name, sizeof name, "dec.resblocks.%d.%s.%d", number, list, i / step);
+        f->dilation = i % step ? 1 : d->dilation[b][i / step];
+        snprintf(name, sizeof name, "%sresblocks.%d.%s.%d", d->prefix, number, list, i / step);
         if (!filter_of(g, f, s->c, s->c, s->c, name))
             return false;
         if (f->taps % 2 == 0)
             return bt_graph_fail(g, "%s has an even length", name) != NULL;
         f->halo = f->taps / 2 * f->dilation;
-        const int outs = bt_voice_outs(v, s->c, f->taps, f->dilation);
+        const int outs = bt_hifigan_outs(d, s->c, f->taps, f->dilation);
         f->block = outs * f->dilation;
         if (outs) {
             s->minimal = true;
@@ -532,21 +533,21 @@ static bool block_of(bt_graph *g, const bt_voice *v, stage *s, int number, int b
     return true;
 }
 
-bt_node *bt_vits_stage(bt_graph *g, const bt_voice *v, bt_node *x, int number)
+bt_node *bt_hifigan_stage(bt_graph *g, const bt_hifigan *d, bt_node *x, int number)
 {
     char name[64];
     const bt_kernels *k = bt_weights_compute(bt_graph_weights(g))->kernels;
     bt_shape shape = bt_shape_of(x);
-    snprintf(name, sizeof name, "dec.ups.%d", number);
+    snprintf(name, sizeof name, "%sups.%d", d->prefix, number);
     const bt_weight *w = bt_w(g, "%s.weight", name);
     if (!x || !w)
         return NULL;
     stage s = {
-        .stride = v->stride[number],
-        .pad = v->pad[number],
-        .n_blocks = v->n_kernels,
-        .n_convs = v->block_convs * (v->block_pairs ? 2 : 1),
-        .pairs = v->block_pairs,
+        .stride = d->stride[number],
+        .pad = d->pad[number],
+        .n_blocks = d->n_kernels,
+        .n_convs = d->block_convs * (d->block_pairs ? 2 : 1),
+        .pairs = d->block_pairs,
         .align = 1,
         .in = (int)shape.c,
         .c = (int)bt_weight_dim(w, 1),
@@ -555,7 +556,7 @@ bt_node *bt_vits_stage(bt_graph *g, const bt_voice *v, bt_node *x, int number)
     if (!filter_of(g, &s.up, s.in, s.c, s.c, name))
         return NULL;
     for (int b = 0; b < s.n_blocks; b++)
-        if (!block_of(g, v, &s, number * v->n_kernels + b, b))
+        if (!block_of(g, d, &s, number * d->n_kernels + b, b))
             return NULL;
     if (shape.n != 1 || shape.h != 1 || s.halo > 1 << 16)
         return bt_graph_fail(g, "%s: shapes do not fit", name);
