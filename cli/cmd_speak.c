@@ -158,8 +158,9 @@ static int check_sections(const cli *c)
     for (int i = 0; i < 5 && speak_in_sections(c); i++)
         if (cli_get(c, others[i]))
             return cli_fail(EXIT_USAGE, "--%s does not go with --%s", others[i], why);
-    if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text")))
-        return cli_fail(EXIT_USAGE, "--%s reads words, -f or standard input", why);
+    if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text") ||
+                                 cli_option_given(c, "ssml")))
+        return cli_fail(EXIT_USAGE, "--%s reads plain words, -f or standard input", why);
     if (cli_has(c, "book") && (cli_has(c, "raw") || cli_has(c, "play")))
         return cli_fail(EXIT_USAGE, "--book makes files: neither --raw nor --play");
     for (int i = 0; i < 4 && !cli_has(c, "book"); i++)

@@ -38,6 +38,7 @@ enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 struct bt_sound_out {
     bt_out out;
+    char *path;  /* as it was given, for messages */
     bt_ogg *ogg; /* NULL: no Ogg */
     SNDFILE *sf;
     int subtype, channels;
@@ -175,7 +176,7 @@ static bool write_chunk(const bt_sound_out *o, const float *x, size_t n)
 
 static bt_status lost(const bt_sound_out *o, bt_error *err)
 {
-    return bt_fail(err, BT_EIO, "cannot write %s: %s", o->out.path,
+    return bt_fail(err, BT_EIO, "cannot write %s: %s", o->path,
                    strerror(o->error ? o->error : EIO));
 }
 
@@ -185,8 +186,7 @@ static bt_status flush_held(bt_sound_out *o, bt_error *err)
     const uint64_t bytes = o->n * (uint64_t)width;
     if (bytes > o->room)
         return bt_fail(err, BT_EUNSUPPORTED,
-                       "cannot write %s: a WAV file holds at most 4 GiB; FLAC holds more",
-                       o->out.path);
+                       "cannot write %s: a WAV file holds at most 4 GiB; FLAC holds more", o->path);
     o->room -= bytes;
     const bool ok = write_chunk(o, o->held, o->n);
     o->n = 0;
@@ -330,7 +330,8 @@ bt_status bt_sound_open(const char *path, const bt_audio *a, bt_sound_out **out,
     bt_sound_out *o = bt_calloc(1, sizeof *o);
     if (!o)
         return bt_fail(err, BT_ENOMEM, "out of memory");
-    st = prepare(o, k, &info, a, err);
+    o->path = bt_strdup(path);
+    st = o->path ? prepare(o, k, &info, a, err) : bt_fail(err, BT_ENOMEM, "out of memory");
     if (st == BT_OK)
         st = bt_out_open(path, &o->out, err);
     if (st == BT_OK)
@@ -359,6 +360,7 @@ bt_status bt_sound_close(bt_sound_out *o, bool keep, bt_error *err)
     bt_out_abort(&o->out);
     bt_resampler_free(o->resampler);
     bt_release(o->ogg);
+    bt_release(o->path);
     bt_release(o);
     return st;
 }
