@@ -160,6 +160,17 @@ static void add_row(const bt_kok_voice *s, size_t width, size_t phonemes, double
     }
 }
 
+static bt_status no_speaker(const bt_kok_beside *b, const char *name, int len, bt_error *err)
+{
+    char known[120] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_styles && n < sizeof known; i++)
+        n +=
+            (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", b->styles[i].name);
+    return bt_fail(err, BT_EINVAL, "there is no speaker \"%.*s\"; there is %s%s", len, name, known,
+                   n < sizeof known ? "" : "...");
+}
+
 /* "name[:share]" up to a comma or the end; *next: after it */
 static bt_status read_part(const bt_kok_beside *b, const char *spec, const bt_kok_voice **style,
                            double *share, const char **next, bt_error *err)
@@ -169,9 +180,7 @@ static bt_status read_part(const bt_kok_beside *b, const char *spec, const bt_ko
     *share = 1;
     *style = len ? find(b, spec, name) : &b->styles[0];
     if (!*style)
-        return bt_fail(err, BT_EINVAL, "there is no speaker \"%.*s\"; there is %s%s%s", (int)name,
-                       spec, b->styles[0].name, b->n_styles > 1 ? ", " : "",
-                       b->n_styles > 1 ? b->styles[1].name : "");
+        return no_speaker(b, spec, (int)name, err);
     if (name < len) {
         char *end;
         *share = strtod(spec + name + 1, &end);

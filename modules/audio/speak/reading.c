@@ -90,7 +90,7 @@ bt_status bt_reading_utter(bt_reading *r, const bt_reading_voice *v, const char 
         st = bt_english_phonemize(r->job, text + from, to - from, out, err);
         if (st == BT_OK)
             st = check_given(out, v->alphabet, err);
-        if (st != BT_OK || !out->phonemes.len)
+        if (st != BT_OK || !bt_utterances_sounds(out->phonemes.data, out->phonemes.len))
             continue;
         st = v->utter(v->voice, out->phonemes.data, out->phonemes.len, u, err);
         if (st == BT_OK)

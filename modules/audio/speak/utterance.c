@@ -92,8 +92,7 @@ bool bt_utterances_line(bt_utterances *u, const char *s, size_t n)
     return !u->phonemes.failed;
 }
 
-/* More than spaces and punctuation? */
-static bool sounds(const char *s, size_t n)
+bool bt_utterances_sounds(const char *s, size_t n)
 {
     for (size_t at = 0; at < n;) {
         uint32_t c;
@@ -107,7 +106,7 @@ static bool sounds(const char *s, size_t n)
 bool bt_utterances_word(bt_utterances *u, bt_spoken w)
 {
     if (w.phonemes.from >= w.phonemes.to ||
-        !sounds(u->phonemes.data + w.phonemes.from, w.phonemes.to - w.phonemes.from))
+        !bt_utterances_sounds(u->phonemes.data + w.phonemes.from, w.phonemes.to - w.phonemes.from))
         return true;
     bt_spoken *last = u->n_words ? &u->words[u->n_words - 1] : NULL;
     if (last && w.source.from < last->source.to) {

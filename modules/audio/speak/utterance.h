@@ -41,6 +41,8 @@ typedef struct bt_utterances {
 
 void bt_utterances_free(bt_utterances *u);
 void bt_utterances_drop(bt_utterances *u); /* sentences and words; the rest stays */
+/* Are these phonemes more than spaces and punctuation? */
+bool bt_utterances_sounds(const char *s, size_t n);
 /* A line more of u->phonemes; an empty one is none. False: no memory. */
 bool bt_utterances_line(bt_utterances *u, const char *s, size_t n);
 /* A word of the text; one without a sound is none, one whose source overlaps that of the word

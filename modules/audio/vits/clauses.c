@@ -141,6 +141,11 @@ static bool ends_clause(cursor *c, const mark *m, size_t len, bt_clause *out)
     return is_bracket(next);
 }
 
+static bool too_long(size_t n, uint32_t next)
+{
+    return n >= 2 * BT_CLAUSE_MAX || (n >= BT_CLAUSE_MAX && bt_is_space(next));
+}
+
 bool bt_clause_next(const char *text, size_t n, size_t from, bt_clause *out)
 {
     cursor c = { text, n, from };
@@ -153,6 +158,8 @@ bool bt_clause_next(const char *text, size_t n, size_t from, bt_clause *out)
         size_t len;
         uint32_t cp = peek(&c, &len);
         const mark *m = mark_of(cp);
+        if (too_long(c.at - out->begin, cp))
+            break;
         if (m && word) {
             if (ends_clause(&c, m, len, out))
                 return true;

@@ -14,6 +14,10 @@ typedef struct bt_clause {
     bool ends_sentence;
 } bt_clause;
 
+/* A clause of more bytes ends at the next space, a sentence at the next clause: nobody says so
+ * much in one breath, and what a text of one clause costs must not grow with its square. */
+enum { BT_CLAUSE_MAX = 2000 };
+
 /* The clause that begins at `from`; false: only white space is left. */
 bool bt_clause_next(const char *text, size_t n, size_t from, bt_clause *c);
 

@@ -179,7 +179,7 @@ static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
     if (j->voice->is_text)
         return bt_speak_line_end(text, n, at);
     while (bt_clause_next(text, n, c.end, &c)) {
-        if (!c.ends_sentence)
+        if (!c.ends_sentence && c.end - at < BT_CLAUSE_MAX)
             continue;
         const size_t end = c.end + strspn(text + c.end, " \t\r\n"),
                      look = n - end < 2 ? n : end + 2;

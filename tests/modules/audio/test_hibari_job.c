@@ -200,7 +200,7 @@ static void sentences_go_on(void **state)
 
 static void nothing_to_say_is_an_error(void **state)
 {
-    static const char *const texts[] = { "", "  \n ", "\n\n" };
+    static const char *const texts[] = { "", "  \n ", "\n\n", "...", "?!\n\n--" };
     host h;
     (void)state;
     open_voice(&h);

@@ -110,6 +110,27 @@ static void any_bytes_are_cut(void **state)
     }
 }
 
+/* A text of one clause, with spaces and without, and one of nothing but marks. */
+static void endless_clauses_are_cut(void **state)
+{
+    (void)state;
+    static const char *const units[] = { "word ", "letters", "\xC3\xA9", "!?" };
+    for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+        bt_buf text = { 0 };
+        bt_clause c = { 0 };
+        size_t said = 0;
+        while (text.len < 50 * BT_CLAUSE_MAX)
+            bt_buf_puts(&text, units[k]);
+        while (bt_clause_next(text.data, text.len, c.end, &c)) {
+            assert_in_range(c.end - c.begin, 1, 2 * BT_CLAUSE_MAX + 1);
+            assert_true(((unsigned char)text.data[c.begin] & 0xC0) != 0x80);
+            said += c.end - c.begin;
+        }
+        assert_true(said + text.len / BT_CLAUSE_MAX >= text.len);
+        bt_buf_free(&text);
+    }
+}
+
 /* ---- against piper ----------------------------------------------------- */
 
 static char *joined(const cJSON *list)
@@ -339,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clauses_are_cut_like_espeak),
         cmocka_unit_test(any_bytes_are_cut),
+        cmocka_unit_test(endless_clauses_are_cut),
         cmocka_unit_test(ids_match_piper),
         cmocka_unit_test(other_languages_are_cut_alike),
         cmocka_unit_test(raw_phonemes_join_the_text),
