@@ -30,7 +30,7 @@ refused 3 "opset.onnx: ONNX opset 99" -m opset.onnx --phonemes hal
 voice lacks enc_p.emb.weightJ enc_p.emb.heavieJ
 refused 3 "lacks.onnx: " -m lacks.onnx --phonemes hal
 voice lacks enc_p.encoder.attn_layers.1.conv_k.weightJ enc_p.encoder.attn_layers.1.conv_k.weighsJ
-refused 3 "enc_p.encoder.attn_layers.1.conv_k.weight is missing" -m lacks.onnx --phonemes hal
+refused 3 "lacks.onnx: tensor enc_p.encoder.attn_layers.1.conv_k.weight is missing" -m lacks.onnx --phonemes hal
 head -c 20000 "$tiny" >cut.onnx
 cp "$tiny.json" cut.onnx.json
 refused 3 "cut.onnx: malformed ONNX" -m cut.onnx --phonemes hal

@@ -59,12 +59,14 @@ static void speak_close(void *model) { bt_voice_close(model); }
 static bt_status speak_open(bt_store *s, const bt_compute *c, void **model, bt_error *err)
 {
     bt_voice *v;
+    bt_error why = { 0 };
     *model = NULL;
     bt_status st = bt_voice_open(s, c, &v, err);
     if (st != BT_OK)
         return st;
-    st = check_parts(v, err);
+    st = check_parts(v, &why);
     if (st != BT_OK) {
+        bt_fail(err, st, "%s: %s", bt_store_path(s), why.text);
         v->store = NULL; /* stays the caller's */
         bt_voice_close(v);
         return st;
