@@ -6,8 +6,10 @@
 
 #include "cli.h"
 
-/* ---- cmd_speak.c ---- */
+/* ---- speak_say.c ---- */
 
+/* As -o has it, or out.wav (*own: free). */
+const char *speak_pattern(const cli *c, char **own);
 /* The name of output i; free. */
 char *speak_name(const cli *c, int i, bool many);
 /* Whether sound goes into files at all. */

@@ -514,7 +514,12 @@ int speak_sections(cli *c, const char *text)
                .title = title_of(c) };
     char *output = speak_name(c, 1, false);
     b.output = output;
-    int rc = prepare(&b, text);
+    /* sections of a document are no documents */
+    const char *begin = text + strspn(text, " \t\r\n");
+    int rc = strncmp(begin, "<speak", 6) && strncmp(begin, "<?xml", 5)
+                 ? prepare(&b, text)
+                 : cli_fail(EXIT_INPUT, "--%s reads plain words, not SSML",
+                            cli_has(c, "book") ? "book" : "cast");
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         rc = list_chapters(&b);
     else if (rc == EXIT_DONE && !cli_has(c, "book"))

@@ -190,6 +190,9 @@ says err "bad: invalid UTF-8 at byte 2"
 printf 'a\0b' >zero
 speak 3 --book -f zero -o x.wav
 says err "zero: holds a zero byte"
+printf '\n<speak>hi</speak>' >document
+speak 3 --book -f document -o x.wav
+says err "not SSML"
 printf ' \n\f\n' >blank
 speak 3 --book -f blank -o x.wav
 says err "nothing to say"
