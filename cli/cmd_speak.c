@@ -201,6 +201,7 @@ static int run(cli *c)
         .samples = speak_on_samples,
         .timing = times ? cli_on_timing : NULL,
         .drop_samples = 1,
+        .patient = !speak_streams(c),
     };
     const bool given = cli_option_given(c, "phonemes") || cli_option_given(c, "text");
     const bool many = cli_get(c, "prompts-file") || cli_has(c, "json-input");

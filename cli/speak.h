@@ -14,6 +14,7 @@ const char *speak_pattern(const cli *c, char **own);
 char *speak_name(const cli *c, int i, bool many);
 /* Whether sound goes into files at all. */
 bool speak_writes_files(const cli *c);
+bool speak_streams(const cli *c);     /* somebody listens: --raw, --play */
 bool speak_in_sections(const cli *c); /* --book, --cast */
 /* Before anything is spoken: could a file of that name be written? Else `code`, after a message. */
 int speak_check_name(const cli *c, const char *path, int code);

@@ -488,7 +488,8 @@ static int prepare(book *b, const char *text)
     cli *c = b->c;
     const bt_callbacks cb = { .samples = speak_on_samples,
                               .timing = b->timed ? cli_on_timing : NULL,
-                              .drop_samples = 1 };
+                              .drop_samples = 1,
+                              .patient = !speak_streams(c) };
     int rc = seconds(c, "cast-silence", &b->turn_gap);
     if (rc == EXIT_DONE)
         rc = seconds(c, "chapter-silence", &b->chapter_gap);

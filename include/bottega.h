@@ -267,6 +267,8 @@ typedef struct bt_callbacks {
     int (*token)(void *user, int32_t id, const char *text, size_t len); /* whole UTF-8 characters */
     int (*timing)(void *user, const bt_timing *t);
     int drop_samples; /* 1: the job keeps no samples; bt_job_audio then tells rate and n alone */
+    int patient;      /* 1: nobody waits for the first samples, so that all are there sooner; the
+                         same samples. Without the callback it is so anyway. */
 } bt_callbacks;
 
 typedef struct bt_estimate {

@@ -210,6 +210,7 @@ void bt_host_fill(bt_job *j, bt_run *r)
         .host = j,
         .options = j->options,
         .cancel = &j->cancel,
+        .hurry = j->callbacks.samples && !j->callbacks.patient,
         .image_in = host_image_in,
         .array_in = host_array_in,
         .trace = j->trace,

@@ -172,7 +172,7 @@ static bt_status speak_piece(bt_module_job *job, bt_speak_call *c, bt_sink *k, b
         k->times.sentence = x;
         k->times.head = k->times.tail = 0;
         c->seed = t->seed + (uint64_t)t->sentences;
-        c->first = t->sentences == 0;
+        c->first = t->sentences == 0 && c->r->hurry;
         BT_TRY(job->family->speak(job->own, x->ids, (size_t)x->n, c));
         BT_TRY(bt_sink_end_sentence(k));
         t->sentences++;

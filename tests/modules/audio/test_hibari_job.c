@@ -89,6 +89,25 @@ static void sentences_are_joined(void **state)
     host_close(&h);
 }
 
+/* Nobody waits: the same samples in fewer pieces. */
+static void patience_changes_no_samples(void **state)
+{
+    host h;
+    size_t n[2];
+    (void)state;
+    open_voice(&h);
+    host_set(&h, "text", "A sentence that takes a while to say, all in all.");
+    float *a = run(&h, &n[0]);
+    const size_t calls = h.calls;
+    h.patient = true;
+    float *b = run(&h, &n[1]);
+    assert_true(h.calls < calls);
+    assert_true(same(a, n[0], b, n[1]));
+    free(a);
+    free(b);
+    host_close(&h);
+}
+
 static void seeds_choose_the_noise(void **state)
 {
     host h;
@@ -333,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_what_its_phonemes_are),
         cmocka_unit_test(sentences_are_joined),
+        cmocka_unit_test(patience_changes_no_samples),
         cmocka_unit_test(seeds_choose_the_noise),
         cmocka_unit_test(pace_can_be_chosen),
         cmocka_unit_test(given_phonemes_must_be_the_voices),

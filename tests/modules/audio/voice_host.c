@@ -163,6 +163,7 @@ bt_status host_try_run(host *h)
         .host = h,
         .options = h->options,
         .cancel = &h->cancel,
+        .hurry = !h->patient,
         .array_in = array_in,
         .error = &h->error,
         .progress = on_progress,

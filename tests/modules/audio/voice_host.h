@@ -38,6 +38,7 @@ typedef struct host {
     int rate;
     bt_buf report; /* name=json, a line each */
     bool wants_times;
+    bool patient;     /* does not wait for the first samples */
     bt_timing *times; /* of the last run, their texts too */
     size_t n_times, cap_times;
     size_t stop_at_time; /* times after which the callback says stop; 0: never */
