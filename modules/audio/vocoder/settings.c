@@ -56,10 +56,11 @@ static bt_status hifigan_network(bt_vocoder *v, const cJSON *o, bt_error *err)
         return bad(v, "upsample_rates do not fit the tensors", err);
     if (list && cJSON_GetArraySize(list) != d->n_kernels)
         return bad(v, "resblock_dilation_sizes do not fit the tensors", err);
-    cJSON_ArrayForEach(one, list) if (
-        !read_sizes(
-            one, d->block_convs,
-            d->dilation[k++])) return bad(v, "resblock_dilation_sizes do not fit the tensors", err);
+    cJSON_ArrayForEach(one, list)
+    {
+        if (!read_sizes(one, d->block_convs, d->dilation[k++]))
+            return bad(v, "resblock_dilation_sizes do not fit the tensors", err);
+    }
     return BT_OK;
 }
 
