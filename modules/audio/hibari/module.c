@@ -135,17 +135,7 @@ static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t 
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
 {
     job *j = own;
-    const bt_hibari_settings s = {
-        .speed = j->speed * (float)c->pace,
-        .seed = c->seed,
-        .first = c->first,
-        .cancel = c->r->cancel,
-        .trace = c->r->trace,
-        .samples = c->samples,
-        .frames = c->frames,
-        .user = c->user,
-    };
-    return bt_hibari_speak(&j->parts, ids, n, &s, NULL, c->r->error);
+    return bt_hibari_speak(&j->parts, ids, n, j->speed * (float)c->pace, c, NULL);
 }
 
 static bt_tongue job_tongue(void *own)
