@@ -5,8 +5,8 @@
 #define BT_IMAGE_DIFFUSION_H
 
 #include "module.h"
-#include "networks.h"
-#include "samplers.h"
+#include "image/network/networks.h"
+#include "image/sampling/samplers.h"
 #include "text/bpe.h"
 
 typedef struct sd_options {
@@ -51,7 +51,7 @@ void sd_job_close(bt_module_job *job);
 bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
 bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
-/* ---- jobs' caches (cache.c) ------------------------------------------------ */
+/* ---- jobs' caches (run/cache.c) -------------------------------------------- */
 
 enum { SD_MAX_PLANS = 6, SD_MAX_PROMPTS = 8 };
 
@@ -93,7 +93,7 @@ bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int sk
 void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
 
-/* ---- pictures (picture.c) -------------------------------------------------- */
+/* ---- pictures (picture/picture.c) ------------------------------------------ */
 
 /* img at w x h with `channels` floats per pixel in 0..1; area-weighted triangle
  * filter. bt_release it. NULL: no memory. */
@@ -101,7 +101,7 @@ float *sd_picture_resize(const bt_image *img, int w, int h, int channels);
 /* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
 void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
 
-/* ---- infotext.c -------------------------------------------------------------- */
+/* ---- picture/infotext.c ---------------------------------------------------- */
 
 typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;

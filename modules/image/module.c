@@ -4,7 +4,7 @@
  */
 #include "module.h"
 
-#include "diffusion.h"
+#include "image/diffusion.h"
 
 #define OFF(field) offsetof(sd_options, field)
 

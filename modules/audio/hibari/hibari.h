@@ -12,23 +12,11 @@
 bt_status bt_hibari_utter(const bt_hibari *v, const char *s, size_t n, bt_utterances *u,
                           bt_error *err);
 
-typedef struct bt_hibari_settings {
-    float speed; /* 1: as trained */
-    uint64_t seed;
-    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
-    const atomic_bool *cancel;
-    bt_trace *trace;
-    /* Samples in order, some at a time; not BT_OK ends the run with that. */
-    bt_status (*samples)(void *user, const float *x, size_t n);
-    bt_speak_frames frames; /* before them; NULL: nobody asks */
-    void *user;
-} bt_hibari_settings;
-
 enum { BT_HIBARI_CHUNK = 1024 }; /* frames of new samples per run of the decoder */
 
-/* synth.c: one sentence, ids as the encoder reads them. beats (NULL or n numbers) gets the
- * durations, in units of 25 ms. */
-bt_status bt_hibari_speak(bt_parts *p, const int32_t *ids, size_t n, const bt_hibari_settings *s,
-                          int32_t *beats, bt_error *err);
+/* synth.c: one sentence, ids as the encoder reads them. speed: 1 as trained. beats (NULL or n
+ * numbers) gets the durations, in units of 25 ms. */
+bt_status bt_hibari_speak(bt_parts *p, const int32_t *ids, size_t n, float speed,
+                          const bt_speak_call *c, int32_t *beats);
 
 #endif

@@ -20,7 +20,9 @@ enum {
 
 typedef struct work {
     bt_parts *parts;
-    const bt_hibari_settings *s;
+    const bt_speak_call *c;
+    bt_error *err;
+    float speed;
     float *text;          /* [L][TEXT] */
     int32_t *source;      /* [beats]: which phoneme a beat belongs to */
     float *f0, *loudness; /* [frames] */
@@ -28,9 +30,9 @@ typedef struct work {
     int64_t n, beats, frames;
 } work;
 
-static bt_status run(work *w, bt_part *p, const char *name, bt_error *err)
+static bt_status run(work *w, bt_part *p, const char *name)
 {
-    return bt_part_run(p, name, w->s->cancel, w->s->trace, err);
+    return bt_part_run(p, name, w->c->r->cancel, w->c->r->trace, w->err);
 }
 
 /* round(exp(x) - 1), at least 1; false: absurd. */
@@ -44,14 +46,14 @@ static bool duration(float x, float speed, int64_t *beats)
 }
 
 /* Lists the phoneme of every beat. */
-static bt_status expand(work *w, const float *log_duration, int32_t *beats, bt_error *err)
+static bt_status expand(work *w, const float *log_duration, int32_t *beats)
 {
     for (int pass = 0; pass < 2; pass++) {
         int64_t total = 0, d;
         for (int64_t i = 0; i < w->n; i++) {
-            if (!duration(log_duration[i], w->s->speed, &d) || total + d > MAX_BEATS)
-                return bt_fail(err, BT_EFORMAT, "the voice makes a sentence of more than %d beats",
-                               MAX_BEATS);
+            if (!duration(log_duration[i], w->speed, &d) || total + d > MAX_BEATS)
+                return bt_fail(w->err, BT_EFORMAT,
+                               "the voice makes a sentence of more than %d beats", MAX_BEATS);
             if (beats)
                 beats[i] = (int32_t)d;
             for (int64_t j = 0; pass && j < d; j++)
@@ -64,16 +66,16 @@ static bt_status expand(work *w, const float *log_duration, int32_t *beats, bt_e
         w->frames = 2 * total;
         w->source = bt_calloc((size_t)total, sizeof *w->source);
         if (!w->source)
-            return bt_no_memory(err, "speech");
+            return bt_no_memory(w->err, "speech");
     }
     return BT_OK;
 }
 
 /* The row of its phoneme for every beat. */
-static bt_status prosody(work *w, const float *text, bt_error *err)
+static bt_status prosody(work *w, const float *text)
 {
     bt_part *p;
-    bt_status st = bt_part_get(w->parts, BT_HIBARI_PROSODY, w->beats, &p, err);
+    bt_status st = bt_part_get(w->parts, BT_HIBARI_PROSODY, w->beats, &p, w->err);
     if (st != BT_OK)
         return st;
     const int64_t c = bt_shape_of(p->in[0]).c;
@@ -81,10 +83,10 @@ static bt_status prosody(work *w, const float *text, bt_error *err)
     w->f0 = bt_calloc((size_t)w->frames, sizeof *w->f0);
     w->loudness = bt_calloc((size_t)w->frames, sizeof *w->loudness);
     if (!in || !w->f0 || !w->loudness)
-        return bt_no_memory(err, "speech");
+        return bt_no_memory(w->err, "speech");
     for (int64_t b = 0; b < w->beats; b++)
         memcpy(in + b * c, text + w->source[b] * c, (size_t)c * sizeof *in);
-    st = run(w, p, "prosody", err);
+    st = run(w, p, "prosody");
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(p->plan, p->out[0]);
@@ -96,11 +98,11 @@ static bt_status prosody(work *w, const float *text, bt_error *err)
 }
 
 /* Fills all but phase and order. */
-static bt_status read_text(work *w, const int32_t *ids, int32_t *beats, bt_error *err)
+static bt_status read_text(work *w, const int32_t *ids, int32_t *beats)
 {
     bt_part *p;
     float *prosody_text = NULL;
-    bt_status st = bt_part_get(w->parts, BT_HIBARI_TEXT, w->n, &p, err);
+    bt_status st = bt_part_get(w->parts, BT_HIBARI_TEXT, w->n, &p, w->err);
     if (st != BT_OK)
         return st;
     const size_t n = (size_t)w->n, wide = (size_t)bt_shape_of(p->out[1]).c;
@@ -108,77 +110,74 @@ static bt_status read_text(work *w, const int32_t *ids, int32_t *beats, bt_error
     w->text = bt_calloc(n * TEXT, sizeof *w->text);
     prosody_text = bt_calloc(n * wide, sizeof *prosody_text);
     if (!in || !w->text || !prosody_text) {
-        st = bt_no_memory(err, "speech");
+        st = bt_no_memory(w->err, "speech");
         goto fail;
     }
     memcpy(in, ids, n * sizeof *in);
-    BT_TRY(run(w, p, "text", err));
+    BT_TRY(run(w, p, "text"));
     memcpy(w->text, bt_plan_data(p->plan, p->out[0]), n * TEXT * sizeof *w->text);
     memcpy(prosody_text, bt_plan_data(p->plan, p->out[1]), n * wide * sizeof *prosody_text);
-    BT_TRY(expand(w, bt_plan_data(p->plan, p->out[2]), beats, err));
-    BT_TRY(prosody(w, prosody_text, err));
+    BT_TRY(expand(w, bt_plan_data(p->plan, p->out[2]), beats));
+    BT_TRY(prosody(w, prosody_text));
 fail:
     bt_release(prosody_text);
     return st;
 }
 
-/* Samples of frames a..b out of a run over lo..hi. */
-static bt_status decode(work *w, int64_t lo, int64_t a, int64_t b, int64_t hi, bt_error *err)
+static bt_status decode(work *w, const bt_chunk *c)
 {
     enum { IN = BT_HIBARI_DEC_IN, HOP = BT_HIBARI_HOP };
     bt_part *p;
-    bt_status st = bt_part_get(w->parts, BT_HIBARI_SOUND, hi - lo, &p, err);
+    bt_status st = bt_part_get(w->parts, BT_HIBARI_SOUND, c->hi - c->lo, &p, w->err);
     if (st != BT_OK)
         return st;
     float *in = bt_plan_data(p->plan, p->in[0]), *phase = bt_plan_data(p->plan, p->in[1]);
     float *order = bt_plan_data(p->plan, p->in[2]);
     if (!in || !phase || !order)
-        return bt_no_memory(err, "speech");
-    for (int64_t f = lo; f < hi; f++, in += IN) {
+        return bt_no_memory(w->err, "speech");
+    for (int64_t f = c->lo; f < c->hi; f++, in += IN) {
         memcpy(in, w->text + w->source[f / 2] * TEXT, TEXT * sizeof *in);
         in[TEXT] = logf(1 + fmaxf(w->f0[f], 0)) / 5;
         in[TEXT + 1] = w->loudness[f];
     }
-    const size_t bytes = (size_t)((hi - lo) * HOP) * sizeof *phase;
-    memcpy(phase, w->phase + lo * HOP, bytes);
-    memcpy(order, w->order + lo * HOP, bytes);
-    bt_plan_param(p->plan, BT_HIBARI_PARAM_SEED, (int64_t)w->s->seed);
-    bt_plan_param(p->plan, BT_HIBARI_PARAM_FRAME, lo);
-    st = run(w, p, "sound", err);
+    const size_t bytes = (size_t)((c->hi - c->lo) * HOP) * sizeof *phase;
+    memcpy(phase, w->phase + c->lo * HOP, bytes);
+    memcpy(order, w->order + c->lo * HOP, bytes);
+    bt_plan_param(p->plan, BT_HIBARI_PARAM_SEED, (int64_t)w->c->seed);
+    bt_plan_param(p->plan, BT_HIBARI_PARAM_FRAME, c->lo);
+    st = run(w, p, "sound");
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(p->plan, p->out[0]);
-    return w->s->samples(w->s->user, out + (a - lo) * HOP, (size_t)((b - a) * HOP));
+    return w->c->samples(w->c->user, out + (c->a - c->lo) * HOP, (size_t)((c->b - c->a) * HOP));
 }
 
-/* Chunk by chunk; a rest too short for a chunk of its own joins the last. */
-static bt_status decode_all(work *w, bt_error *err)
+static bt_status decode_all(work *w)
 {
     const int64_t margin = ((const bt_hibari *)w->parts->voice)->reach, f = w->frames;
     bt_status st = BT_OK;
     w->phase = bt_calloc((size_t)f * BT_HIBARI_HOP, sizeof *w->phase);
     w->order = bt_calloc((size_t)f * BT_HIBARI_HOP, sizeof *w->order);
     if (!w->phase || !w->order)
-        return bt_no_memory(err, "speech");
+        return bt_no_memory(w->err, "speech");
     bt_hibari_pitch(w->f0, f, w->phase, w->order);
     for (int64_t a = 0; st == BT_OK && a < f;) {
-        const int64_t chunk = a == 0 && w->s->first ? FIRST : CHUNK;
-        const int64_t b = f - a <= chunk + margin ? f : a + chunk;
-        st = decode(w, a > margin ? a - margin : 0, a, b, b + margin < f ? b + margin : f, err);
-        a = b;
+        const bt_chunk c = bt_chunk_at(a, a == 0 && w->c->first ? FIRST : CHUNK, f, margin, 1);
+        st = decode(w, &c);
+        a = c.b;
     }
     return st;
 }
 
-bt_status bt_hibari_speak(bt_parts *parts, const int32_t *ids, size_t n,
-                          const bt_hibari_settings *s, int32_t *beats, bt_error *err)
+bt_status bt_hibari_speak(bt_parts *parts, const int32_t *ids, size_t n, float speed,
+                          const bt_speak_call *c, int32_t *beats)
 {
-    work w = { .parts = parts, .s = s, .n = (int64_t)n };
-    bt_status st = read_text(&w, ids, beats, err);
-    if (st == BT_OK && s->frames)
-        st = s->frames(s->user, w.source, (size_t)w.beats, 2 * BT_HIBARI_HOP);
+    work w = { .parts = parts, .c = c, .err = c->r->error, .speed = speed, .n = (int64_t)n };
+    bt_status st = read_text(&w, ids, beats);
+    if (st == BT_OK && c->frames)
+        st = c->frames(c->user, w.source, (size_t)w.beats, 2 * BT_HIBARI_HOP);
     if (st == BT_OK)
-        st = decode_all(&w, err);
+        st = decode_all(&w);
     bt_release(w.text);
     bt_release(w.source);
     bt_release(w.f0);

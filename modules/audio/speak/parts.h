@@ -35,6 +35,28 @@ typedef struct bt_parts {
     uint64_t clock;
 } bt_parts;
 
+/* A sound is made in chunks where a frame depends on `margin` frames to each side and no more:
+ * frames a..b are wanted, of a run over lo..hi. */
+typedef struct bt_chunk {
+    int64_t lo, a, b, hi;
+} bt_chunk;
+
+/* The chunk of `size` frames that begins at a, of `frames` in all. lo is a multiple of `align`; a
+ * rest too short for a chunk of its own joins this one. */
+static inline bt_chunk bt_chunk_at(int64_t a, int64_t size, int64_t frames, int64_t margin,
+                                   int64_t align)
+{
+    const int64_t b = frames - a <= size + margin ? frames : a + size;
+    return (bt_chunk){ .lo = a > margin ? (a - margin) / align * align : 0,
+                       .a = a,
+                       .b = b,
+                       .hi = b + margin < frames ? b + margin : frames };
+}
+
+/* What `auto` means for a decoder of sound: bf16 where that is fast, else f32. On the decoder of a
+ * Piper voice (joe-medium, ten sentences) bf16 has 38 dB against f32 at worst, int8 25 dB. */
+bt_precision bt_sound_auto(const bt_compute *c);
+
 /* The least used makes room. *out is good until the next call. */
 bt_status bt_part_get(bt_parts *p, int kind, int64_t size, bt_part **out, bt_error *err);
 void bt_parts_clear(bt_parts *p);

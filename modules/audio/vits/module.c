@@ -219,14 +219,7 @@ static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_spe
     job *j = own;
     bt_vits_settings s = j->settings;
     s.length_scale /= (float)c->pace;
-    s.seed = c->seed;
-    s.first = c->first;
-    s.cancel = c->r->cancel;
-    s.trace = c->r->trace;
-    s.samples = c->samples;
-    s.frames = c->frames;
-    s.user = c->user;
-    return bt_vits_speak(&j->plans, ids, n, &s, NULL, c->r->error);
+    return bt_vits_speak(&j->plans, ids, n, &s, c);
 }
 
 static void job_close(void *own)

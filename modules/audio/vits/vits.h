@@ -78,19 +78,11 @@ static inline bt_parts bt_vits_parts(const bt_voice *v)
 typedef struct bt_vits_settings {
     int speaker;
     float noise_scale, length_scale, noise_w;
-    uint64_t seed;
-    bool first; /* of a run: some samples shall be there soon (the bytes are the same) */
-    int chunk;  /* frames of samples made at a time; 0: as is best (the bytes are the same) */
-    const atomic_bool *cancel;
-    bt_trace *trace;
-    /* Samples in order, some at a time; not BT_OK ends the run with that. */
-    bt_status (*samples)(void *user, const float *x, size_t n);
-    bt_speak_frames frames; /* before them; NULL: nobody asks */
-    void *user;
+    int chunk; /* frames of samples made at a time; 0: as is best (the bytes are the same) */
 } bt_vits_settings;
 
-/* synth.c: one sentence; *frames may be NULL */
+/* synth.c: one sentence */
 bt_status bt_vits_speak(bt_parts *p, const int32_t *ids, size_t n, const bt_vits_settings *s,
-                        int64_t *frames, bt_error *err);
+                        const bt_speak_call *c);
 
 #endif

@@ -14,7 +14,7 @@ void bt_vocoder_build(bt_graph *g, const void *vocoder, bt_part *p)
 {
     const bt_vocoder *v = vocoder;
     if (v->compute->precision == BT_PREC_AUTO)
-        bt_graph_precision(g, bt_hifigan_auto(v->compute));
+        bt_graph_precision(g, bt_sound_auto(v->compute));
     bt_node *x = p->in[0] = bt_input(g, (bt_shape){ 1, 1, p->size, v->mel.n_mels });
     if (v->is_vocos)
         x = bt_vocos_network(g, &v->vocos, x);
@@ -62,40 +62,36 @@ static void fill(const bt_vocoder *v, const bt_spectrogram *s, int64_t lo, int64
             dst[(f - lo) * mels + m] = s->x[m * s->frames + f];
 }
 
-/* Samples of frames a..b out of a run over lo..hi. */
-static bt_status decode(bt_parts *parts, const bt_spectrogram *s, const bt_run *r, int64_t lo,
-                        int64_t a, int64_t b, int64_t hi)
+static bt_status decode(bt_parts *parts, const bt_spectrogram *s, const bt_run *r,
+                        const bt_chunk *c)
 {
     const bt_vocoder *v = parts->voice;
     bt_part *p;
-    bt_status st = bt_part_get(parts, 0, hi - lo, &p, r->error);
+    bt_status st = bt_part_get(parts, 0, c->hi - c->lo, &p, r->error);
     if (st != BT_OK)
         return st;
     float *in = bt_plan_data(p->plan, p->in[0]);
     if (!in)
         return bt_no_memory(r->error, "the vocoder");
-    fill(v, s, lo, hi, in);
+    fill(v, s, c->lo, c->hi, in);
     st = bt_part_run(p, "vocoder", r->cancel, r->trace, r->error);
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(p->plan, p->out[0]);
-    const int64_t end = b == s->frames ? b - v->less : b;
-    st = r->samples(r->host, v->mel.sample_rate, out + (a - lo) * v->hop,
-                    (size_t)((end - a) * v->hop));
-    return st == BT_OK ? r->progress(r->host, "vocode", (int)b, (int)s->frames) : st;
+    const int64_t end = c->b == s->frames ? c->b - v->less : c->b;
+    st = r->samples(r->host, v->mel.sample_rate, out + (c->a - c->lo) * v->hop,
+                    (size_t)((end - c->a) * v->hop));
+    return st == BT_OK ? r->progress(r->host, "vocode", (int)c->b, (int)s->frames) : st;
 }
 
-/* A rest too short for a chunk of its own joins the last. */
 bt_status bt_vocode(bt_parts *parts, const bt_spectrogram *s, const bt_run *r)
 {
     const bt_vocoder *v = parts->voice;
-    const int64_t margin = v->margin, f = s->frames;
     bt_status st = BT_OK;
-    for (int64_t a = 0; st == BT_OK && a < f;) {
-        const int64_t b = f - a <= BT_VOCODER_CHUNK + margin ? f : a + BT_VOCODER_CHUNK;
-        const int64_t lo = a > margin ? (a - margin) / v->align * v->align : 0;
-        st = decode(parts, s, r, lo, a, b, b + margin < f ? b + margin : f);
-        a = b;
+    for (int64_t a = 0; st == BT_OK && a < s->frames;) {
+        const bt_chunk c = bt_chunk_at(a, BT_VOCODER_CHUNK, s->frames, v->margin, v->align);
+        st = decode(parts, s, r, &c);
+        a = c.b;
     }
     return st;
 }

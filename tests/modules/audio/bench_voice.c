@@ -50,20 +50,20 @@ int main(int argc, char **argv)
     host_open(&h, argc > 1 ? argv[1] : JOE, argc > 4 ? argv[4] : NULL, argc > 2 ? atoi(argv[2]) : 1,
               (bt_precision)precision);
     bt_parts plans = bt_vits_parts(h.model);
-    bt_vits_settings s = {
-        .noise_scale = 0.667f, .length_scale = 1, .noise_w = 0.8f, .samples = drop, .user = &to
-    };
+    const bt_vits_settings s = { .noise_scale = 0.667f, .length_scale = 1, .noise_w = 0.8f };
+    bt_run r = { .error = &h.error };
+    bt_speak_call c = { .r = &r, .samples = drop, .user = &to };
     for (int i = 0; i < 12; i++) {
         to = (heard){ 0 };
-        s.first = i % 2;
+        c.first = i % 2;
         double begin = bt_now();
-        if (bt_vits_speak(&plans, ids, IDS, &s, NULL, &h.error) != BT_OK)
+        if (bt_vits_speak(&plans, ids, IDS, &s, &c) != BT_OK)
             fail_msg("%s", h.error.text);
         double t = bt_now() - begin;
-        double *least = s.first ? &soon : &best;
+        double *least = c.first ? &soon : &best;
         if (i > 1 && t < *least)
             *least = t;
-        if (i > 1 && s.first && to.first - begin < first)
+        if (i > 1 && c.first && to.first - begin < first)
             first = to.first - begin;
     }
     double seconds = (double)to.n / ((const bt_voice *)plans.voice)->sample_rate;
@@ -73,10 +73,10 @@ int main(int argc, char **argv)
         "%.4f s, the first samples after %.1f ms\n",
         h.kernels.isa, h.compute.threads, names[precision], seconds, best, best / seconds, soon,
         1e3 * first);
-    if (argc > 5 && bt_trace_create(&s.trace) == BT_OK) {
-        bt_vits_speak(&plans, ids, IDS, &s, NULL, &h.error);
-        print_parts(s.trace);
-        bt_trace_free(s.trace);
+    if (argc > 5 && bt_trace_create(&r.trace) == BT_OK) {
+        bt_vits_speak(&plans, ids, IDS, &s, &c);
+        print_parts(r.trace);
+        bt_trace_free(r.trace);
     }
     bt_parts_clear(&plans);
     host_close(&h);

@@ -74,37 +74,22 @@ static int unload(void **state)
 
 /* ---- one run ----------------------------------------------------------- */
 
-typedef struct sound {
-    float *x;
-    size_t n, calls;
-} sound;
-
-static bt_status collect(void *user, const float *x, size_t n)
+static host_sound speak(host *h, const int32_t *ids, size_t n, float speed, uint64_t seed,
+                        bool first, int32_t *beats)
 {
-    sound *s = user;
-    s->x = realloc(s->x, (s->n + n) * sizeof *x);
-    assert_non_null(s->x);
-    memcpy(s->x + s->n, x, n * sizeof *x);
-    s->n += n;
-    s->calls++;
-    return BT_OK;
-}
-
-static sound speak(host *h, const int32_t *ids, size_t n, float speed, uint64_t seed, bool first,
-                   int32_t *beats)
-{
-    sound out = { 0 };
+    host_sound out = { 0 };
     bt_parts parts = bt_hibari_parts(h->model);
-    const bt_hibari_settings s = {
-        .speed = speed, .seed = seed, .first = first, .samples = collect, .user = &out
+    const bt_run r = { .error = &h->error };
+    const bt_speak_call c = {
+        .r = &r, .seed = seed, .first = first, .samples = host_hear, .user = &out
     };
-    if (bt_hibari_speak(&parts, ids, n, &s, beats, &h->error) != BT_OK)
+    if (bt_hibari_speak(&parts, ids, n, speed, &c, beats) != BT_OK)
         fail_msg("%s", h->error.text);
     bt_parts_clear(&parts);
     return out;
 }
 
-static sound speak_run(host *h, const golden_run *r, int32_t *beats)
+static host_sound speak_run(host *h, const golden_run *r, int32_t *beats)
 {
     return speak(h, r->ids, r->n, r->speed, r->seed, true, beats);
 }
@@ -145,7 +130,7 @@ static void matches_onnxruntime(void **state)
         size_t n;
         snprintf(key, sizeof key, "%.31s.audio", run[i].name);
         float *want = golden_floats(golden, key, &n);
-        sound got = speak_run(&h, &run[i], beats);
+        host_sound got = speak_run(&h, &run[i], beats);
         assert_memory_equal(beats, run[i].beats, run[i].n * sizeof *beats);
         assert_int_equal(got.n, run[i].samples);
         const double snr = golden_snr_db(got.x + run[i].first, want, n);
@@ -165,7 +150,7 @@ static void check_precision(bt_precision p, double bound)
     open_voice(&h, 2, p);
     for (int i = 0; i < n_runs; i++) {
         int32_t beats[MAX_IDS];
-        sound want = speak_run(&exact, &run[i], NULL), got = speak_run(&h, &run[i], beats);
+        host_sound want = speak_run(&exact, &run[i], NULL), got = speak_run(&h, &run[i], beats);
         assert_memory_equal(beats, run[i].beats, run[i].n * sizeof *beats);
         assert_int_equal(got.n, want.n);
         const double snr = golden_snr_db(got.x, want.x, got.n);
@@ -195,11 +180,11 @@ static void threads_do_not_change_bytes(void **state)
     static const bt_precision precisions[] = { BT_PREC_F32, BT_PREC_AUTO };
     (void)state;
     for (int p = 0; p < 2; p++) {
-        sound first = { 0 };
+        host_sound first = { 0 };
         for (int threads = 1; threads <= 3; threads++) {
             host h;
             open_voice(&h, threads, precisions[p]);
-            sound s = speak_run(&h, &run[2], NULL);
+            host_sound s = speak_run(&h, &run[2], NULL);
             host_close(&h);
             if (threads == 1) {
                 first = s;
@@ -226,7 +211,8 @@ static void chunks_do_not_change_bytes(void **state)
     for (int p = 0; p < 2; p++) {
         host h;
         open_voice(&h, 2, precisions[p]);
-        sound a = speak(&h, ids, n, 1, 9, true, NULL), b = speak(&h, ids, n, 1, 9, false, NULL);
+        host_sound a = speak(&h, ids, n, 1, 9, true, NULL),
+                   b = speak(&h, ids, n, 1, 9, false, NULL);
         assert_true(a.calls > 2 && b.calls > 1 && a.calls != b.calls);
         assert_int_equal(a.n, b.n);
         assert_memory_equal(a.x, b.x, a.n * sizeof *a.x);

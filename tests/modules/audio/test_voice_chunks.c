@@ -22,12 +22,13 @@ static host_sound speak(host *h, bt_parts *plans, int n, int chunk)
         .noise_scale = 0.667f,
         .length_scale = 1.5f,
         .noise_w = 0.8f,
-        .first = chunk == FIRST,
         .chunk = chunk == FIRST ? 0 : chunk,
-        .samples = host_hear,
-        .user = &out,
     };
-    if (bt_vits_speak(plans, ids, (size_t)n, &s, NULL, &h->error) != BT_OK)
+    const bt_run r = { .error = &h->error };
+    const bt_speak_call c = {
+        .r = &r, .first = chunk == FIRST, .samples = host_hear, .user = &out
+    };
+    if (bt_vits_speak(plans, ids, (size_t)n, &s, &c) != BT_OK)
         fail_msg("%s", h->error.text);
     return out;
 }

@@ -94,17 +94,17 @@ static host_sound speak(host *h, const golden *g, const golden_run *r, bool firs
     for (size_t i = 0; i < n; i++)
         ids32[i] = (int32_t)ids[i];
     bt_parts plans = bt_vits_parts(h->model);
-    bt_vits_settings s = {
+    const bt_vits_settings s = {
         .speaker = r->speaker,
         .noise_scale = r->scales[0],
         .length_scale = r->scales[1],
         .noise_w = r->scales[2],
-        .seed = r->seed,
-        .first = first,
-        .samples = host_hear,
-        .user = &out,
     };
-    if (bt_vits_speak(&plans, ids32, n, &s, NULL, &h->error) != BT_OK)
+    const bt_run run = { .error = &h->error };
+    const bt_speak_call c = {
+        .r = &run, .seed = r->seed, .first = first, .samples = host_hear, .user = &out
+    };
+    if (bt_vits_speak(&plans, ids32, n, &s, &c) != BT_OK)
         fail_msg("%s", h->error.text);
     bt_parts_clear(&plans);
     free(ids);

@@ -4,7 +4,7 @@
  */
 #include "common.h"
 
-#include "image/networks.h"
+#include "image/network/networks.h"
 #include "text/bpe.h"
 
 #define BOUND 1e-4 /* relative L2 */

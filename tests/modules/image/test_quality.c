@@ -9,7 +9,7 @@
  */
 #include "common.h"
 
-#include "image/networks.h"
+#include "image/network/networks.h"
 
 #define UNET_BOUND 3e-2
 #define VAE_BOUND  35.0 /* dB */

@@ -3,7 +3,7 @@
  */
 #include "common.h"
 
-#include "image/samplers.h"
+#include "image/sampling/samplers.h"
 
 static bt_store *golden;
 static cJSON *side;

@@ -8,7 +8,7 @@
 #ifndef BT_IMAGE_SCHEDULE_H
 #define BT_IMAGE_SCHEDULE_H
 
-#include "config.h"
+#include "image/network/config.h"
 
 typedef enum sd_family { SD_DDIM, SD_EULER, SD_DPM } sd_family;
 

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "diffusion.h"
+#include "image/diffusion.h"
 
 static bt_status make_plan(const sd_model *m, sd_part part, int n, int h, int w, sd_plan *p,
                            bt_error *err)

@@ -10,7 +10,7 @@
  * Pictures are [n, h, w, channels]; attention sees the same memory as rows
  * [n, 1, h * w, channels]. Names are the files' own, below "unet/".
  */
-#include "networks.h"
+#include "image/network/networks.h"
 
 #include <math.h>
 #include <stdio.h>

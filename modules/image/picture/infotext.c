@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "diffusion.h"
+#include "image/diffusion.h"
 
 /* A1111 quotes a value as JSON if it holds what separates fields. */
 static void value(bt_buf *b, const char *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Reading a JSON object key by key.
  */
-#include "fields.h"
+#include "image/network/fields.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef BT_IMAGE_NETWORKS_H
 #define BT_IMAGE_NETWORKS_H
 
-#include "config.h"
+#include "image/network/config.h"
 #include "graph/graph.h"
 
 /* A plan and what goes in and out of it; all f32, channels last. */

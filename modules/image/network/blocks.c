@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the UNet and the autoencoder share.
  */
-#include "networks.h"
+#include "image/network/networks.h"
 
 #include <stdarg.h>
 #include <stdio.h>

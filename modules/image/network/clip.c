@@ -3,7 +3,7 @@
  * a prompt of at most `tokens` ids, padded to it, becomes [tokens, hidden]. The
  * UNet looks at all of these rows, not at a pooled one.
  */
-#include "networks.h"
+#include "image/network/networks.h"
 
 #include <stdio.h>
 

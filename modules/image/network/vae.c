@@ -3,7 +3,7 @@
  * `factor` x `factor` pixels are one row of latents. Decoding is where the
  * largest activations of a picture are, so it takes one picture at a time.
  */
-#include "networks.h"
+#include "image/network/networks.h"
 
 #include <stdio.h>
 

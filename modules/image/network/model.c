@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "diffusion.h"
+#include "image/diffusion.h"
 
 /* What of a path's last part comes before the suffix. */
 static void name_of(const char *path, char *out, size_t size)

@@ -8,7 +8,7 @@
  * picture, or v = sqrt(abar) noise - sqrt(1 - abar) x0) into the picture x0
  * that it foresees, then goes from here towards it.
  */
-#include "samplers.h"
+#include "image/sampling/samplers.h"
 
 #include <math.h>
 #include <string.h>

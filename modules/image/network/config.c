@@ -3,13 +3,13 @@
  * (models/unets/unet_2d_condition.py, models/autoencoders/autoencoder_kl.py,
  * schedulers/scheduling_*.py) and transformers 5 (CLIPTextConfig).
  */
-#include "config.h"
+#include "image/network/config.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fields.h"
+#include "image/network/fields.h"
 
 enum { MAX_CHANNELS = 16384, MAX_TRAIN_STEPS = 100000 };
 

@@ -4,7 +4,7 @@
  * dpmsolver_multistep}.py, 0.42), in the same number type at every place; the
  * named grids follow A1111's modules/sd_schedulers.py and k-diffusion.
  */
-#include "schedule.h"
+#include "image/sampling/schedule.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "diffusion.h"
+#include "image/diffusion.h"
 
 /* One axis, from n_in to n_out samples `step` floats apart, `c` values each: a
  * triangle as wide as the coarser grid's samples, cut off at the borders. */

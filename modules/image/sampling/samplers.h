@@ -5,7 +5,7 @@
 #define BT_IMAGE_SAMPLERS_H
 
 #include "base/rng.h"
-#include "schedule.h"
+#include "image/sampling/schedule.h"
 
 /* One picture's source of noise, so that a picture does not know its batch. */
 typedef struct sd_noise {

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * From a latent to a picture in the host's hands.
+ */
+#include <math.h>
+
+#include "base/threads.h"
+#include "image/run/run.h"
+
+static void paste_kept(const sd_work *k, uint8_t *rgb)
+{
+    for (size_t i = 0; i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
+        float a = k->pixel_mask[i / 3];
+        rgb[i] = (uint8_t)rintf(a * (float)rgb[i] + (1 - a) * 255 * k->pixels[i]);
+    }
+}
+
+static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb)
+{
+    const sd_setup *s = &k->s;
+    sd_info info = {
+        .prompt = s->prompt,
+        .negative = s->negative,
+        .sampler = s->sampler->label,
+        .scheduler = sd_grid_label(s->kind),
+        .model = k->j->m->name,
+        .steps = s->steps,
+        .width = s->w,
+        .height = s->h,
+        .clip_skip = s->skip + 1,
+        .philox = s->philox,
+        .cfg = s->cfg,
+        .eta = s->eta,
+        .strength = s->init ? s->strength : NAN,
+        .seed = pic->seed,
+    };
+    char *text = sd_infotext(&info);
+    if (!text)
+        return sd_run_no_memory(k);
+    bt_status st = k->r->image(k->r->host, s->w, s->h, rgb, text);
+    bt_release(text);
+    return st;
+}
+
+bt_status sd_run_finish(sd_work *k, const sd_making *pic)
+{
+    const sd_model *m = k->j->m;
+    const sd_setup *s = &k->s;
+    size_t pixels = (size_t)s->w * (size_t)s->h;
+    double start = bt_now();
+    sd_plan *p;
+    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
+    if (st != BT_OK)
+        return st;
+    float *in = sd_plan_data(p, p->in);
+    for (size_t i = 0; i < k->n; i++)
+        in[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
+    if ((st = sd_run_plan(k, p, "decoder")) != BT_OK)
+        return st;
+    uint8_t *rgb = bt_alloc(3 * pixels);
+    if (!rgb)
+        return sd_run_no_memory(k);
+    sd_picture_bytes(sd_plan_data(p, p->out), pixels, rgb);
+    if (k->mask)
+        paste_kept(k, rgb);
+    sd_cache_rest(&k->j->cache, SD_DECODER);
+    k->decode += bt_now() - start;
+    st = hand_over(k, pic, rgb);
+    bt_release(rgb);
+    return st;
+}

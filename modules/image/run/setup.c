@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * Options become settings: size, sampler, time grid, seed.
+ */
+#include <math.h>
+
+#include "image/run/run.h"
+
+/* What was asked for, else the first picture's side (rounded down to what the
+ * model can make), else the model's own. */
+static int fit(int64_t asked, int of_init, int of_model, int factor)
+{
+    if (asked != BT_INT_UNSET)
+        return (int)asked;
+    if (of_init)
+        return of_init < factor ? factor : of_init / factor * factor;
+    return of_model;
+}
+
+static bt_status set_size(const sd_model *m, const sd_options *o, sd_setup *s, bt_error *err)
+{
+    int f = m->vae.factor;
+    s->w = fit(o->width, s->init ? s->init->width : 0, m->unet.sample_w * f, f);
+    s->h = fit(o->height, s->init ? s->init->height : 0, m->unet.sample_h * f, f);
+    if (s->w % f || s->h % f || s->w < f || s->h < f)
+        return bt_fail(err, BT_EINVAL,
+                       "size %dx%d: width and height must be multiples of %d with "
+                       "this model",
+                       s->w, s->h, f);
+    s->lw = s->w / f;
+    s->lh = s->h / f;
+    return BT_OK;
+}
+
+/* As diffusers' img2img: of n steps only the last int(n * strength) are done. */
+static bt_status set_start(sd_setup *s, bt_error *err)
+{
+    if (s->mask && !s->init)
+        return bt_fail(err, BT_EINVAL, "a mask needs a picture to start from");
+    if (!s->init)
+        return BT_OK;
+    s->first = s->steps - (int)(s->steps * s->strength);
+    if (s->first >= s->steps)
+        return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
+                       s->steps);
+    return BT_OK;
+}
+
+/* A scheduler that is asked for by its own name outweighs the sampler's. */
+static void set_sampler(const sd_model *m, const sd_options *o, sd_setup *s)
+{
+    bool karras = false;
+    s->sampler =
+        o->sampler ? sd_sampler_chosen(o->sampler, &karras) : sd_sampler_of(m->schedule.class_name);
+    s->eta = s->sampler->family == SD_DDIM ? o->eta : 0;
+    s->kind = (sd_grid_kind)o->scheduler;
+    if (karras && s->kind == SD_GRID_MODEL)
+        s->kind = SD_GRID_KARRAS;
+}
+
+bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
+                       const bt_image *mask, sd_setup *s, bt_error *err)
+{
+    *s = (sd_setup){ .init = init, .mask = mask, .prompt = o->prompt, .negative = o->negative };
+    s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
+    s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
+    s->guided = s->cfg > 1;
+    s->batch = (int)o->batch;
+    s->skip = (int)o->clip_skip - 1;
+    s->strength = o->strength;
+    s->philox = o->rng;
+    set_sampler(m, o, s);
+    if (s->skip >= m->clip.layers)
+        return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
+    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    if (st == BT_OK)
+        st = set_size(m, o, s, err);
+    if (st == BT_OK)
+        st = set_start(s, err);
+    if (st != BT_OK)
+        return st;
+    return sd_grid_create(&m->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
+                          err);
+}
