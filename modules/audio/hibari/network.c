@@ -129,8 +129,7 @@ static bt_precision quick(const bt_hibari *v)
 static void build_text(bt_graph *g, const bt_hibari *v, bt_part *p)
 {
     p->ids = bt_input_ids(g, p->size);
-    const bt_precision q = quick(v);
-    bt_graph_precision(g, q == BT_PREC_ROWS ? BT_PREC_ROWS24 : q);
+    bt_graph_precision(g, quick(v));
     bt_node *x = encoder(g, v, p->ids, "m.text", SOUND_PASSES);
     check(g, x, BT_HIBARI_TEXT_OUT, "m.text.norm");
     bt_graph_precision(g, filters(exact(v)));
