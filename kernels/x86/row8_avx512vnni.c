@@ -46,8 +46,8 @@ typedef struct whole {
 INLINE void put_digits(const int parts, vf x, whole *w, int8_t *q, int padded)
 {
     const vi half = vi_set32(128), byte = vi_set32(255);
-    const vf v = v_mul(v_sub(x, w->z), w->f);
-    vi left = _mm512_cvtps_epi32(v_min(v_max(v, v_sub(v_zero(), w->most)), w->most)); /* NaN: least */
+    const vf v = v_mul(v_sub(x, w->z), w->f), least = v_sub(v_zero(), w->most);
+    vi left = _mm512_cvtps_epi32(v_min(v_max(v, least), w->most)); /* NaN: least */
     for (int part = parts - 1; part > 0; part--) {
         const vi up = _mm512_add_epi32(left, half);
         const vi digit = _mm512_sub_epi32(vi_and(up, byte), half);

@@ -22,7 +22,7 @@ typedef struct work {
     const bt_speak_call *c;
     bt_error *err;
     float speed;
-    float *text;          /* [L][wide]: BT_HIBARI_TEXT's out[0] */
+    float *text; /* [L][wide]: BT_HIBARI_TEXT's out[0] */
     int64_t wide;
     int32_t *source;      /* [beats]: which phoneme a beat belongs to */
     float *f0, *loudness; /* [frames] */
