@@ -10,7 +10,7 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative;
+    const char *prompt, *negative, *model_hash;
     int64_t width, height, steps, seed, batch, clip_skip;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
@@ -105,10 +105,20 @@ void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
 
 typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;
+    const char *model_hash; /* "": unknown */
     int steps, width, height, clip_skip, philox;
     double cfg, eta;
-    double strength; /* NAN: not from a picture */
+    double strength; /* NAN: neither from a picture nor with a second pass */
     uint64_t seed;
+
+    const char *hires_upscaler; /* NULL: one pass */
+    double hires_scale;
+    int hires_steps; /* 0: as the first pass */
+
+    const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
+    double mask_blur;
+    int mask_invert,
+        masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -32,6 +32,8 @@ const bt_option sd_option_table[] = {
       "pictures", "how many to make" },
     { "strength", NULL, "denoising_strength", BT_OPT_FLOAT, OFF(strength), "0.75", 0, 1, NULL, NULL,
       "with a picture to start from: share of the steps that are taken" },
+    { "model_hash", NULL, NULL, BT_OPT_STRING, OFF(model_hash), "", 0, 0, NULL, NULL,
+      "of the model's file, for the picture's text: A1111 takes 10 digits of its SHA-256" },
     { "eta", NULL, NULL, BT_OPT_FLOAT, OFF(eta), "0", 0, 1, NULL, NULL,
       "ddim: share of fresh noise in a step" },
     { "clip_skip", NULL, NULL, BT_OPT_INT, OFF(clip_skip), "1", 1, 64, NULL, NULL,

@@ -23,6 +23,7 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .sampler = s->sampler->label,
         .scheduler = sd_grid_label(s->kind),
         .model = k->j->m->name,
+        .model_hash = s->model_hash,
         .steps = s->steps,
         .width = s->w,
         .height = s->h,
@@ -32,6 +33,7 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .eta = s->eta,
         .strength = s->init ? s->strength : NAN,
         .seed = pic->seed,
+        .masked_padding = -1,
     };
     char *text = sd_infotext(&info);
     if (!text)

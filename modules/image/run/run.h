@@ -25,7 +25,7 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     uint64_t seed;
-    const char *prompt, *negative;
+    const char *prompt, *negative, *model_hash;
     const bt_image *init, *mask;
 } sd_setup;
 

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Pictures of the default model: their texts, making them again, other formats.
+source "$(dirname "$0")/lib.sh"
+texts() { python3 "$src/tests/cli/infotext.py" "$bottega" "$@"; }
+draw() { expect 0 "$bottega" image --steps 2 -q "$@"; }
+
+# A1111's text, read by its own rule.
+texts parse "$dir" || complain "texts are read in another way than A1111 does"
+prompt=$'a "red, apple: big" \\ (on:1.2) a table\nsecond line, Steps: 3'
+draw -p "$prompt" -n $'grün, "x"\ny' --cfg-scale 3.5 --seed 18446744 -o a.png --model-hash 0123456789
+texts fields a.png >fields
+[ "$(json fields 'd["prompt"]')" = "$prompt" ] || complain "prompt: $(cat fields)"
+[ "$(json fields 'd["negative"]')" = $'grün, "x"\ny' ] || complain "negative: $(cat fields)"
+[ "$(json fields '[d["fields"][k] for k in ("Steps", "Sampler", "CFG scale", "Seed", "Size", "Model hash", "Model", "RNG")]')" = \
+    "['2', 'DDIM', '3.5', '18446744', '128x128', '0123456789', 'icons-128', 'CPU']" ] ||
+    complain "fields: $(cat fields)"
+
+# --from makes the same bytes again, and flags change what they name.
+draw --from a.png -o b.png
+cmp a.png b.png || complain "--from makes another picture"
+draw --from a.png -o c.png --seed 5
+draw -p "$prompt" -n $'grün, "x"\ny' --cfg-scale 3.5 --seed 5 -o d.png --model-hash 0123456789
+cmp c.png d.png || complain "--from with --seed"
+cmp -s a.png c.png && complain "--seed does nothing"
+draw --from a.png another prompt -o e.png
+draw -p "another prompt" -n $'grün, "x"\ny' --cfg-scale 3.5 --seed 18446744 -o f.png --model-hash 0123456789
+cmp e.png f.png || complain "--from with a prompt"
+draw -p cat -b 2 --seed 8 -o 'g_%d.png' --precision f32 --sampler "Euler a"
+draw --from g_2.png -o h.png
+cmp g_2.png h.png || complain "--from: the second of a batch, at another precision"
+draw --from g_1.png -o i.png --init a.png --strength 0.8
+draw --from i.png -o j.png
+cmp i.png j.png || complain "--from: picture to picture"
+for sampler in "DPM++ 2M Karras" ddim euler; do
+    draw -p "cat, \"dog\"" --sampler "$sampler" -o k.png --clip-skip 1
+    texts strip k.png l.png
+    expect 0 "$bottega" image --from l.png -o m.png -q
+    texts strip m.png n.png
+    cmp l.png n.png || complain "A1111's text makes another picture: $sampler"
+done
+expect 3 "$bottega" image --from a.txt -o t.png
+printf 'x' >n.txt
+expect 3 "$bottega" image --from n.txt -o t.png
+one_line_error
+expect 2 "$bottega" image -p x --from a.png --prompts-file n.txt
+
+# JPEG and WebP, named rightly or not.
+for f in p.jpg p.webp p.JPEG; do
+    draw -p "a grün cat" -o $f --quality 95
+    draw --from $f -o again.${f##*.}
+    cmp $f again.${f##*.} || complain "--from $f"
+    cp $f wrong.png
+    draw -p dog --init wrong.png --strength 0.5 -o q.png
+done
+draw -p cat -o lossless.webp --quality 100
+draw -p cat -o lossless.png
+draw -p dog --init lossless.webp --strength 0.5 -o q.png
+draw -p dog --init lossless.png --strength 0.5 -o r.png
+[ "$(tail -c 3000 q.png | md5sum)" = "$(tail -c 3000 r.png | md5sum)" ] || complain "WebP at 100 loses something"
+head -c 500 p.jpg >cut.jpg
+expect 3 "$bottega" image -p x --init cut.jpg -o s.png
+says err "ends too early"
+one_line_error
+for bad in "-o x.gif" "-o x.jpg --quality 0" "-o x.jpg --quality 101" "--quality good"; do
+    expect 2 "$bottega" image -p x $bad
+    one_line_error
+done
+absent x.gif x.jpg s.png t.png
+finish
