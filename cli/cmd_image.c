@@ -50,6 +50,20 @@ static int quality(const cli *c)
     return text && (end == text || *end || n < 1 || n > 100) ? -1 : (int)n;
 }
 
+/* Models draw in steps of some pixels: sides between two of them are rounded. */
+static const char *size_note(const cli *c)
+{
+    static const char *const sides[] = { "width", "height" };
+    for (int i = 0; i < 2; i++)
+        for (size_t k = c->n_given; k-- > 0;)
+            if (c->given[k].option && strcmp(c->given[k].name, sides[i]) == 0) {
+                if (atol(c->given[k].value) != atol(bt_job_get(c->job, sides[i])))
+                    return " (sides rounded to what this model can make)";
+                break;
+            }
+    return "";
+}
+
 static int save(cli *c, size_t i, const char *path)
 {
     bt_image img = { .struct_size = sizeof img };
@@ -64,7 +78,7 @@ static int save(cli *c, size_t i, const char *path)
     free(settings);
     if (st != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
-    cli_note(c, "%s: %d x %d", path, img.width, img.height);
+    cli_note(c, "%s: %d x %d%s", path, img.width, img.height, size_note(c));
     cli_wrote(c, path);
     return EXIT_DONE;
 }

@@ -116,6 +116,7 @@ static const struct {
     { "Hires upscaler", "hires_upscaler" },
     { "Mask blur", "mask_blur" },
     { "Masked content", "inpaint_fill" },
+    { "Inpaint area", "inpaint_area" },
     { "Masked area padding", "inpaint_padding" },
 };
 
@@ -167,6 +168,8 @@ static void take_defaults(cli *c, const infotext *t)
         take_option(c, "scheduler", "automatic", "Schedule type");
     if (!infotext_get(t, "RNG"))
         take_option(c, "rng", "cuda", "RNG");
+    if (infotext_get(t, "Mask mode")) /* the other mode is not written */
+        take_option(c, "mask_invert", "true", "Mask mode");
     if (strength && *strength)
         take_option(c, hires ? "hires_strength" : "strength", strength, "Denoising strength");
     if (strength && !hires && !cli_get(c, "init"))

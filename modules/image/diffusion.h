@@ -6,6 +6,7 @@
 
 #include "module.h"
 #include "image/network/networks.h"
+#include "image/picture/picture.h"
 #include "image/sampling/samplers.h"
 #include "text/bpe.h"
 
@@ -16,6 +17,14 @@ typedef struct sd_options {
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
+
+    /* repainting a part of a picture */
+    double mask_blur; /* pixels */
+    int mask_invert;
+    int inpaint_fill; /* sd_fill; -1: as fits */
+    int inpaint_area; /* 0 the whole picture, 1 the mask's surroundings */
+    int64_t inpaint_padding;
+    const char *outpaint; /* "left,right,top,bottom" or one number */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -92,14 +101,6 @@ bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int sk
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
-
-/* ---- pictures (picture/picture.c) ------------------------------------------ */
-
-/* img at w x h with `channels` floats per pixel in 0..1; area-weighted triangle
- * filter. bt_release it. NULL: no memory. */
-float *sd_picture_resize(const bt_image *img, int w, int h, int channels);
-/* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
-void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
 
 /* ---- picture/infotext.c ---------------------------------------------------- */
 

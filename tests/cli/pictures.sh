@@ -45,6 +45,29 @@ expect 3 "$bottega" image --from n.txt -o t.png
 one_line_error
 expect 2 "$bottega" image -p x --from a.png --prompts-file n.txt
 
+# Repainting, and a size that is not a multiple of 8.
+python3 - <<'PY'
+w = h = 128
+import struct, zlib
+rows = b"".join(b"\0" + bytes(255 if 40 <= x < 100 and 40 <= y < 100 else 0 for x in range(w)) for y in range(h))
+chunk = lambda k, b: struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
+open("mask.png", "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 0, 0, 0, 0)) +
+                             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+PY
+draw -p pear --init a.png --mask mask.png --strength 1 --inpaint-area masked --inpaint-fill latent-noise -o u.png
+draw --from u.png -o v.png
+cmp u.png v.png || complain "--from: a repainted picture"
+draw -p pear --init a.png --outpaint 20,0,0,0 -o w.png
+expect 0 "$bottega" info w.png --json
+[ "$(json out 'd["fields"]["Size"]')" = 152x128 ] || complain "outpaint: $(cat out)"
+expect 0 "$bottega" image -p pear --steps 1 -W 100 -H 95 -o x.png
+says err "x.png: 96 x 88"
+says err "sides rounded"
+expect 3 "$bottega" image -p pear --mask mask.png -o s.png
+one_line_error
+expect 3 "$bottega" image -p pear --init a.png --outpaint 1,2 -o s.png
+one_line_error
+
 # JPEG and WebP, named rightly or not.
 for f in p.jpg p.webp p.JPEG; do
     draw -p "a grün cat" -o $f --quality 95

@@ -6,15 +6,14 @@
 #include "base/threads.h"
 #include "image/run/run.h"
 
-static void paste_kept(const sd_work *k, uint8_t *rgb)
+/* A1111's names. */
+static const char *fill_label(const sd_setup *s)
 {
-    for (size_t i = 0; i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
-        float a = k->pixel_mask[i / 3];
-        rgb[i] = (uint8_t)rintf(a * (float)rgb[i] + (1 - a) * 255 * k->pixels[i]);
-    }
+    static const char *const labels[] = { NULL, "fill", "latent noise", "latent nothing" };
+    return s->repaints ? labels[s->fill] : NULL;
 }
 
-static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb)
+static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb, int w, int h)
 {
     const sd_setup *s = &k->s;
     sd_info info = {
@@ -33,12 +32,15 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .eta = s->eta,
         .strength = s->init ? s->strength : NAN,
         .seed = pic->seed,
-        .masked_padding = -1,
+        .masked_content = fill_label(s),
+        .mask_blur = s->repaints ? s->blur : 0,
+        .mask_invert = s->repaints && s->invert,
+        .masked_padding = s->repaints && !s->whole ? s->padding : -1,
     };
     char *text = sd_infotext(&info);
     if (!text)
         return sd_run_no_memory(k);
-    bt_status st = k->r->image(k->r->host, s->w, s->h, rgb, text);
+    bt_status st = k->r->image(k->r->host, w, h, rgb, text);
     bt_release(text);
     return st;
 }
@@ -62,11 +64,12 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     if (!rgb)
         return sd_run_no_memory(k);
     sd_picture_bytes(sd_plan_data(p, p->out), pixels, rgb);
-    if (k->mask)
-        paste_kept(k, rgb);
     sd_cache_rest(&k->j->cache, SD_DECODER);
+    int w = s->w, h = s->h;
+    st = sd_run_paste(k, &rgb, &w, &h);
     k->decode += bt_now() - start;
-    st = hand_over(k, pic, rgb);
+    if (st == BT_OK)
+        st = hand_over(k, pic, rgb, w, h);
     bt_release(rgb);
     return st;
 }

@@ -119,6 +119,8 @@ static bt_status run_all(sd_work *k)
     k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->steps - s->first);
     double start = bt_now();
     BT_TRY(sd_run_read_inputs(k));
+    if (s->init)
+        BT_TRY(sd_run_encode_init(k));
     k->encode = bt_now() - start;
     BT_TRY(report_prompt(k));
     for (int i = 0; i < s->batch; i += SD_GROUP)
@@ -135,10 +137,7 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
         st = run_all(&k);
-    bt_release(k.moments);
-    bt_release(k.pixels);
-    bt_release(k.mask);
-    bt_release(k.pixel_mask);
+    sd_run_forget_inputs(&k);
     sd_grid_release(&k.s.grid);
     return st;
 }
@@ -148,10 +147,12 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
     const sd_model *m = j->m;
+    sd_options o = *(const sd_options *)options;
     sd_setup s = { 0 };
     sd_plan *clip, *unet, *decoder;
     bt_status st;
-    BT_TRY(sd_run_setup(m, options, NULL, NULL, &s, err));
+    o.outpaint = ""; /* the first picture is not known yet */
+    BT_TRY(sd_run_setup(m, &o, NULL, NULL, &s, err));
     int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
     BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));

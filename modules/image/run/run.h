@@ -16,8 +16,17 @@ struct bt_module_job {
     sd_cache cache;
 };
 
+/* Of the option "inpaint_fill". */
+typedef enum sd_fill { SD_ORIGINAL, SD_AROUND, SD_LATENT_NOISE, SD_LATENT_NOTHING } sd_fill;
+
 /* Options with everything decided. */
 typedef struct sd_setup {
+    sd_margins margins;   /* pixels around the first picture that are made as well */
+    sd_fill fill;         /* what the mask hides before the first step */
+    bool repaints, whole; /* part of a picture; the whole of it is made anew, or the mask's box */
+    bool invert;
+    double blur; /* of the mask, pixels */
+    int padding; /* around the mask */
     int w, h, lw, lh, steps, first, batch, skip, philox;
     double cfg, eta, strength;
     bool guided;
@@ -34,12 +43,15 @@ typedef struct sd_work {
     bt_module_job *j;
     const bt_run *r;
     sd_setup s;
-    size_t n;                       /* values of a latent */
-    float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
-    float *pixels;                  /* of the first picture, 0..1 */
-    float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
-    float *pixel_mask;              /* [h * w] 0..1 */
-    int done, total;                /* steps, for progress */
+    size_t n;                    /* values of a latent */
+    float *moments;              /* of the first picture: [rows][2 * latent]; NULL: none */
+    float *pixels;               /* of the first picture, 0..1 */
+    float *mask;                 /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
+    float *pixel_mask;           /* [h * w] 0..1 */
+    float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
+    int aw, ah;                  /* its size, */
+    sd_box box;                  /* and the part */
+    int done, total;             /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
@@ -54,8 +66,14 @@ typedef struct sd_making {
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
 
-/* start.c: reads the first picture and the mask; then starts pictures. */
+/* inputs.c: reads the first picture and the mask; puts what was made into its place.
+ * *rgb [h][w][3] may become larger; bt_release it. */
 bt_status sd_run_read_inputs(sd_work *k);
+bt_status sd_run_paste(const sd_work *k, uint8_t **rgb, int *w, int *h);
+void sd_run_forget_inputs(sd_work *k);
+
+/* start.c: encodes the first picture; then starts pictures. */
+bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
 /* denoise.c: takes b started pictures through all steps. */

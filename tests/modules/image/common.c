@@ -129,6 +129,8 @@ host *host_new(int threads, bt_precision precision)
     h->o = (sd_options){ .prompt = "",
                          .negative = "",
                          .model_hash = "",
+                         .outpaint = "",
+                         .inpaint_fill = -1,
                          .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET,
                          .steps = BT_INT_UNSET,
