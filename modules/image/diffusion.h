@@ -18,6 +18,10 @@ typedef struct sd_options {
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
 
+    double hires_scale, hires_strength;
+    int64_t hires_steps; /* 0: as many as the first pass */
+    int hires_upscaler;
+
     /* repainting a part of a picture */
     double mask_blur; /* pixels */
     int mask_invert;

@@ -15,7 +15,8 @@ static const char *fill_label(const sd_setup *s)
 
 static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb, int w, int h)
 {
-    const sd_setup *s = &k->s;
+    const sd_setup *s = k->base ? k->base : &k->s;
+    const bool hires = s->hires_scale > 1;
     sd_info info = {
         .prompt = s->prompt,
         .negative = s->negative,
@@ -30,7 +31,10 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .philox = s->philox,
         .cfg = s->cfg,
         .eta = s->eta,
-        .strength = s->init ? s->strength : NAN,
+        .strength = s->init || hires ? s->strength : NAN,
+        .hires_upscaler = hires ? sd_hires_label(s) : NULL,
+        .hires_scale = s->hires_scale,
+        .hires_steps = s->hires_steps,
         .seed = pic->seed,
         .masked_content = fill_label(s),
         .mask_blur = s->repaints ? s->blur : 0,
@@ -45,12 +49,10 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
     return st;
 }
 
-bt_status sd_run_finish(sd_work *k, const sd_making *pic)
+bt_status sd_run_decode(sd_work *k, const sd_making *pic, const float **pixels)
 {
     const sd_model *m = k->j->m;
     const sd_setup *s = &k->s;
-    size_t pixels = (size_t)s->w * (size_t)s->h;
-    double start = bt_now();
     sd_plan *p;
     bt_status st = sd_cache_ready_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
     if (st != BT_OK)
@@ -58,14 +60,25 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     float *in = sd_plan_data(p, p->in);
     for (size_t i = 0; i < k->n; i++)
         in[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
-    if ((st = sd_run_plan(k, p, "decoder")) != BT_OK)
+    st = sd_run_plan(k, p, "decoder");
+    *pixels = sd_plan_data(p, p->out);
+    return st;
+}
+
+bt_status sd_run_finish(sd_work *k, const sd_making *pic)
+{
+    int w = k->s.w, h = k->s.h;
+    const size_t n = (size_t)w * (size_t)h;
+    const double start = bt_now();
+    const float *pixels;
+    bt_status st = sd_run_decode(k, pic, &pixels);
+    if (st != BT_OK)
         return st;
-    uint8_t *rgb = bt_alloc(3 * pixels);
+    uint8_t *rgb = bt_alloc(3 * n);
     if (!rgb)
         return sd_run_no_memory(k);
-    sd_picture_bytes(sd_plan_data(p, p->out), pixels, rgb);
+    sd_picture_bytes(pixels, n, rgb);
     sd_cache_rest(&k->j->cache, SD_DECODER);
-    int w = s->w, h = s->h;
     st = sd_run_paste(k, &rgb, &w, &h);
     k->decode += bt_now() - start;
     if (st == BT_OK)

@@ -44,6 +44,45 @@ static float *lay_out(const sd_work *k, sd_making *pics, int b)
     return block;
 }
 
+static bt_status finish_group(sd_work *k, const sd_making *pics, int from, int b)
+{
+    bt_status st;
+    for (int i = 0; i < b; i++) {
+        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
+        BT_TRY(sd_run_finish(k, &pics[i]));
+    }
+    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+fail:
+    return st;
+}
+
+static size_t latent_values(const sd_work *k, const sd_setup *s)
+{
+    return (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
+}
+
+/* The second pass, in a run of its own kind whose counts go on. */
+static bt_status finish_larger(sd_work *k, const sd_making *pics, int from, int b)
+{
+    sd_making to[SD_GROUP];
+    sd_work big = *k;
+    bt_status st;
+    big.base = &k->s;
+    big.s = *k->second;
+    big.n = latent_values(k, &big.s);
+    float *block = lay_out(&big, to, b);
+    if (!block)
+        return sd_run_no_memory(&big);
+    BT_TRY(sd_run_hires(k, pics, &big, to, b));
+    BT_TRY(sd_run_denoise(&big, to, b));
+    st = finish_group(&big, to, from, b);
+fail:
+    bt_release(block);
+    k->done = big.done;
+    k->encode = big.encode, k->denoise = big.denoise, k->decode = big.decode;
+    return st;
+}
+
 static bt_status make_group(sd_work *k, int from, int b)
 {
     sd_making pics[SD_GROUP];
@@ -54,11 +93,7 @@ static bt_status make_group(sd_work *k, int from, int b)
     for (int i = 0; i < b; i++)
         sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(from + i));
     BT_TRY(sd_run_denoise(k, pics, b));
-    for (int i = 0; i < b; i++) {
-        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
-        BT_TRY(sd_run_finish(k, &pics[i]));
-    }
-    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+    st = k->second ? finish_larger(k, pics, from, b) : finish_group(k, pics, from, b);
 fail:
     bt_release(block);
     return st;
@@ -115,8 +150,9 @@ static bt_status run_all(sd_work *k)
 {
     const sd_setup *s = &k->s;
     bt_status st;
-    k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
-    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->steps - s->first);
+    const int each = s->steps - s->first + (k->second ? k->second->steps - k->second->first : 0);
+    k->n = latent_values(k, s);
+    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * each;
     double start = bt_now();
     BT_TRY(sd_run_read_inputs(k));
     if (s->init)
@@ -133,12 +169,18 @@ fail:
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
+    sd_setup second = { 0 };
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
+    if (st == BT_OK && k.s.hires_scale > 1) {
+        st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
+        k.second = &second;
+    }
     if (st == BT_OK)
         st = run_all(&k);
     sd_run_forget_inputs(&k);
     sd_grid_release(&k.s.grid);
+    sd_grid_release(&second.grid);
     return st;
 }
 
@@ -148,25 +190,33 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
 {
     const sd_model *m = j->m;
     sd_options o = *(const sd_options *)options;
-    sd_setup s = { 0 };
+    sd_setup s = { 0 }, big = { 0 };
     sd_plan *clip, *unet, *decoder;
     bt_status st;
     o.outpaint = ""; /* the first picture is not known yet */
     BT_TRY(sd_run_setup(m, &o, NULL, NULL, &s, err));
+    const bool twice = s.hires_scale > 1;
+    if (twice)
+        BT_TRY(sd_run_setup_hires(m, &s, &big, err));
+    const sd_setup *final = twice ? &big : &s;
     int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
+    BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, final->lh, final->lw, &unet, err));
+    BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, final->lh, final->lw, &decoder, err));
     /* One part at a time, but the UNet's weights stay for the next picture. */
     out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
     const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
     out->arena = first > last ? first : last;
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
+    /* A step of the first pass is a share of one of the second, by their pixels. */
+    const double share = (double)s.lw * s.lh / ((double)final->lw * final->lh);
+    const double steps = s.steps * share + (twice ? big.steps - big.first : 0);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
-                 bt_plan_flops(unet->plan) / b * s.batch * s.steps +
+                 bt_plan_flops(unet->plan) / b * s.batch * steps +
                  bt_plan_flops(decoder->plan) * s.batch;
 fail:
     sd_grid_release(&s.grid);
+    sd_grid_release(&big.grid);
     return st;
 }
 

@@ -9,6 +9,7 @@
 
 #include "image/diffusion.h"
 
+enum { SD_MAX_SIDE = 16384 };
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
@@ -21,6 +22,8 @@ typedef enum sd_fill { SD_ORIGINAL, SD_AROUND, SD_LATENT_NOISE, SD_LATENT_NOTHIN
 
 /* Options with everything decided. */
 typedef struct sd_setup {
+    double hires_scale; /* 1: one pass alone */
+    int hires_steps, hires_upscaler;
     sd_margins margins;   /* pixels around the first picture that are made as well */
     sd_fill fill;         /* what the mask hides before the first step */
     bool repaints, whole; /* part of a picture; the whole of it is made anew, or the mask's box */
@@ -43,6 +46,8 @@ typedef struct sd_work {
     bt_module_job *j;
     const bt_run *r;
     sd_setup s;
+    const sd_setup *second;      /* of a second pass; NULL: there is none */
+    const sd_setup *base;        /* of a second pass: that of the first */
     size_t n;                    /* values of a latent */
     float *moments;              /* of the first picture: [rows][2 * latent]; NULL: none */
     float *pixels;               /* of the first picture, 0..1 */
@@ -76,10 +81,18 @@ void sd_run_forget_inputs(sd_work *k);
 bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
+/* hires.c: the second pass of a larger picture: how it is made, and its start from
+ * what the first pass made. */
+const char *sd_hires_label(const sd_setup *s);
+bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
+bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int b);
+
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 
-/* finish.c: decodes a picture and hands it to the host. */
+/* finish.c: decodes a picture; *pixels [h][w][3], -1..1, are the plan's, until the
+ * decoder rests. Then hands it to the host. */
+bt_status sd_run_decode(sd_work *k, const sd_making *pic, const float **pixels);
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */

@@ -84,6 +84,18 @@ static bt_status set_repaint(const sd_model *m, const sd_options *o, sd_setup *s
     return BT_OK;
 }
 
+static bt_status set_hires(const sd_options *o, sd_setup *s, bt_error *err)
+{
+    s->hires_scale = o->hires_scale;
+    s->hires_steps = (int)o->hires_steps;
+    s->hires_upscaler = o->hires_upscaler;
+    if (s->hires_scale <= 1)
+        return BT_OK;
+    s->strength = o->hires_strength;
+    return s->init ? bt_fail(err, BT_EINVAL, "hires_scale is for pictures made from text alone")
+                   : BT_OK;
+}
+
 /* As diffusers' img2img: of n steps only the last int(n * strength) are done. */
 static bt_status set_start(sd_setup *s, bt_error *err)
 {
@@ -127,6 +139,8 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
     bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    if (st == BT_OK)
+        st = set_hires(o, s, err);
     if (st == BT_OK)
         st = set_repaint(m, o, s, err);
     if (st == BT_OK)

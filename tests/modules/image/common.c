@@ -131,6 +131,8 @@ host *host_new(int threads, bt_precision precision)
                          .model_hash = "",
                          .outpaint = "",
                          .inpaint_fill = -1,
+                         .hires_scale = 1,
+                         .hires_strength = 0.7,
                          .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET,
                          .steps = BT_INT_UNSET,
