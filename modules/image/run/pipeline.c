@@ -209,7 +209,7 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     out->arena = first > last ? first : last;
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
     /* A step of the first pass is a share of one of the second, by their pixels. */
-    const double share = (double)s.lw * s.lh / ((double)final->lw * final->lh);
+    const double share = (double)s.lw * s.lh / ((double) final->lw * final->lh);
     const double steps = s.steps * share + (twice ? big.steps - big.first : 0);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
                  bt_plan_flops(unet->plan) / b * s.batch * steps +
