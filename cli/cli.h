@@ -3,7 +3,7 @@
  *
  *     main.c      the list of commands; picks one
  *     cmd_*.c     one command each: a table of flags and a function
- *     image_*.c   what bottega image reads from pictures (image.h)
+ *     image_*.c   parts of bottega image (image.h)
  *     speak_*.c   what bottega speak does with its texts and its sound (speak.h)
  *     session.c   from flags to an engine, a model, a job; runs it; --json
  *     help.c      --help, from the tables

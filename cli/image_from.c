@@ -16,7 +16,9 @@
 
 #include "infotext.h"
 
-static const char *const flags[] = { "model", "precision", "isa", "init", "mask", "quality" };
+static const char *const flags[] = {
+    "model", "precision", "isa", "init", "mask", "quality", "grid"
+};
 enum { FLAGS = sizeof flags / sizeof *flags };
 
 /* The option's own name, which lives as long as the program; NULL: there is none. */
@@ -119,6 +121,14 @@ static const struct {
     { "Inpaint area", "inpaint_area" },
     { "Masked area padding", "inpaint_padding" },
 };
+
+const char *image_field(const char *option)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cli_same(option, strlen(option), names[i].option))
+            return names[i].field;
+    return option;
+}
 
 static void take_field(cli *c, const infotext *t, const char *field, const char *option)
 {

@@ -90,4 +90,25 @@ for bad in "-o x.gif" "-o x.jpg --quality 0" "-o x.jpg --quality 101" "--quality
     one_line_error
 done
 absent x.gif x.jpg s.png t.png
+
+# Grids.
+grid() { expect 0 "$bottega" image "${image[@]}" -p x --grid "$@" -o grid.png; }
+grid 'direction=across,down;brightness=0.5,1;invert=false,true'
+says err "grid.png: $((17 * 6 + 2 * 68)) x $((2 * (30 + 30 + 2 * 36)))"
+says err "[8/8] drawing"
+texts fields grid.png >fields
+[ "$(json fields 'd["fields"]["Y Values"]')" = "0.5,1" ] || complain "grid: $(cat fields)"
+grid 'width=10,64;height=50,8'
+expect 0 "$bottega" image "${image[@]}" --from grid.png -o again.png
+cmp grid.png again.png || complain "--from: a grid"
+expect 0 "$bottega" image "${image[@]}" --grid 'prompt="a, b",☃' -o grid.webp
+for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=down;invert=1' \
+    'prompt="a" b' 'width=8,0' ';' 'direction=across;;' 'seed=x'; do
+    rm -f grid.png
+    expect 2 "$bottega" image "${image[@]}" -p x --grid "$bad" -o grid.png
+    one_line_error
+    absent grid.png
+done
+expect 2 "$bottega" image "${image[@]}" -p x --grid width=8,9 -b 2 -o grid.png
+expect 2 "$bottega" image "${image[@]}" --prompts-file a.txt --grid width=8,9
 finish
