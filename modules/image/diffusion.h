@@ -12,7 +12,7 @@
 
 typedef struct sd_options {
     const char *prompt, *negative, *model_hash;
-    int64_t width, height, steps, seed, batch, clip_skip;
+    int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */

@@ -49,40 +49,28 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
     return st;
 }
 
-bt_status sd_run_decode(sd_work *k, const sd_making *pic, const float **pixels)
+bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
     const sd_model *m = k->j->m;
     const sd_setup *s = &k->s;
-    sd_plan *p;
-    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
-    if (st != BT_OK)
-        return st;
-    float *in = sd_plan_data(p, p->in);
-    for (size_t i = 0; i < k->n; i++)
-        in[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
-    st = sd_run_plan(k, p, "decoder");
-    *pixels = sd_plan_data(p, p->out);
-    return st;
-}
-
-bt_status sd_run_finish(sd_work *k, const sd_making *pic)
-{
-    int w = k->s.w, h = k->s.h;
-    const size_t n = (size_t)w * (size_t)h;
+    const size_t n = (size_t)s->w * (size_t)s->h;
     const double start = bt_now();
-    const float *pixels;
-    bt_status st = sd_run_decode(k, pic, &pixels);
-    if (st != BT_OK)
-        return st;
+    int w = s->w, h = s->h;
+    float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
     uint8_t *rgb = bt_alloc(3 * n);
-    if (!rgb)
-        return sd_run_no_memory(k);
-    sd_picture_bytes(pixels, n, rgb);
-    sd_cache_rest(&k->j->cache, SD_DECODER);
-    st = sd_run_paste(k, &rgb, &w, &h);
+    bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
+    for (size_t i = 0; i < k->n; i++)
+        latent[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
+    if (st == BT_OK)
+        st = sd_run_decode(k, latent, pixels);
+    if (st == BT_OK) {
+        sd_picture_bytes(pixels, n, rgb);
+        st = sd_run_paste(k, &rgb, &w, &h);
+    }
     k->decode += bt_now() - start;
     if (st == BT_OK)
         st = hand_over(k, pic, rgb, w, h);
+    bt_release(pixels);
     bt_release(rgb);
     return st;
 }

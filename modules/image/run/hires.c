@@ -32,26 +32,34 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
                           err);
 }
 
-/* The first pass's picture, enlarged, as what an encoder takes. */
+/* The first pass's picture, 0..1. */
+static bt_status decode(sd_work *k, const sd_making *pic, float *pixels)
+{
+    const sd_vae_config *v = &k->j->m->vae;
+    float *latent = pic->p.tmp;
+    for (size_t i = 0; i < k->n; i++)
+        latent[i] = pic->p.x[i] / v->scale + v->shift;
+    const bt_status st = sd_run_decode(k, latent, pixels);
+    for (size_t i = 0; st == BT_OK && i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
+        const float x = pixels[i] / 2 + 0.5f;
+        pixels[i] = x > 0 ? x < 1 ? x : 1 : 0;
+    }
+    return st;
+}
+
+/* The same enlarged, and encoded. */
 static bt_status enlarge_pixels(sd_work *k, sd_work *big, const sd_making *pic)
 {
     const sd_setup *s = &k->s;
-    const size_t values = 3 * (size_t)s->w * (size_t)s->h;
-    const float *made;
-    bt_status st = sd_run_decode(k, pic, &made);
-    if (st != BT_OK)
-        return st;
-    float *x = bt_calloc(values, sizeof *x);
-    for (size_t i = 0; x && i < values; i++) {
-        const float v = made[i] / 2 + 0.5f;
-        x[i] = v > 0 ? v < 1 ? v : 1 : 0;
-    }
-    sd_cache_rest(&k->j->cache, SD_DECODER);
-    if (x)
+    float *x = bt_calloc((size_t)s->w * (size_t)s->h, 3 * sizeof *x);
+    bt_status st = x ? decode(k, pic, x) : sd_run_no_memory(k);
+    if (st == BT_OK)
         big->pixels =
             sd_picture_scale(x, s->w, s->h, big->s.w, big->s.h, 3, filters[s->hires_upscaler]);
     bt_release(x);
-    return big->pixels ? sd_run_encode_init(big) : sd_run_no_memory(big);
+    if (st == BT_OK)
+        st = big->pixels ? sd_run_encode_init(big) : sd_run_no_memory(big);
+    return st;
 }
 
 /* to->x0: the mean of what the encoder says, so that no noise is drawn. */

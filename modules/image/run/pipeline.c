@@ -5,6 +5,7 @@
  * pipelines with one CPU generator per picture: picture i of a batch is the
  * one that seed + i makes alone.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,6 +112,7 @@ static bt_status report_all(const sd_work *k)
         { "steps", "%.0f", s->steps },
         { "cfg_scale", "%.10g", s->cfg },
         { "eta", "%.10g", s->eta },
+        { "vae_tile", "%.0f", s->tile * k->j->m->vae.factor },
         { "encode_seconds", "%.6f", k->encode },
         { "denoise_seconds", "%.6f", k->denoise },
         { "decode_seconds", "%.6f", k->decode },
@@ -152,15 +154,15 @@ static bt_status run_all(sd_work *k)
     bt_status st;
     const int each = s->steps - s->first + (k->second ? k->second->steps - k->second->first : 0);
     k->n = latent_values(k, s);
-    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * each;
+    k->total = (s->batch + s->group - 1) / s->group * each;
     double start = bt_now();
     BT_TRY(sd_run_read_inputs(k));
     if (s->init)
         BT_TRY(sd_run_encode_init(k));
     k->encode = bt_now() - start;
     BT_TRY(report_prompt(k));
-    for (int i = 0; i < s->batch; i += SD_GROUP)
-        BT_TRY(make_group(k, i, s->batch - i < SD_GROUP ? s->batch - i : SD_GROUP));
+    for (int i = 0; i < s->batch; i += s->group)
+        BT_TRY(make_group(k, i, s->batch - i < s->group ? s->batch - i : s->group));
     return report_all(k);
 fail:
     return st;
@@ -177,6 +179,12 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         k.second = &second;
     }
     if (st == BT_OK)
+        st = sd_run_economize(j, k.second ? &second : &k.s, r->error);
+    if (k.second)
+        k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
+    if (st == BT_OK && k.s.spare)
+        bt_weights_spare(j->m->ws);
+    if (st == BT_OK)
         st = run_all(&k);
     sd_run_forget_inputs(&k);
     sd_grid_release(&k.s.grid);
@@ -184,37 +192,24 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     return st;
 }
 
-/* ---- estimate ------------------------------------------------------------ */
+/* ---- estimate ---------------------------------------------------------------- */
 
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
-    const sd_model *m = j->m;
     sd_options o = *(const sd_options *)options;
     sd_setup s = { 0 }, big = { 0 };
-    sd_plan *clip, *unet, *decoder;
-    bt_status st;
     o.outpaint = ""; /* the first picture is not known yet */
-    BT_TRY(sd_run_setup(m, &o, NULL, NULL, &s, err));
-    const bool twice = s.hires_scale > 1;
-    if (twice)
-        BT_TRY(sd_run_setup_hires(m, &s, &big, err));
-    const sd_setup *final = twice ? &big : &s;
-    int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
-    BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, final->lh, final->lw, &unet, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, final->lh, final->lw, &decoder, err));
-    /* One part at a time, but the UNet's weights stay for the next picture. */
-    out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
-    const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
-    out->arena = first > last ? first : last;
-    out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
-    /* A step of the first pass is a share of one of the second, by their pixels. */
-    const double share = (double)s.lw * s.lh / ((double) final->lw * final->lh);
-    const double steps = s.steps * share + (twice ? big.steps - big.first : 0);
-    out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
-                 bt_plan_flops(unet->plan) / b * s.batch * steps +
-                 bt_plan_flops(decoder->plan) * s.batch;
-fail:
+    bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
+    if (st == BT_OK && s.hires_scale > 1)
+        st = sd_run_setup_hires(j->m, &s, &big, err);
+    sd_setup *final = s.hires_scale > 1 ? &big : &s;
+    if (st == BT_OK)
+        st = sd_run_economize(j, final, err);
+    if (st == BT_OK &&
+        final == &big) /* a step of the first pass is a share of one, by its pixels */
+        big.steps += (int)ceil((double)s.steps * s.lw * s.lh / (big.lw * big.lh)) - big.first;
+    if (st == BT_OK)
+        st = sd_run_need(j, final, out, err);
     sd_grid_release(&s.grid);
     sd_grid_release(&big.grid);
     return st;

@@ -9,7 +9,7 @@
 
 #include "image/diffusion.h"
 
-enum { SD_MAX_SIDE = 16384 };
+enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
@@ -39,6 +39,9 @@ typedef struct sd_setup {
     uint64_t seed;
     const char *prompt, *negative, *model_hash;
     const bt_image *init, *mask;
+    int group;  /* pictures that one run of the UNet takes */
+    bool spare; /* weights are in memory only while they are used */
+    int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
 } sd_setup;
 
 /* What all pictures of a run share. */
@@ -90,9 +93,17 @@ bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_makin
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 
-/* finish.c: decodes a picture; *pixels [h][w][3], -1..1, are the plan's, until the
- * decoder rests. Then hands it to the host. */
-bt_status sd_run_decode(sd_work *k, const sd_making *pic, const float **pixels);
+/* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
+ * the autoencoder's scale to pixels [h*w][3]. */
+bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
+bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+
+/* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
+ * more than the engine's budget: the least that can be if that is still more. */
+bt_status sd_run_need(bt_module_job *j, const sd_setup *s, bt_estimate *out, bt_error *err);
+bt_status sd_run_economize(bt_module_job *j, sd_setup *s, bt_error *err);
+
+/* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */

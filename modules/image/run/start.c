@@ -12,24 +12,22 @@ bt_status sd_run_encode_init(sd_work *k)
     const sd_setup *s = &k->s;
     size_t bytes = (size_t)s->lw * (size_t)s->lh * 2 * (size_t)m->vae.latent * sizeof(float);
     size_t values = 3 * (size_t)s->w * (size_t)s->h;
-    sd_plan *p;
 
     k->moments = bt_alloc(bytes);
     if (!k->moments)
         return sd_run_no_memory(k);
-    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_ENCODER, 1, s->lh, s->lw, &p, k->r->error);
-    if (st != BT_OK)
-        return st;
-    float *in = sd_plan_data(p, p->in);
-    memcpy(in, k->pixels, values * sizeof *in);
-    if (s->repaints && s->fill != SD_ORIGINAL && !sd_mask_fill(in, k->pixel_mask, s->w, s->h))
+    float *in = bt_alloc(values * sizeof *in);
+    if (!in)
         return sd_run_no_memory(k);
+    memcpy(in, k->pixels, values * sizeof *in);
+    bt_status st = BT_OK;
+    if (s->repaints && s->fill != SD_ORIGINAL && !sd_mask_fill(in, k->pixel_mask, s->w, s->h))
+        st = sd_run_no_memory(k);
     for (size_t i = 0; i < values; i++)
         in[i] = 2 * in[i] - 1;
-    st = sd_run_plan(k, p, "encoder");
     if (st == BT_OK)
-        memcpy(k->moments, sd_plan_data(p, p->out), bytes);
-    sd_cache_rest(&k->j->cache, SD_ENCODER);
+        st = sd_run_encode(k, in, k->moments);
+    bt_release(in);
     return st;
 }
 
