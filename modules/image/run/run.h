@@ -90,6 +90,9 @@ const char *sd_hires_label(const sd_setup *s);
 bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
 bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int b);
 
+/* preview.c: shows the host what picture `index` of the run will be, by its latent x0. */
+bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
+
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 
