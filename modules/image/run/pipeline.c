@@ -24,23 +24,24 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-/* Six buffers of k->n values for each picture of a group. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b)
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. */
+static float *lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
 {
-    size_t each = 6 * k->n;
-    float *block = bt_calloc((size_t)b * each, sizeof *block);
-    for (int i = 0; block && i < b; i++) {
-        float *at = block + (size_t)i * each;
-        pics[i] = (sd_making){ .p = { .x = at,
-                                      .old = at + k->n,
-                                      .noise = at + 2 * k->n,
-                                      .tmp = at + 3 * k->n,
-                                      .c = k->j->m->vae.latent,
-                                      .h = k->s.lh,
-                                      .w = k->s.lw },
-                               .x0 = at + 4 * k->n,
-                               .start = at + 5 * k->n };
+    size_t n = k->n, all = (size_t)b * n;
+    float *block = bt_calloc((4 + SD_WALK_FLOATS) * all + SD_BROWNIAN_TMP * n, sizeof *block);
+    if (!block)
+        return NULL;
+    for (int i = 0; i < b; i++) {
+        float *at = block + (size_t)i * n;
+        pics[i] = (sd_making){ .p = { .shape = { k->j->m->vae.latent, k->s.lh, k->s.lw },
+                                      .x = at,
+                                      .noise = at + all,
+                                      .tmp = block + 4 * all },
+                               .x0 = at + 2 * all,
+                               .start = at + 3 * all };
     }
+    *walk = block + 4 * all + SD_BROWNIAN_TMP * n;
     return block;
 }
 
@@ -48,12 +49,12 @@ static bt_status make_group(sd_work *k, int from, int b)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = lay_out(k, pics, b);
+    float *walk, *block = lay_out(k, pics, b, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < b; i++)
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(from + i));
-    BT_TRY(sd_run_denoise(k, pics, b));
+        sd_run_start(k, &pics[i], from + i);
+    BT_TRY(sd_run_denoise(k, pics, b, walk));
     for (int i = 0; i < b; i++) {
         BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
         BT_TRY(sd_run_finish(k, &pics[i]));
@@ -88,8 +89,12 @@ static bt_status report_all(const sd_work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
-    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
-        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
+    if (s->variation > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->variation_seed);
+        BT_TRY(k->r->report(k->r->host, "variation_seed", text));
+    }
+    snprintf(text, sizeof text, "\"%s\"", sd_grid_name(s->kind)); /* a sampler's name may say it */
+    BT_TRY(k->r->report(k->r->host, "scheduler", text));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:
@@ -116,7 +121,7 @@ static bt_status run_all(sd_work *k)
     const sd_setup *s = &k->s;
     bt_status st;
     k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
-    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->steps - s->first);
+    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->grid.n - s->first);
     double start = bt_now();
     BT_TRY(sd_run_read_inputs(k));
     k->encode = bt_now() - start;
@@ -162,7 +167,7 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     out->arena = first > last ? first : last;
     out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
     out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
-                 bt_plan_flops(unet->plan) / b * s.batch * s.steps +
+                 bt_plan_flops(unet->plan) / b * s.batch * sd_sampler_asks(s.sampler, &s.grid, 0) +
                  bt_plan_flops(decoder->plan) * s.batch;
 fail:
     sd_grid_release(&s.grid);

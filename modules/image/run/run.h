@@ -9,7 +9,7 @@
 
 #include "image/diffusion.h"
 
-enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
+/* One run of the UNet takes SD_GROUP pictures; twice that with guidance. */
 
 struct bt_module_job {
     const sd_model *m;
@@ -18,13 +18,16 @@ struct bt_module_job {
 
 /* Options with everything decided. */
 typedef struct sd_setup {
-    int w, h, lw, lh, steps, first, batch, skip, philox;
-    double cfg, eta, strength;
-    bool guided;
+    int w, h, lw, lh, steps, batch, skip;
+    int first; /* step of the grid */
+    double cfg, eta, strength, variation;
+    bool guided, philox, sampler_philox;
+    int64_t ensd;
+    bool own_rng; /* the steps' noise has a generator of its own */
     const sd_sampler *sampler;
     sd_grid_kind kind;
     sd_grid grid;
-    uint64_t seed;
+    uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative;
     const bt_image *init, *mask;
 } sd_setup;
@@ -39,15 +42,17 @@ typedef struct sd_work {
     float *pixels;                  /* of the first picture, 0..1 */
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
+    sd_plan *unet;                  /* of the group that is being made */
+    int group, step;                /* its pictures; the step of the grid that they take */
     int done, total;                /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
 /* A picture and what it needs besides. */
 typedef struct sd_making {
-    sd_latent p;
+    sd_latent p;       /* x and noise of a group's pictures lie one after the other */
     float *x0, *start; /* with a first picture: its latent, and the first noise */
-    uint64_t seed;
+    uint64_t seed, variation_seed;
 } sd_making;
 
 /* setup.c: decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
@@ -56,10 +61,11 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
 
 /* start.c: reads the first picture and the mask; then starts pictures. */
 bt_status sd_run_read_inputs(sd_work *k);
-void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
+/* Picture i of the batch. */
+void sd_run_start(const sd_work *k, sd_making *pic, int i);
 
-/* denoise.c: takes b started pictures through all steps. */
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
+/* denoise.c: takes b started pictures through all steps; block: the walk's. */
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block);
 
 /* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
