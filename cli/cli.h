@@ -71,7 +71,8 @@ typedef struct cli_progress {
     bool on, tty, open;
     char stage[64];
     int tenth;
-    double since;   /* when the stage began */
+    double since;   /* when the stage began, */
+    int from;       /* and with how much done */
     char label[48]; /* "[2/10] " */
     /* Of a text that is spoken in sections, in bytes; whole 0: it is not. */
     size_t whole, at, size; /* the one being spoken: `size` bytes from `at` */

@@ -33,9 +33,9 @@ static void left_text(const cli_progress *p, int done, int total, char out[40])
     const double spent = cli_now() - p->since;
     char left[24];
     *out = 0;
-    if (done < 1 || done >= total || spent < 1)
+    if (done <= p->from || done >= total || spent < 1)
         return;
-    clock_text(spent / done * (total - done), left);
+    clock_text(spent / (done - p->from) * (total - done), left);
     snprintf(out, 40, ", %s left", left);
 }
 
@@ -96,8 +96,10 @@ int cli_on_progress(void *user, const char *stage, int done, int total)
     cli *c = user;
     cli_progress *p = &c->progress;
     const bool same = strncmp(p->stage, stage, sizeof p->stage - 1) == 0;
-    if (!same)
+    if (!same) {
         p->since = cli_now();
+        p->from = done;
+    }
     snprintf(p->stage, sizeof p->stage, "%s", stage);
     if (p->on && p->whole) {
         show_whole(p, done, total);

@@ -10,15 +10,14 @@
 #include "image/run/run.h"
 
 /* Rows of the batch: without the prompt for every picture, then with it. */
-static void fill_input(const sd_work *k, sd_plan *p, const sd_making *pics, int b, int step)
+static void fill_input(const sd_work *k, const float *x, float t)
 {
-    const sd_setup *s = &k->s;
-    float *in = sd_plan_data(p, p->in);
-    for (int i = 0; i < b; i++)
-        sd_sampler_input(s->sampler, &s->grid, step, pics[i].p.x, in + (size_t)i * k->n, k->n);
-    if (s->guided)
-        memcpy(in + (size_t)b * k->n, in, (size_t)b * k->n * sizeof *in);
-    sd_unet_time(&k->j->m->unet, s->grid.t[step], sd_plan_data(p, p->time));
+    size_t n = (size_t)k->group * k->n;
+    float *in = sd_plan_data(k->unet, k->unet->in);
+    memcpy(in, x, n * sizeof *in);
+    if (k->s.guided)
+        memcpy(in + n, x, n * sizeof *in);
+    sd_unet_time(&k->j->m->unet, t, sd_plan_data(k->unet, k->unet->time));
 }
 
 /* Hidden states of both prompts, in the order of fill_input's rows; both come
@@ -54,10 +53,24 @@ static const float *answer(const sd_work *k, sd_plan *p, int b, int i)
     return none;
 }
 
+/* What a sampler asks for; see sd_walk. */
+static bt_status ask(void *host, const float *in, float t, float *out)
+{
+    sd_work *k = host;
+    bt_status st;
+    BT_TRY(fill_context(k, k->unet, k->group)); /* inputs may not outlive a run */
+    fill_input(k, in, t);
+    BT_TRY(sd_run_plan(k, k->unet, "unet"));
+    for (int i = 0; i < k->group; i++)
+        memcpy(out + (size_t)i * k->n, answer(k, k->unet, k->group, i), k->n * sizeof *out);
+fail:
+    return st;
+}
+
 /* Where the mask keeps the first picture, its latent as noisy as the rest. */
 static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
 {
-    size_t c = (size_t)pic->p.c;
+    size_t c = (size_t)pic->p.shape.c;
     float *was = pic->p.noise; /* free between steps */
     sd_sampler_mix(k->s.sampler, &k->s.grid, step, pic->x0, pic->start, was, k->n);
     for (size_t i = 0; i < k->n; i++)
@@ -65,31 +78,57 @@ static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
             pic->p.x[i] = was[i];
 }
 
-static bt_status one_step(sd_work *k, sd_plan *p, sd_making *pics, int b, int i)
+/* What all pictures of the group will be, if somebody asks and it is time. */
+static bt_status show(const sd_work *k, const sd_walk *w, int from)
 {
-    const sd_setup *s = &k->s;
-    sd_step step = { &s->grid, &k->j->m->schedule, i, s->eta };
-    bt_status st;
-    BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
-    BT_TRY(fill_context(k, p, b)); /* inputs may not outlive a run */
-    fill_input(k, p, pics, b, i);
-    BT_TRY(sd_run_plan(k, p, "unet"));
-    for (int j = 0; j < b; j++) {
-        s->sampler->step(&step, &pics[j].p, answer(k, p, b, j));
-        pics[j].p.done++;
-        if (k->mask)
-            keep_unmasked(k, &pics[j], i + 1);
+    const bt_run *r = k->r;
+    const int taken = k->step + 1 - k->s.first;
+    bt_status st = BT_OK;
+    if (!r->preview || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
+        return BT_OK;
+    for (int i = 0; i < w->b && st == BT_OK; i++)
+        st = sd_run_preview(k, w->x0 + (size_t)i * k->n, from + i);
+    return st;
+}
+
+static bt_status all_steps(sd_work *k, sd_making *pics, sd_walk *w, int from)
+{
+    bt_status st = BT_OK;
+    for (k->step = k->s.first; k->step < k->s.grid.n; k->step++) {
+        BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
+        BT_TRY(sd_walk_step(w, k->step));
+        BT_TRY(show(k, w, from));
+        for (int j = 0; k->mask && sd_walk_between(w, k->step) && j < w->b; j++)
+            keep_unmasked(k, &pics[j], k->step + 1);
     }
-    return BT_OK;
 fail:
     return st;
 }
 
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
+static sd_walk walk_of(sd_work *k, sd_making *pics, int b, float *block)
+{
+    sd_walk w = { .sampler = k->s.sampler,
+                  .grid = &k->s.grid,
+                  .config = &k->j->m->schedule,
+                  .train = &k->j->m->train,
+                  .eta = k->s.eta,
+                  .b = b,
+                  .n = (size_t)b * k->n,
+                  .x = pics[0].p.x,
+                  .noise = pics[0].p.noise,
+                  .host = k,
+                  .ask = ask };
+    for (int i = 0; i < b; i++)
+        w.p[i] = &pics[i].p;
+    sd_walk_lay_out(&w, block);
+    return w;
+}
+
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block)
 {
     const sd_setup *s = &k->s;
     double start = bt_now();
-    sd_plan *p;
+    sd_walk w = walk_of(k, pics, b, block);
     const float *unused;
     bt_status st;
     /* Encode first: the text encoder's plan may take the place of another. */
@@ -99,10 +138,10 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
     sd_cache_rest(&k->j->cache, SD_CLIP);
     k->encode += bt_now() - start;
     start = bt_now();
-    BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,
+    k->group = b;
+    BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &k->unet,
                                k->r->error));
-    for (int i = s->first; i < s->steps; i++)
-        BT_TRY(one_step(k, p, pics, b, i));
+    BT_TRY(all_steps(k, pics, &w, from));
     sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
     return k->r->progress(k->r->host, "denoise", k->done, k->total);

@@ -16,7 +16,8 @@ static uint64_t weights_of(const sd_setup *s, sd_plan *const plans[4], sd_part p
 static double flops_of(const sd_setup *s, sd_plan *const plans[4], int group, double tile)
 {
     return (s->guided ? 2 : 1) * bt_plan_flops(plans[SD_CLIP]->plan) +
-           bt_plan_flops(plans[SD_UNET]->plan) / group * s->batch * s->steps +
+           bt_plan_flops(plans[SD_UNET]->plan) / group * s->batch *
+               sd_sampler_asks(s->sampler, &s->grid, s->first) +
            bt_plan_flops(plans[SD_DECODER]->plan) * s->batch * (double)s->lh * s->lw / tile;
 }
 

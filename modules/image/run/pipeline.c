@@ -25,23 +25,24 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-/* Six buffers of k->n values for each picture of a group. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b)
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. */
+static float *lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
 {
-    size_t each = 6 * k->n;
-    float *block = bt_calloc((size_t)b * each, sizeof *block);
-    for (int i = 0; block && i < b; i++) {
-        float *at = block + (size_t)i * each;
-        pics[i] = (sd_making){ .p = { .x = at,
-                                      .old = at + k->n,
-                                      .noise = at + 2 * k->n,
-                                      .tmp = at + 3 * k->n,
-                                      .c = k->j->m->vae.latent,
-                                      .h = k->s.lh,
-                                      .w = k->s.lw },
-                               .x0 = at + 4 * k->n,
-                               .start = at + 5 * k->n };
+    size_t n = k->n, all = (size_t)b * n;
+    float *block = bt_calloc((4 + SD_WALK_FLOATS) * all + SD_BROWNIAN_TMP * n, sizeof *block);
+    if (!block)
+        return NULL;
+    for (int i = 0; i < b; i++) {
+        float *at = block + (size_t)i * n;
+        pics[i] = (sd_making){ .p = { .shape = { k->j->m->vae.latent, k->s.lh, k->s.lw },
+                                      .x = at,
+                                      .noise = at + all,
+                                      .tmp = block + 4 * all },
+                               .x0 = at + 2 * all,
+                               .start = at + 3 * all };
     }
+    *walk = block + 4 * all + SD_BROWNIAN_TMP * n;
     return block;
 }
 
@@ -71,11 +72,11 @@ static bt_status finish_larger(sd_work *k, const sd_making *pics, int from, int 
     big.base = &k->s;
     big.s = *k->second;
     big.n = latent_values(k, &big.s);
-    float *block = lay_out(&big, to, b);
+    float *walk, *block = lay_out(&big, to, b, &walk);
     if (!block)
         return sd_run_no_memory(&big);
-    BT_TRY(sd_run_hires(k, pics, &big, to, b));
-    BT_TRY(sd_run_denoise(&big, to, b));
+    BT_TRY(sd_run_hires(k, pics, &big, to, from, b));
+    BT_TRY(sd_run_denoise(&big, to, b, from, walk));
     st = finish_group(&big, to, from, b);
 fail:
     bt_release(block);
@@ -88,12 +89,12 @@ static bt_status make_group(sd_work *k, int from, int b)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = lay_out(k, pics, b);
+    float *walk, *block = lay_out(k, pics, b, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < b; i++)
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(from + i));
-    BT_TRY(sd_run_denoise(k, pics, b));
+        sd_run_start(k, &pics[i], from + i);
+    BT_TRY(sd_run_denoise(k, pics, b, from, walk));
     st = k->second ? finish_larger(k, pics, from, b) : finish_group(k, pics, from, b);
 fail:
     bt_release(block);
@@ -125,8 +126,12 @@ static bt_status report_all(const sd_work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
-    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
-        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
+    if (s->variation > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->variation_seed);
+        BT_TRY(k->r->report(k->r->host, "variation_seed", text));
+    }
+    snprintf(text, sizeof text, "\"%s\"", sd_grid_name(s->kind)); /* a sampler's name may say it */
+    BT_TRY(k->r->report(k->r->host, "scheduler", text));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:
@@ -152,7 +157,8 @@ static bt_status run_all(sd_work *k)
 {
     const sd_setup *s = &k->s;
     bt_status st;
-    const int each = s->steps - s->first + (k->second ? k->second->steps - k->second->first : 0);
+    const sd_setup *last = k->second;
+    const int each = s->grid.n - s->first + (last ? last->grid.n - last->first : 0);
     k->n = latent_values(k, s);
     k->total = (s->batch + s->group - 1) / s->group * each;
     double start = bt_now();
@@ -198,18 +204,19 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
 {
     sd_options o = *(const sd_options *)options;
     sd_setup s = { 0 }, big = { 0 };
+    bt_estimate first = { 0 };
     o.outpaint = ""; /* the first picture is not known yet */
     bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
-    if (st == BT_OK && s.hires_scale > 1)
+    const bool twice = st == BT_OK && s.hires_scale > 1;
+    if (twice)
         st = sd_run_setup_hires(j->m, &s, &big, err);
-    sd_setup *final = s.hires_scale > 1 ? &big : &s;
     if (st == BT_OK)
-        st = sd_run_economize(j, final, err);
-    if (st == BT_OK &&
-        final == &big) /* a step of the first pass is a share of one, by its pixels */
-        big.steps += (int)ceil((double)s.steps * s.lw * s.lh / (big.lw * big.lh)) - big.first;
+        st = sd_run_economize(j, twice ? &big : &s, err);
     if (st == BT_OK)
-        st = sd_run_need(j, final, out, err);
+        st = sd_run_need(j, twice ? &big : &s, out, err);
+    if (st == BT_OK && twice)
+        st = sd_run_need(j, &s, &first, err);
+    out->flops += first.flops;
     sd_grid_release(&s.grid);
     sd_grid_release(&big.grid);
     return st;
