@@ -63,6 +63,8 @@ static bt_status ask(void *host, const float *in, float t, float *out)
     BT_TRY(sd_run_plan(k, k->unet, "unet"));
     for (int i = 0; i < k->group; i++)
         memcpy(out + (size_t)i * k->n, answer(k, k->unet, k->group, i), k->n * sizeof *out);
+    if (k->seen)
+        sd_run_foresee(k, in, t, out);
 fail:
     return st;
 }
@@ -84,10 +86,10 @@ static bt_status show(const sd_work *k, const sd_walk *w, int from)
     const bt_run *r = k->r;
     const int taken = k->step + 1 - k->s.first;
     bt_status st = BT_OK;
-    if (!r->preview || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
+    if (!k->seen || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
         return BT_OK;
     for (int i = 0; i < w->b && st == BT_OK; i++)
-        st = sd_run_preview(k, w->x0 + (size_t)i * k->n, from + i);
+        st = sd_run_preview(k, k->seen + (size_t)i * k->n, from + i);
     return st;
 }
 
@@ -139,12 +141,16 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *bl
     k->encode += bt_now() - start;
     start = bt_now();
     k->group = b;
+    if (k->r->preview && !(k->seen = bt_calloc((size_t)b * k->n, sizeof *k->seen)))
+        return sd_run_no_memory(k);
     BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &k->unet,
                                k->r->error));
     BT_TRY(all_steps(k, pics, &w, from));
     sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
-    return k->r->progress(k->r->host, "denoise", k->done, k->total);
+    st = k->r->progress(k->r->host, "denoise", k->done, k->total);
 fail:
+    bt_release(k->seen);
+    k->seen = NULL;
     return st;
 }
