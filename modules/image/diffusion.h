@@ -11,7 +11,7 @@
 
 typedef struct sd_options {
     const char *prompt, *negative;
-    int64_t width, height, steps, seed, batch, clip_skip;
+    int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, variation;
     double eta; /* NAN: the sampler's */
     int64_t variation_seed, sampler_seed, ensd;

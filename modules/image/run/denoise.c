@@ -12,7 +12,7 @@
 /* Rows of the batch: without the prompt for every picture, then with it. */
 static void fill_input(const sd_work *k, const float *x, float t)
 {
-    size_t n = (size_t)k->group * k->n;
+    size_t n = (size_t)k->b * k->n;
     float *in = sd_plan_data(k->unet, k->unet->in);
     memcpy(in, x, n * sizeof *in);
     if (k->s.guided)
@@ -58,11 +58,11 @@ static bt_status ask(void *host, const float *in, float t, float *out)
 {
     sd_work *k = host;
     bt_status st;
-    BT_TRY(fill_context(k, k->unet, k->group)); /* inputs may not outlive a run */
+    BT_TRY(fill_context(k, k->unet, k->b)); /* inputs may not outlive a run */
     fill_input(k, in, t);
     BT_TRY(sd_run_plan(k, k->unet, "unet"));
-    for (int i = 0; i < k->group; i++)
-        memcpy(out + (size_t)i * k->n, answer(k, k->unet, k->group, i), k->n * sizeof *out);
+    for (int i = 0; i < k->b; i++)
+        memcpy(out + (size_t)i * k->n, answer(k, k->unet, k->b, i), k->n * sizeof *out);
 fail:
     return st;
 }
@@ -124,7 +124,7 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block)
     sd_cache_rest(&k->j->cache, SD_CLIP);
     k->encode += bt_now() - start;
     start = bt_now();
-    k->group = b;
+    k->b = b;
     BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &k->unet,
                                k->r->error));
     BT_TRY(all_steps(k, pics, &w));

@@ -9,7 +9,8 @@
 
 #include "image/diffusion.h"
 
-/* One run of the UNet takes SD_GROUP pictures; twice that with guidance. */
+/* One run of the UNet takes up to SD_GROUP pictures; twice that with guidance. */
+enum { SD_LEAST_TILE = 16 };
 
 struct bt_module_job {
     const sd_model *m;
@@ -30,6 +31,9 @@ typedef struct sd_setup {
     uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative;
     const bt_image *init, *mask;
+    int group;  /* pictures that one run of the UNet takes */
+    bool spare; /* weights are in memory only while they are used */
+    int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
 } sd_setup;
 
 /* What all pictures of a run share. */
@@ -43,7 +47,7 @@ typedef struct sd_work {
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
     sd_plan *unet;                  /* of the group that is being made */
-    int group, step;                /* its pictures; the step of the grid that they take */
+    int b, step;                    /* its pictures; the step of the grid that they take */
     int done, total;                /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } sd_work;
@@ -67,10 +71,21 @@ void sd_run_start(const sd_work *k, sd_making *pic, int i);
 /* denoise.c: takes b started pictures through all steps; block: the walk's. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block);
 
+/* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
+ * the autoencoder's scale to pixels [h*w][3]. */
+bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
+bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+
+/* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
+ * more than the engine's budget: the least that can be if that is still more. */
+bt_status sd_run_need(bt_module_job *j, const sd_setup *s, bt_estimate *out, bt_error *err);
+bt_status sd_run_economize(bt_module_job *j, sd_setup *s, bt_error *err);
+
 /* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 
