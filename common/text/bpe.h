@@ -55,6 +55,7 @@ typedef struct bt_clip_config {
     int max_length; /* >= 2 */
 } bt_clip_config;
 
+/* vocab_json NULL: the vocabulary that the merges imply, in CLIP's order. */
 bt_status bt_bpe_new_clip(const char *vocab_json, size_t vocab_n, const char *merges_txt,
                           size_t merges_n, const bt_clip_config *c, bt_bpe **out, bt_error *err);
 void bt_bpe_free(bt_bpe *b);

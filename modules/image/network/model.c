@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "image/diffusion.h"
+#include "image/network/vocabulary.h"
 
 /* What of a path's last part comes before the suffix. */
 static void name_of(const char *path, char *out, size_t size)
@@ -54,19 +55,11 @@ fail:
 static bt_status read_tokenizer(sd_model *m, bt_error *err)
 {
     sd_tokenizer_config c;
-    size_t n_vocab = 0, n_merges = 0;
-    const char *vocab = bt_store_file(m->store, "tokenizer/vocab.json", &n_vocab);
-    const char *merges = bt_store_file(m->store, "tokenizer/merges.txt", &n_merges);
-
     bt_status st = sd_tokenizer_read(m->store, &c, err);
     if (st != BT_OK)
         return st;
-    if (!vocab || !merges)
-        return bt_fail(err, BT_EFORMAT, "%s: tokenizer/%s is missing", bt_store_path(m->store),
-                       vocab ? "merges.txt" : "vocab.json");
     m->tokens = c.max_length < m->clip.positions ? c.max_length : m->clip.positions;
-    bt_clip_config clip = { c.bos, c.eos, c.pad, c.unk, m->tokens };
-    return bt_bpe_new_clip(vocab, n_vocab, merges, n_merges, &clip, &m->bpe, err);
+    return sd_tokenizer_open(m->store, "tokenizer", &c, m->tokens, &m->bpe, err);
 }
 
 static bt_status dry_plans(sd_model *m, bt_error *err)
