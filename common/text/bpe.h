@@ -71,6 +71,7 @@ bt_status bt_bpe_encode(const bt_bpe *b, const char *text, size_t n, bool specia
 bt_status bt_bpe_encode_clip(const bt_bpe *b, const char *text, size_t n, int32_t *ids,
                              size_t *used);
 int bt_bpe_max_length(const bt_bpe *b); /* of the CLIP config, else 0 */
+int32_t bt_bpe_clip_eos(const bt_bpe *b);
 
 /* Appends the bytes that the ids stand for; they need not be whole characters
  * (see bt_utf8_stream). Control tokens give nothing unless `special`. Ids
