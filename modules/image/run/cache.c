@@ -3,8 +3,8 @@
  * least recently used one makes room.
  *
  * Plans hold an arena each, so they are few; a run of one size needs three (text
- * encoder, UNet, decoder), one more for a first picture and one for a second encoder. Both searches are
- * linear: the lists are shorter than any tree would be worth.
+ * encoder, UNet, decoder), one more for a first picture and one for a second encoder.
+ * Both searches are linear: the lists are shorter than any tree would be worth.
  */
 #include <string.h>
 
