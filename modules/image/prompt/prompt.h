@@ -21,7 +21,7 @@
 enum {
     SD_MAX_PROMPT = 1 << 20, /* bytes of a prompt, also of one made by wildcards */
     SD_MAX_CLAUSES = 16,     /* joined by AND */
-    SD_MAX_CHUNKS = 64,      /* of one prompt */
+    SD_MAX_CHUNKS = 256,     /* of one prompt */
     SD_MAX_OPEN = 256,       /* brackets open at once */
 };
 

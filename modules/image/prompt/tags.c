@@ -9,15 +9,15 @@
 #include "image/prompt/prompt.h"
 #include "text/utf8.h"
 
-/* Bytes of "<word:anything>" at s, 0: none; *word: of the word. */
-static size_t tag_at(const char *s, size_t n, size_t *word)
+/* Bytes of "<word:anything>" at s, 0: none; *word: of the word. last: the text's last '>'. */
+static size_t tag_at(const char *s, size_t n, const char *last, size_t *word)
 {
     uint32_t cp;
     size_t i = 1, k;
     while (i < n && (k = bt_utf8_next(s + i, n - i, &cp)) && sd_is_word(cp))
         i += k;
     *word = i - 1;
-    if (i == 1 || i == n || s[i] != ':')
+    if (i == 1 || i == n || s[i] != ':' || !last || last < s)
         return 0;
     const char *end = memchr(s + i, '>', n - i);
     return end && end > s + i + 1 ? (size_t)(end - s) + 1 : 0;
@@ -104,6 +104,7 @@ static bt_status take(sd_tags *tags, const char *s, size_t n, size_t word, bt_er
 bt_status sd_prompt_tags(const char *text, char **rest, sd_tags *tags, bt_error *err)
 {
     const size_t n = strlen(text);
+    const char *last = strrchr(text, '>');
     bt_buf b = { 0 };
     bt_status st = BT_OK;
     *tags = (sd_tags){ 0 };
@@ -117,7 +118,7 @@ bt_status sd_prompt_tags(const char *text, char **rest, sd_tags *tags, bt_error 
         i += plain;
         if (i == n)
             break;
-        if ((k = tag_at(text + i, n - i, &word)) > 0)
+        if ((k = tag_at(text + i, n - i, last, &word)) > 0)
             st = take(tags, text + i, k, word, err);
         else
             bt_buf_add(&b, "<", k = 1);
