@@ -71,7 +71,6 @@ one_line_error
 
 # What a run leaves out is told.
 expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
-says err "its end is left out"
 expect 0 "$bottega" speak -m en_US-joe-medium --phonemes "abc §§" -o odd.wav
 says err "left out: 2 phonemes"
 expect 3 "$bottega" speak --phonemes "abc §§" -o odd.wav

@@ -52,21 +52,62 @@ static float *lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
     return block;
 }
 
-static bt_status make_group(sd_work *k, int from, int b)
+/* Pictures made in one run of the network, from number `from`. The prompts of a picture that
+ * are those of the one before are the same object. */
+typedef struct group {
+    int from, n;
+    sd_asked *asked[SD_GROUP];
+} group;
+
+static void free_group(group *g)
+{
+    for (int i = 0; i < g->n; i++)
+        if (i == 0 || g->asked[i] != g->asked[i - 1])
+            sd_asked_free(g->asked[i]);
+    g->n = 0;
+}
+
+/* The next picture joins if its prompts have the group's shape. */
+static bt_status join(const sd_work *k, group *g, bool *joined)
+{
+    const uint64_t seed = k->s.seed + (uint64_t)(g->from + g->n);
+    sd_asked *a, *last = g->n ? g->asked[g->n - 1] : NULL;
+    bt_status st = sd_run_ask(k->j->m, &k->s, seed, last, &a, k->r->error);
+    *joined = st == BT_OK && (!last || sd_asked_alike(last, a));
+    if (*joined)
+        g->asked[g->n++] = a;
+    else
+        sd_asked_free(a);
+    return st;
+}
+
+static bt_status gather(const sd_work *k, group *g)
+{
+    bool joined;
+    bt_status st = join(k, g, &joined);
+    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0]) &&
+           g->from + g->n < k->s.batch)
+        st = join(k, g, &joined);
+    return st;
+}
+
+static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *walk, *block = lay_out(k, pics, b, &walk);
+    float *walk, *block = lay_out(k, pics, g->n, &walk);
     if (!block)
         return sd_run_no_memory(k);
-    for (int i = 0; i < b; i++)
-        sd_run_start(k, &pics[i], from + i);
-    BT_TRY(sd_run_denoise(k, pics, b, walk));
-    for (int i = 0; i < b; i++) {
-        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
+    for (int i = 0; i < g->n; i++) {
+        pics[i].asked = g->asked[i];
+        sd_run_start(k, &pics[i], g->from + i);
+    }
+    BT_TRY(sd_run_denoise(k, pics, g->n, walk));
+    for (int i = 0; i < g->n; i++) {
+        BT_TRY(k->r->progress(k->r->host, "decode", g->from + i, k->s.batch));
         BT_TRY(sd_run_finish(k, &pics[i]));
     }
-    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+    st = k->r->progress(k->r->host, "decode", g->from + g->n, k->s.batch);
 fail:
     bt_release(block);
     return st;
@@ -109,35 +150,59 @@ fail:
     return st;
 }
 
-/* How much of the prompt the text encoder reads. */
-static bt_status report_prompt(const sd_work *k)
+/* How much text the first picture is made from. */
+static bt_status report_prompt(const sd_work *k, const sd_asked *a)
 {
-    bt_ids ids = { 0 };
     char text[32];
-    bt_status st = bt_bpe_encode(k->j->m->bpe, k->s.prompt, strlen(k->s.prompt), false, &ids);
-    size_t n = ids.len, room = (size_t)k->j->m->tokens - 2;
-    bt_ids_free(&ids);
-    if (st != BT_OK)
-        return sd_run_no_memory(k);
-    snprintf(text, sizeof text, "%zu", n);
-    st = k->r->report(k->r->host, "prompt_tokens", text);
-    return st == BT_OK ? k->r->report(k->r->host, "prompt_cut", n > room ? "true" : "false") : st;
+    snprintf(text, sizeof text, "%zu", a->words);
+    bt_status st = k->r->report(k->r->host, "prompt_tokens", text);
+    snprintf(text, sizeof text, "%d", a->longest);
+    return st == BT_OK ? k->r->report(k->r->host, "prompt_chunks", text) : st;
+}
+
+/* All pictures in groups, each handed to `make` (NULL: only counted). */
+static bt_status for_groups(sd_work *k, int *count, bt_status (*make)(sd_work *, const group *))
+{
+    bt_status st = BT_OK;
+    *count = 0;
+    for (int i = 0; i < k->s.batch && st == BT_OK; ++*count) {
+        group g = { .from = i };
+        st = gather(k, &g);
+        if (st == BT_OK && !make && i == 0)
+            st = report_prompt(k, g.asked[0]);
+        if (st == BT_OK && make)
+            st = make(k, &g);
+        i += g.n;
+        free_group(&g);
+    }
+    return st;
 }
 
 static bt_status run_all(sd_work *k)
 {
     const sd_setup *s = &k->s;
+    int groups;
     bt_status st;
     k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
-    k->total = (s->batch + s->group - 1) / s->group * (s->grid.n - s->first);
     double start = bt_now();
+    BT_TRY(for_groups(k, &groups, NULL));
+    k->total = groups * (s->grid.n - s->first);
     BT_TRY(sd_run_read_inputs(k));
     k->encode = bt_now() - start;
-    BT_TRY(report_prompt(k));
-    for (int i = 0; i < s->batch; i += s->group)
-        BT_TRY(make_group(k, i, s->batch - i < s->group ? s->batch - i : s->group));
+    BT_TRY(for_groups(k, &groups, make_group));
     return report_all(k);
 fail:
+    return st;
+}
+
+/* As the first picture's prompts need it. */
+static bt_status economize(sd_work *k)
+{
+    sd_asked *a;
+    bt_status st = sd_run_ask(k->j->m, &k->s, k->s.seed, NULL, &a, k->r->error);
+    if (st == BT_OK)
+        st = sd_run_economize(k->j, &k->s, a, k->r->error);
+    sd_asked_free(a);
     return st;
 }
 
@@ -147,7 +212,7 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
-        st = sd_run_economize(j, &k.s, r->error);
+        st = economize(&k);
     if (st == BT_OK && k.s.spare)
         bt_weights_spare(j->m->ws);
     if (st == BT_OK)
@@ -165,11 +230,15 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
     sd_setup s = { 0 };
+    sd_asked *a = NULL;
     bt_status st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
     if (st == BT_OK)
-        st = sd_run_economize(j, &s, err);
+        st = sd_run_ask(j->m, &s, s.seed, NULL, &a, err);
     if (st == BT_OK)
-        st = sd_run_need(j, &s, out, err);
+        st = sd_run_economize(j, &s, a, err);
+    if (st == BT_OK)
+        st = sd_run_need(j, &s, a, out, err);
+    sd_asked_free(a);
     sd_grid_release(&s.grid);
     return st;
 }

@@ -85,12 +85,16 @@ static void set_tile(const sd_model *m, const sd_options *o, sd_setup *s)
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err)
 {
-    *s = (sd_setup){
-        .init = init, .mask = mask, .prompt = o->prompt, .negative = o->negative, .group = SD_GROUP
-    };
+    *s = (sd_setup){ .init = init,
+                     .mask = mask,
+                     .prompt = o->prompt,
+                     .negative = o->negative,
+                     .wildcards = o->wildcards ? o->wildcards : "",
+                     .plain = o->plain,
+                     .group = SD_GROUP };
     s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
-    s->guided = s->cfg > 1;
+    s->guided = s->cfg > 1 && !m->unet.guide_dim;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
