@@ -17,7 +17,7 @@ void sd_run_foresee(sd_work *k, const float *in, float t, const float *out)
     const int at = t < 0 ? 0 : t < (float)(train->n - 1) ? (int)(t + 0.5f) : train->n - 1;
     const float abar = train->abar[at] > 1e-4f ? train->abar[at] : 1e-4f;
     const float a = sqrtf(abar), b = sqrtf(1 - abar);
-    for (size_t i = 0; i < (size_t)k->group * k->n; i++)
+    for (size_t i = 0; i < (size_t)k->b * k->n; i++)
         switch (k->j->m->schedule.prediction) {
         case SD_EPSILON: k->seen[i] = (in[i] - b * out[i]) / a; break;
         case SD_SAMPLE: k->seen[i] = out[i]; break;

@@ -2,15 +2,16 @@
  * Inside of a run: what its steps share.
  *
  *     options -> setup (all decided) -> work (what pictures share)
- *     for each GROUP: noise -> steps of (UNet -> guidance -> sampler) -> decode -> host
+ *     for each GROUP: prompts -> noise -> steps of (UNet -> guidance -> sampler) -> decode -> host
  */
 #ifndef BT_IMAGE_RUN_H
 #define BT_IMAGE_RUN_H
 
 #include "image/diffusion.h"
+#include "image/prompt/prompt.h"
 
 enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
-/* One run of the UNet takes SD_GROUP pictures; twice that with guidance. */
+/* One run of the UNet takes up to SD_GROUP pictures; twice that with guidance. */
 
 struct bt_module_job {
     const sd_model *m;
@@ -40,12 +41,35 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     uint64_t seed, variation_seed, sampler_seed, path_seed;
-    const char *prompt, *negative, *model_hash;
+    const char *prompt, *negative, *wildcards, *model_hash;
+    int plain; /* prompts without syntax */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
     int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
 } sd_setup;
+
+/* One prompt of those that a picture is made from, and its texts step by step. */
+typedef struct sd_cue {
+    double weight;
+    sd_turns turns;
+    const sd_encoded **texts; /* of turns.texts, once encoded */
+    int chunks;               /* of the longest text */
+    const sd_encoded *empty;  /* fills up what is shorter; NULL: nothing is */
+    float (*ratios)[2];       /* [chunks], for each text encoder; NULL: no weights */
+} sd_cue;
+
+/* What a picture is asked to show. */
+typedef struct sd_asked {
+    char *prompt, *negative;         /* choices made */
+    sd_cue cues[1 + SD_MAX_CLAUSES]; /* the negative prompt, then what AND joins */
+    int n;
+    int first;        /* 1: the negative prompt takes no part */
+    int longest;      /* chunks of the longest cue but the negative one */
+    int chunks;       /* of the network's context */
+    size_t words;     /* ids of the prompt */
+    uint64_t encoded; /* chunks that the text encoder reads */
+} sd_asked;
 
 /* What all pictures of a run share. */
 typedef struct sd_work {
@@ -62,8 +86,10 @@ typedef struct sd_work {
     float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
     int aw, ah;                  /* its size, */
     sd_box box;                  /* and the part */
-    sd_plan *unet;               /* of the group that is being made */
-    int group, step;             /* its pictures; the step of the grid that they take */
+    struct sd_making *pics;      /* of the group that is being made */
+    sd_plan *unet;               /* theirs */
+    int b, step;                 /* how many; the step of the grid that they take */
+    int call;                    /* of the network, for these pictures */
     float *seen;                 /* the pictures foreseen last; NULL: nobody looks */
     int done, total;             /* steps, for progress */
     double encode, denoise, decode; /* seconds */
@@ -71,7 +97,8 @@ typedef struct sd_work {
 
 /* A picture and what it needs besides. */
 typedef struct sd_making {
-    sd_latent p;       /* x and noise of a group's pictures lie one after the other */
+    sd_latent p; /* x and noise of a group's pictures lie one after the other */
+    sd_asked *asked;
     float *x0, *start; /* with a first picture: its latent, and the first noise */
     uint64_t seed, variation_seed;
 } sd_making;
@@ -91,6 +118,27 @@ void sd_run_forget_inputs(sd_work *k);
 /* start.c: encodes the first picture; then starts picture i of the batch. */
 bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
+
+/* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
+void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
+
+/* asked.c: reads both prompts as the picture with this seed has them; sd_asked_free it. If
+ * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */
+bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
+                     sd_asked **out, bt_error *err);
+void sd_asked_free(sd_asked *a);
+/* The prompts that take part are rows of one run of the UNet. */
+static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
+/* Both can be made in one run. */
+static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
+{
+    return a->n == b->n && a->first == b->first && a->chunks == b->chunks;
+}
+
+/* cues.c: encodes all texts of a group's prompts; then fills the context of a call, row
+ * (cue - first) * b + i being that of picture i. */
+bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
+void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
 
 /* hires.c: the second pass of a larger picture: how it is made, and its start from
  * what the first pass made. */
@@ -116,13 +164,21 @@ bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
 
 /* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
  * more than the engine's budget: the least that can be if that is still more. */
-bt_status sd_run_need(bt_module_job *j, const sd_setup *s, bt_estimate *out, bt_error *err);
-bt_status sd_run_economize(bt_module_job *j, sd_setup *s, bt_error *err);
+bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt_estimate *out,
+                      bt_error *err);
+bt_status sd_run_economize(bt_module_job *j, sd_setup *s, const sd_asked *a, bt_error *err);
+/* How many pictures asked for like this one run of the network takes: with AND fewer. */
+static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
+{
+    const int n = 2 * SD_GROUP / sd_asked_rows(a);
+    return n < 1 ? 1 : n < s->group ? n : s->group;
+}
 
 /* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 

@@ -72,7 +72,7 @@
 
 const sd_sampler sd_samplers[] = { SAMPLERS(ENTRY){ 0 } };
 
-/* X(sampler, grid, spellings) */
+/* X(sampler, grid, spellings); too many to be listed among the choices */
 #define PAIRS(X)                                                                                   \
     X("euler", KARRAS, "euler_karras=k_euler_karras=k_euler_ka")                                   \
     X("euler_a", KARRAS, "euler_a_karras=euler_ancestral_karras=k_euler_a_karras=k_euler_a_ka")    \
@@ -108,7 +108,7 @@ const sd_sampler sd_samplers[] = { SAMPLERS(ENTRY){ 0 } };
     X("ddim", TRAILING, "ddim_trailing")
 
 #define PAIR(sampler, grid, spellings)        { sampler, SD_GRID_##grid },
-#define PAIR_CHOICE(sampler, grid, spellings) "," spellings
+#define PAIR_CHOICE(sampler, grid, spellings) ",=" spellings
 
 static const struct {
     const char *sampler;
