@@ -146,6 +146,8 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.timing = cb->timing;
         all.drop_samples = cb->drop_samples;
         all.patient = cb->patient;
+        all.preview = cb->preview;
+        all.preview_interval = cb->preview_interval;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -169,8 +171,6 @@ static void note_losses(cli *c, const char *report)
 {
     static const char missing[] = "\"missing_phonemes\":";
     const char *n = strstr(report, missing), *ignored = strstr(report, "\"ssml_ignored\":");
-    if (strstr(report, "\"prompt_cut\":true"))
-        cli_note(c, "the prompt is longer than the model reads: its end is left out");
     if (n && n[sizeof missing - 1] != '0')
         cli_note(c, "left out: %d phonemes that the voice does not have",
                  atoi(n + sizeof missing - 1));
@@ -299,5 +299,8 @@ void cli_close(cli *c)
     free(c->explained);
     cli_times_clear(c);
     free(c->given);
+    for (size_t i = 0; i < c->n_kept; i++)
+        free(c->kept[i]);
+    free(c->kept);
     free(c->args);
 }

@@ -6,16 +6,33 @@
 
 #include "module.h"
 #include "image/network/networks.h"
+#include "image/picture/picture.h"
 #include "image/sampling/samplers.h"
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative;
+    const char *prompt, *negative, *wildcards, *model_hash;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
-    double cfg, strength, eta;
-    int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
-    int scheduler; /* sd_grid_kind */
-    int rng;       /* 0 torch, 1 philox */
+    double cfg, strength, variation;
+    double eta; /* NAN: the sampler's */
+    int64_t variation_seed, sampler_seed, ensd;
+    int sampler;     /* 0 = the model's, else see sd_sampler_chosen */
+    int scheduler;   /* sd_grid_kind */
+    int rng;         /* 0 torch, 1 philox */
+    int sampler_rng; /* 0 the same, 1 torch, 2 philox */
+    int plain;       /* prompts without syntax */
+
+    double hires_scale, hires_strength;
+    int64_t hires_steps; /* 0: as many as the first pass */
+    int hires_upscaler;
+
+    /* repainting a part of a picture */
+    double mask_blur; /* pixels */
+    int mask_invert;
+    int inpaint_fill; /* sd_fill; -1: as fits */
+    int inpaint_area; /* 0 the whole picture, 1 the mask's surroundings */
+    int64_t inpaint_padding;
+    const char *outpaint; /* "left,right,top,bottom" or one number */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -26,12 +43,15 @@ typedef struct sd_model {
     const bt_compute *compute;
     bt_weights *ws;
     bt_bpe *bpe;
-    sd_clip_config clip;
+    sd_clip_config clip, clip2; /* clip2: SDXL's second text encoder; layers 0: none */
+    sd_pipeline_config pipeline;
     sd_unet_config unet;
     sd_vae_config vae;
     sd_schedule_config schedule;
     sd_train train;
     int tokens;     /* of a prompt: bos, text, eos, padding */
+    int32_t pad2;   /* the second encoder's padding */
+    int pooled;     /* values of a prompt as a whole; 0: the UNet wants none */
     char name[128]; /* file name without its suffix */
 } sd_model;
 
@@ -53,28 +73,42 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 /* ---- jobs' caches (run/cache.c) -------------------------------------------- */
 
-enum { SD_MAX_PLANS = 6, SD_MAX_PROMPTS = 8 };
+enum { SD_MAX_PLANS = 7 };
 
-typedef enum sd_part { SD_CLIP, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
+typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PARTS } sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;
     sd_part part;
     int n, h, w; /* CLIP: n = layers left out */
+    int chunks;  /* UNet: of the context */
     uint64_t used;
 } sd_cached_plan;
 
-typedef struct sd_cached_prompt {
+/* A text as the text encoder reads it, chunk by chunk, without its weights. */
+typedef struct sd_encoded {
     char *text;
-    int skip;
-    float *hidden; /* [tokens][unet.context] */
+    int skip, plain;
+    int chunks;
+    float *hidden;  /* [chunks][tokens][unet.context] */
+    float *pooled;  /* [pooled], of the first chunk */
+    float *weights; /* [chunks][tokens] */
+    bool weighted;  /* one of them is not 1 */
+    /* [chunks][2]: sums of a chunk's values, for each of the text encoders: without weights,
+     * with them. */
+    struct {
+        double without, with;
+    } (*sums)[2];
+    size_t bytes;
     uint64_t used;
-} sd_cached_prompt;
+} sd_encoded;
 
 typedef struct sd_cache {
     const sd_model *m;
     sd_cached_plan plans[SD_MAX_PLANS];
-    sd_cached_prompt prompts[SD_MAX_PROMPTS];
+    sd_encoded **texts;
+    size_t n_texts, cap_texts, text_bytes;
+    uint64_t pinned; /* texts used after this time stay */
     uint64_t clock;
 } sd_cache;
 
@@ -85,30 +119,47 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
 /* The same, with its memory there: sd_plan_data gives no NULL. */
 bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
                               bt_error *err);
-/* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
-bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
-                          const float **hidden);
+/* The UNet's, which has one more number to its shape: chunks of the context. */
+bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err);
+/* An input's and output's memory is there after this. */
+bt_status sd_cache_ready(sd_plan *p, bt_error *err);
+/* Encodes a text, or finds it (run/texts.c). What is asked for after sd_cache_pin stays
+ * until the next one. */
+void sd_cache_pin(sd_cache *c);
+bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip, int plain,
+                        const sd_encoded **out);
+/* m->tokens ids of one prompt through the text encoder, or both of SDXL's: [tokens]
+ * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
+bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
+                          float *pooled);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
-
-/* ---- pictures (picture/picture.c) ------------------------------------------ */
-
-/* img at w x h with `channels` floats per pixel in 0..1; area-weighted triangle
- * filter. bt_release it. NULL: no memory. */
-float *sd_picture_resize(const bt_image *img, int w, int h, int channels);
-/* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
-void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
+void sd_cache_forget_texts(sd_cache *c);
 
 /* ---- picture/infotext.c ---------------------------------------------------- */
 
 typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;
+    const char *model_hash; /* "": unknown */
     int steps, width, height, clip_skip, philox;
-    double cfg, eta;
-    double strength; /* NAN: not from a picture */
-    uint64_t seed;
+    double cfg;
+    double eta;       /* NAN: the sampler's own */
+    bool eta_ddim;    /* whose, in A1111's words */
+    double strength;  /* NAN: neither from a picture nor with a second pass */
+    double variation; /* 0: none */
+    int64_t ensd;
+    uint64_t seed, variation_seed;
+
+    const char *hires_upscaler; /* NULL: one pass */
+    double hires_scale;
+    int hires_steps; /* 0: as the first pass */
+
+    const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
+    double mask_blur;
+    int mask_invert;
+    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -22,6 +22,11 @@ static bt_error last;
         st_;                                                                                       \
     })
 
+static bt_status clip_read(const bt_store *s, sd_clip_config *c, bt_error *err)
+{
+    return sd_clip_read(s, "text_encoder", c, err);
+}
+
 static bt_status unet(const char *text)
 {
     return READ(sd_unet_read, sd_unet_config, "unet/config.json", text);
@@ -34,7 +39,7 @@ static bt_status vae(const char *text)
 
 static bt_status clip(const char *text)
 {
-    return READ(sd_clip_read, sd_clip_config, "text_encoder/config.json", text);
+    return READ(clip_read, sd_clip_config, "text_encoder/config.json", text);
 }
 
 static void says(const char *what)
@@ -69,7 +74,9 @@ static void test_refused(void **state)
         { "{\"transformer_layers_per_block\":[[1],[2],[3],[4]]}", "transformer_layers_per_block",
           BT_EUNSUPPORTED },
         { "{\"class_embed_type\":\"timestep\"}", "class_embed_type", BT_EUNSUPPORTED },
-        { "{\"addition_embed_type\":\"text_time\"}", "addition_embed_type", BT_EUNSUPPORTED },
+        { "{\"addition_embed_type\":\"image\"}", "addition_embed_type", BT_EUNSUPPORTED },
+        { "{\"addition_embed_type\":\"text_time\",\"addition_time_embed_dim\":0}",
+          "addition_time_embed_dim", BT_EFORMAT },
         { "{\"time_embedding_type\":\"fourier\"}", "time_embedding_type", BT_EUNSUPPORTED },
         { "{\"resnet_time_scale_shift\":\"scale_shift\"}", "resnet_time_scale_shift",
           BT_EUNSUPPORTED },
@@ -193,7 +200,11 @@ static void test_infotext(void **state)
                   .clip_skip = 1,
                   .cfg = 4,
                   .strength = NAN,
-                  .seed = 7 };
+                  .eta = NAN,
+                  .eta_ddim = true,
+                  .seed = 7,
+                  .model_hash = "",
+                  .masked_padding = -1 };
     char *t = sd_infotext(&i);
     assert_string_equal(t,
                         "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
@@ -208,6 +219,17 @@ static void test_infotext(void **state)
                            "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, "
                            "Eta DDIM: 1, Version: bottega " BT_VERSION);
     bt_release(t);
+    i.negative = "", i.model = "m", i.model_hash = "0123456789", i.clip_skip = 1, i.eta = NAN;
+    i.hires_upscaler = "Latent", i.hires_scale = 1.5, i.hires_steps = 8;
+    i.mask_blur = 4, i.mask_invert = 1, i.masked_padding = 32, i.masked_content = "fill";
+    t = sd_infotext(&i);
+    assert_string_equal(t, "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
+                           "Model, CFG scale: 7.25, Seed: 7, Size: 128x128, Model hash: "
+                           "0123456789, Model: m, Denoising strength: 0.5, Hires upscale: 1.5, "
+                           "Hires steps: 8, Hires upscaler: Latent, Mask blur: 4, Mask mode: "
+                           "Inpaint not masked, Inpaint area: Only masked, Masked area padding: "
+                           "32, Masked content: fill, Version: bottega " BT_VERSION);
+    bt_release(t);
 }
 
 static void test_describe(void **state)
@@ -220,7 +242,7 @@ static void test_describe(void **state)
     assert_non_null(j);
     assert_int_equal(cJSON_GetObjectItem(j, "width")->valueint, 128);
     assert_int_equal(cJSON_GetObjectItem(j, "prompt_tokens")->valueint, 77);
-    assert_string_equal(cJSON_GetObjectItem(j, "sampler")->valuestring, "ddim");
+    assert_string_equal(cJSON_GetObjectItem(j, "sampler")->valuestring, "plms");
     assert_true(cJSON_GetObjectItem(j, "cfg_scale")->valuedouble == 7.5);
     cJSON_Delete(j);
     bt_buf_free(&b);
