@@ -11,7 +11,7 @@
 
 typedef struct sd_options {
     const char *prompt, *negative;
-    int64_t width, height, steps, seed, batch, clip_skip;
+    int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */

@@ -76,6 +76,7 @@ static bt_status report_all(const sd_work *k)
         { "steps", "%.0f", s->steps },
         { "cfg_scale", "%.10g", s->cfg },
         { "eta", "%.10g", s->eta },
+        { "vae_tile", "%.0f", s->tile * k->j->m->vae.factor },
         { "encode_seconds", "%.6f", k->encode },
         { "denoise_seconds", "%.6f", k->denoise },
         { "decode_seconds", "%.6f", k->decode },
@@ -116,13 +117,13 @@ static bt_status run_all(sd_work *k)
     const sd_setup *s = &k->s;
     bt_status st;
     k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
-    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->steps - s->first);
+    k->total = (s->batch + s->group - 1) / s->group * (s->steps - s->first);
     double start = bt_now();
     BT_TRY(sd_run_read_inputs(k));
     k->encode = bt_now() - start;
     BT_TRY(report_prompt(k));
-    for (int i = 0; i < s->batch; i += SD_GROUP)
-        BT_TRY(make_group(k, i, s->batch - i < SD_GROUP ? s->batch - i : SD_GROUP));
+    for (int i = 0; i < s->batch; i += s->group)
+        BT_TRY(make_group(k, i, s->batch - i < s->group ? s->batch - i : s->group));
     return report_all(k);
 fail:
     return st;
@@ -134,6 +135,10 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
+        st = sd_run_economize(j, &k.s, r->error);
+    if (st == BT_OK && k.s.spare)
+        bt_weights_spare(j->m->ws);
+    if (st == BT_OK)
         st = run_all(&k);
     bt_release(k.moments);
     bt_release(k.pixels);
@@ -143,28 +148,16 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     return st;
 }
 
-/* ---- estimate ------------------------------------------------------------ */
+/* ---- estimate ---------------------------------------------------------------- */
 
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
-    const sd_model *m = j->m;
     sd_setup s = { 0 };
-    sd_plan *clip, *unet, *decoder;
-    bt_status st;
-    BT_TRY(sd_run_setup(m, options, NULL, NULL, &s, err));
-    int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
-    BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
-    /* One part at a time, but the UNet's weights stay for the next picture. */
-    out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
-    const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
-    out->arena = first > last ? first : last;
-    out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
-    out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
-                 bt_plan_flops(unet->plan) / b * s.batch * s.steps +
-                 bt_plan_flops(decoder->plan) * s.batch;
-fail:
+    bt_status st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
+    if (st == BT_OK)
+        st = sd_run_economize(j, &s, err);
+    if (st == BT_OK)
+        st = sd_run_need(j, &s, out, err);
     sd_grid_release(&s.grid);
     return st;
 }

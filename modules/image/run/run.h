@@ -9,6 +9,7 @@
 
 #include "image/diffusion.h"
 
+enum { SD_LEAST_TILE = 16 };
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
@@ -27,6 +28,9 @@ typedef struct sd_setup {
     uint64_t seed;
     const char *prompt, *negative;
     const bt_image *init, *mask;
+    int group;  /* pictures that one run of the UNet takes */
+    bool spare; /* weights are in memory only while they are used */
+    int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
 } sd_setup;
 
 /* What all pictures of a run share. */
@@ -60,6 +64,16 @@ void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
+
+/* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
+ * the autoencoder's scale to pixels [h*w][3]. */
+bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
+bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+
+/* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
+ * more than the engine's budget: the least that can be if that is still more. */
+bt_status sd_run_need(bt_module_job *j, const sd_setup *s, bt_estimate *out, bt_error *err);
+bt_status sd_run_economize(bt_module_job *j, sd_setup *s, bt_error *err);
 
 /* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
