@@ -41,6 +41,16 @@ bt_status bt_upscale_plan(bt_upscale_job *j, int w, int h, bt_error *err)
     return BT_OK;
 }
 
+/* For activations, besides the plan's weights and two copies of the result. */
+static uint64_t room_for(const bt_upscale_job *j, int w, int h)
+{
+    const uint64_t budget = j->u->compute->memory, s = (uint64_t)j->u->scale;
+    const uint64_t taken =
+        bt_plan_weights(j->plan) + 2 * COLOURS * s * (uint64_t)w * s * (uint64_t)h;
+    const uint64_t left = budget > taken ? budget - taken : 0;
+    return budget && left < BT_UPSCALE_ARENA ? left : BT_UPSCALE_ARENA;
+}
+
 bt_status bt_upscale_tile(bt_upscale_job *j, int w, int h, int *tile, bt_error *err)
 {
     static const int sizes[] = { 480, 352, 256, 192, 128, 96, 64, BT_UPSCALE_LEAST };
@@ -52,7 +62,7 @@ bt_status bt_upscale_tile(bt_upscale_job *j, int w, int h, int *tile, bt_error *
         const int down = h ? bt_upscale_axis_cut(h, step, sizes[i]).size : most;
         *tile = sizes[i];
         st = bt_upscale_plan(j, across, down, err);
-        if (st == BT_OK && bt_plan_arena(j->plan) <= BT_UPSCALE_ARENA)
+        if (st == BT_OK && bt_plan_arena(j->plan) <= room_for(j, w, h))
             break;
     }
     return st;
