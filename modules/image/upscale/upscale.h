@@ -88,8 +88,8 @@ typedef struct bt_upscale_job {
 bt_status bt_upscale_plan(bt_upscale_job *j, int w, int h, bt_error *err);
 void bt_upscale_clear(bt_upscale_job *j);
 /* The tile for a picture whose user did not choose one: the largest whose activations take
- * BT_UPSCALE_ARENA bytes at most, or fit a memory budget. The job then has its plan, or that of the whole picture, if
- * that is smaller; w, h 0: unknown. */
+ * BT_UPSCALE_ARENA bytes at most, or fit a memory budget. The job then has its plan, or that
+ * of the whole picture, if that is smaller; w, h 0: unknown. */
 #define BT_UPSCALE_ARENA (UINT64_C(512) << 20)
 bt_status bt_upscale_tile(bt_upscale_job *j, int w, int h, int *tile, bt_error *err);
 /* img (1 or 3 channels) u->scale times as large: *rgb, bt_release. tile: as for the axes. */
