@@ -17,20 +17,29 @@ static void prelu_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
 {
     const float *slope = *(const float *const *)n->attr;
     const int64_t end = bt_row_tile_end(n, TILE, tile);
-    (void)x, (void)phase;
+    (void)phase;
     for (int64_t r = tile * TILE; r < end; r++) {
         const float *a = bt_row(n->src[0], r);
-        float *y = bt_row(n, r);
+        float *y = n->half ? x->scratch : bt_row(n, r);
         for (int64_t i = 0; i < n->shape.c; i++)
             y[i] = (a[i] > 0 ? a[i] : 0) + slope[i] * (a[i] < 0 ? a[i] : 0);
+        if (n->half)
+            x->kernels->to_bf16((int)n->shape.c, y, bt_half_row(n, r));
     }
+}
+
+static size_t prelu_scratch(const bt_node *n, const bt_kernels *k)
+{
+    (void)k;
+    return (size_t)n->shape.c * sizeof(float);
 }
 
 static const bt_op op_prelu = {
     .name = "prelu",
-    .flags = BT_OP_INPLACE,
+    .flags = BT_OP_INPLACE | BT_OP_HALF,
     .tiles = prelu_tiles,
     .run = prelu_run,
+    .scratch = prelu_scratch,
 };
 
 bt_node *bt_upscaler_prelu(bt_graph *g, bt_node *x, const bt_weight *slope)
