@@ -297,5 +297,8 @@ void cli_close(cli *c)
     free(c->explained);
     cli_times_clear(c);
     free(c->given);
+    for (size_t i = 0; i < c->n_kept; i++)
+        free(c->kept[i]);
+    free(c->kept);
     free(c->args);
 }

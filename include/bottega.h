@@ -202,13 +202,29 @@ typedef struct bt_array {
     const float *values;
 } bt_array;
 
-/* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
- * appears under its name only when whole. Loading takes any PNG up to 16384
- * pixels a side, as 1 or 3 channels; .pixels and *text (`text` may be NULL;
- * *text is when the file has none): bt_free. */
+/* A picture's file, beyond its pixels. */
+typedef struct bt_image_file {
+    size_t struct_size;
+    const char *format;   /* "png", "jpeg", "webp"; NULL: by suffix, PNG without one */
+    int quality;          /* of JPEG and WebP, 1..100; 0: 90; WebP at 100 loses nothing */
+    const char *text;     /* A1111's "parameters"; NULL: none */
+    const char *settings; /* a second text, JSON, for programs that make the picture again */
+} bt_image_file;
+
+/* PNG, JPEG or WebP, whole or not at all. `file` NULL: all defaults. A PNG has its texts in
+ * chunks "parameters" and "bottega", the others in an Exif block (user comment, maker note);
+ * what is above JPEG's 64 KiB is left out. Without an img only path, format and quality are
+ * checked, and nothing is written. bt_image_save: the same with a text alone. */
+BT_API bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
+                                const bt_image_file *file);
 BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
                                const char *text);
+/* A file is what its first bytes say, up to 16384 pixels a side, and becomes 1 or 3 channels,
+ * right side up. .pixels and *text (`text` may be NULL; *text is when the file has none):
+ * bt_free. */
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
+/* The two texts of a sound picture file, or NULL; bt_free. */
+BT_API bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings);
 /* WAV, FLAC, Ogg Vorbis, Opus or MP3; whole or not at all, the same bytes for the
  * same sound. Opus and MP3 take few sample rates: others become the next higher
  * one. Without samples, n, rate and channels it writes nothing, only tells whether

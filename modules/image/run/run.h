@@ -10,7 +10,7 @@
 #include "image/diffusion.h"
 #include "image/prompt/prompt.h"
 
-enum { SD_LEAST_TILE = 16 };
+enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
@@ -18,8 +18,19 @@ struct bt_module_job {
     sd_cache cache;
 };
 
+/* Of the option "inpaint_fill". */
+typedef enum sd_fill { SD_ORIGINAL, SD_AROUND, SD_LATENT_NOISE, SD_LATENT_NOTHING } sd_fill;
+
 /* Options with everything decided. */
 typedef struct sd_setup {
+    double hires_scale; /* 1: one pass alone */
+    int hires_steps, hires_upscaler;
+    sd_margins margins;   /* pixels around the first picture that are made as well */
+    sd_fill fill;         /* what the mask hides before the first step */
+    bool repaints, whole; /* part of a picture; the whole of it is made anew, or the mask's box */
+    bool invert;
+    double blur; /* of the mask, pixels */
+    int padding; /* around the mask */
     int w, h, lw, lh, steps, first, batch, skip, philox;
     double cfg, eta, strength;
     bool guided;
@@ -27,8 +38,10 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     uint64_t seed;
-    const char *prompt, *negative, *wildcards;
+    const char *prompt, *negative, *wildcards, *model_hash;
     int plain; /* prompts without syntax */
+    int turns,
+        turns_before; /* runs of the network that prompts count by; those of an earlier pass */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -62,13 +75,18 @@ typedef struct sd_work {
     bt_module_job *j;
     const bt_run *r;
     sd_setup s;
-    size_t n;                       /* values of a latent */
-    float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
-    float *pixels;                  /* of the first picture, 0..1 */
-    float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
-    float *pixel_mask;              /* [h * w] 0..1 */
-    int done, total;                /* steps, for progress */
-    int call;                       /* of the network, for the pictures being made */
+    const sd_setup *second;      /* of a second pass; NULL: there is none */
+    const sd_setup *base;        /* of a second pass: that of the first */
+    size_t n;                    /* values of a latent */
+    float *moments;              /* of the first picture: [rows][2 * latent]; NULL: none */
+    float *pixels;               /* of the first picture, 0..1 */
+    float *mask;                 /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
+    float *pixel_mask;           /* [h * w] 0..1 */
+    float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
+    int aw, ah;                  /* its size, */
+    sd_box box;                  /* and the part */
+    int done, total;             /* steps, for progress */
+    int call;                    /* of the network, for the pictures being made */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
@@ -84,8 +102,14 @@ typedef struct sd_making {
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
 
-/* start.c: reads the first picture and the mask; then starts pictures. */
+/* inputs.c: reads the first picture and the mask; puts what was made into its place.
+ * *rgb [h][w][3] may become larger; bt_release it. */
 bt_status sd_run_read_inputs(sd_work *k);
+bt_status sd_run_paste(const sd_work *k, uint8_t **rgb, int *w, int *h);
+void sd_run_forget_inputs(sd_work *k);
+
+/* start.c: encodes the first picture; then starts pictures. */
+bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
@@ -108,6 +132,11 @@ static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
  * (cue - first) * b + i being that of picture i. */
 bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
 void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
+/* hires.c: the second pass of a larger picture: how it is made, and its start from
+ * what the first pass made. */
+const char *sd_hires_label(const sd_setup *s);
+bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
+bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int b);
 
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);

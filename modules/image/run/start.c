@@ -1,43 +1,34 @@
 /* SPDX-License-Identifier: MIT
- * What a picture starts from: noise, and the first picture with its mask.
+ * What a picture starts from: noise, and the first picture's latent.
  */
 #include <math.h>
 #include <string.h>
 
 #include "image/run/run.h"
 
-static bt_status encode_init(sd_work *k)
+bt_status sd_run_encode_init(sd_work *k)
 {
     const sd_model *m = k->j->m;
     const sd_setup *s = &k->s;
     size_t bytes = (size_t)s->lw * (size_t)s->lh * 2 * (size_t)m->vae.latent * sizeof(float);
     size_t values = 3 * (size_t)s->w * (size_t)s->h;
 
-    k->pixels = sd_picture_resize(s->init, s->w, s->h, 3);
     k->moments = bt_alloc(bytes);
-    if (!k->pixels || !k->moments)
+    if (!k->moments)
         return sd_run_no_memory(k);
-    float *signed_pixels = bt_alloc(values * sizeof *signed_pixels);
-    if (!signed_pixels)
+    float *in = bt_alloc(values * sizeof *in);
+    if (!in)
         return sd_run_no_memory(k);
+    memcpy(in, k->pixels, values * sizeof *in);
+    bt_status st = BT_OK;
+    if (s->repaints && s->fill != SD_ORIGINAL && !sd_mask_fill(in, k->pixel_mask, s->w, s->h))
+        st = sd_run_no_memory(k);
     for (size_t i = 0; i < values; i++)
-        signed_pixels[i] = 2 * k->pixels[i] - 1;
-    const bt_status st = sd_run_encode(k, signed_pixels, k->moments);
-    bt_release(signed_pixels);
+        in[i] = 2 * in[i] - 1;
+    if (st == BT_OK)
+        st = sd_run_encode(k, in, k->moments);
+    bt_release(in);
     return st;
-}
-
-/* White repaints. A latent row follows the mean of its pixels. */
-static bt_status read_mask(sd_work *k)
-{
-    const sd_setup *s = &k->s;
-    k->pixel_mask = sd_picture_resize(s->mask, s->w, s->h, 1);
-    k->mask = sd_picture_resize(s->mask, s->lw, s->lh, 1);
-    if (!k->pixel_mask || !k->mask)
-        return sd_run_no_memory(k);
-    for (size_t i = 0; i < (size_t)s->lw * (size_t)s->lh; i++)
-        k->mask[i] = k->mask[i] >= 0.5f;
-    return BT_OK;
 }
 
 /* A sample of the encoder's distribution, in the UNet's scale. */
@@ -55,14 +46,19 @@ static void draw_init(const sd_work *k, sd_making *pic)
     }
 }
 
-bt_status sd_run_read_inputs(sd_work *k)
+/* What the mask hides: no picture at all, but noise or nothing. */
+static void hide(const sd_work *k, sd_making *pic)
 {
-    bt_status st = k->s.init ? encode_init(k) : BT_OK;
-    return st == BT_OK && k->s.mask ? read_mask(k) : st;
+    size_t c = (size_t)pic->p.c;
+    for (size_t i = 0; i < k->n; i++)
+        if (k->mask[i / c] != 0)
+            pic->x0[i] = k->s.fill == SD_LATENT_NOISE ? pic->start[i] : 0;
 }
 
 /* The generator first gives the noise of the first picture's sample, if there is
- * one, then the starting noise, then the steps': diffusers' order. */
+ * one, then the starting noise, then (with a mask) that of a second sample, which
+ * only inpainting models look at, then the steps': diffusers' order. With a mask
+ * and all steps nothing of the picture is left in the start, as there. */
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed)
 {
     const sd_setup *s = &k->s;
@@ -73,7 +69,11 @@ void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed)
     if (s->init)
         draw_init(k, pic);
     sd_noise_draw(&p->rng, pic->start, p->tmp, p->c, p->h, p->w);
-    if (s->init)
+    if (k->mask)
+        sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w);
+    if (k->mask && (s->fill == SD_LATENT_NOISE || s->fill == SD_LATENT_NOTHING))
+        hide(k, pic);
+    if (s->init && !(k->mask && s->first == 0))
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);
     else
         for (size_t i = 0; i < k->n; i++)

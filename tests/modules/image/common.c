@@ -128,6 +128,11 @@ host *host_new(int threads, bt_precision precision)
     assert_non_null(h);
     h->o = (sd_options){ .prompt = "",
                          .negative = "",
+                         .model_hash = "",
+                         .outpaint = "",
+                         .inpaint_fill = -1,
+                         .hires_scale = 1,
+                         .hires_strength = 0.7,
                          .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET,
                          .steps = BT_INT_UNSET,
