@@ -49,7 +49,7 @@ CLAUSES = [
 
 
 def texts(n, seed):
-    """Prompts of every form, well-formed: where brackets are not, which of several readings the parser takes follows from its inner order."""
+    """Prompts of every form, and some with a character too much or too little."""
     r = random.Random(seed)
 
     def gen(d):
@@ -61,13 +61,16 @@ def texts(n, seed):
         if k < .55:
             return "[" + gen(d - 1) + "]"
         if k < .75:
-            return "[" + r.choice(["", gen(d - 1) + ":"]) + gen(d - 1) + ":" + r.choice(["", "", " "]) + r.choice(["3", ".4", "4", "0.25"]) + "]"
+            return "[" + r.choice(["", gen(d - 1) + ":"]) + gen(d - 1) + ":" + r.choice(["", "", " "]) + r.choice(["3", ".4", "4", "0.25", "x"]) + "]"
         if k < .85:
             return "[" + "|".join(gen(d - 1) for _ in range(r.randint(2, 4))) + "]"
         return gen(d - 1) + gen(d - 1)
     out = set()
     while len(out) < n:
         s = gen(3)
+        if r.random() < .4 and s:
+            i = r.randrange(len(s))
+            s = s[:i] + r.choice(["[", "]", ":", "|", "", "(", ")", "))", "]:"]) + s[i + r.randrange(2):]
         if s and len(s) < 60:
             out.add(s)
     return sorted(out)
@@ -79,7 +82,7 @@ def clauses(s):
 
 
 STEPS = 6
-more = texts(120, 1)
+more = texts(220, 1)
 save_json("prompts", {
     "versions": versions("lark"), "steps": STEPS,
     "weigh": [[s, A.parse_prompt_attention(s)] for s in WEIGH + more],
