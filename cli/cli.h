@@ -71,6 +71,8 @@ typedef struct cli_progress {
     bool on, tty, open;
     char stage[64];
     int tenth;
+    double since;   /* when the stage began, */
+    int from;       /* and with how much done */
     char label[48]; /* "[2/10] " */
     /* Of a text that is spoken in sections, in bytes; whole 0: it is not. */
     size_t whole, at, size; /* the one being spoken: `size` bytes from `at` */
@@ -248,6 +250,8 @@ char *cli_cache_dir(void); /* where packed weights are kept; NULL: no home; free
 /* ---- help.c ---- */
 
 int cli_help(cli *c);
+/* What the module's option `name` (or its plural) may be, with all spellings. */
+int cli_list(cli *c, const char *name);
 int cli_overview(const cli_command *const *commands, FILE *f);
 
 /* ---- session.c ---- */

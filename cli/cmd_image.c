@@ -6,6 +6,8 @@
 
 #include "image.h"
 
+enum { PREVIEW_INTERVAL = 5 };
+
 static const cli_flag flags[] = {
     { "output", "o", NULL, "FILE", NULL,
       ".png, .jpg or .webp; a %03d in it is the picture's number (default out.png)", 0 },
@@ -13,6 +15,10 @@ static const cli_flag flags[] = {
       "of JPEG and WebP, 1..100 (default 90; WebP at 100 is lossless)", 0 },
     { "from", NULL, NULL, "FILE", NULL,
       "make this picture again, by its own text; flags change what they name", 0 },
+    { "preview", NULL, NULL, "FILE", NULL,
+      "picture on its way, written again and again; a %03d in it is its number", 0 },
+    { "preview-interval", NULL, NULL, "N", NULL, "steps from one preview to the next (default 5)",
+      0 },
     { "grid", NULL, "xyz", "AXES", NULL,
       "one labelled picture of all combinations: \"steps=10,20;cfg_scale=3,7\" (any option; a "
       "value with a comma in it in double quotes)",
@@ -22,6 +28,8 @@ static const cli_flag flags[] = {
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "init", "i", "init-img,init-image", "FILE", NULL, "picture to start from", 0 },
     { "mask", NULL, NULL, "FILE", NULL, "picture that is white where the other may change", 0 },
+    { "list", NULL, NULL, "OPTION", NULL,
+      "print what an option may be, with all spellings: samplers, schedulers", 0 },
     { 0 }
 };
 
@@ -90,6 +98,36 @@ static int save(cli *c, size_t i, const char *path)
     const int rc = image_save(c, &img, path, bt_job_text(c->job, i), settings);
     free(settings);
     return rc;
+}
+
+/* A preview that cannot be written is no reason to stop. */
+static int on_preview(void *user, size_t index, const bt_image *img)
+{
+    cli *c = user;
+    char *path = cli_name(cli_get(c, "preview"), (int)index + 1, false);
+    if (bt_image_write(c->engine, path, img, NULL) != BT_OK)
+        cli_note(c, "no preview: %s", bt_engine_message(c->engine));
+    free(path);
+    return cli_stop;
+}
+
+/* Previews are asked for as part of opening the job. */
+static int open_job(cli *c)
+{
+    bt_callbacks cb = { .struct_size = sizeof cb, .preview_interval = PREVIEW_INTERVAL };
+    const char *path = cli_get(c, "preview"), *interval = cli_get(c, "preview-interval");
+    char *end = NULL;
+    if (interval)
+        cb.preview_interval = (int)strtol(interval, &end, 10);
+    if (interval && (end == interval || *end || cb.preview_interval < 1))
+        return cli_fail(EXIT_USAGE, "preview-interval: \"%s\" is not a number of steps", interval);
+    if (path && cli_name_check(path) != EXIT_DONE)
+        return EXIT_USAGE;
+    if (path && bt_image_write(c->engine, path, NULL, NULL) != BT_OK)
+        return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
+    if (path)
+        cb.preview = on_preview;
+    return cli_job_open(c, &cb);
 }
 
 /* Files appear only when whole: one that is there need not be made again. */
@@ -181,6 +219,8 @@ static int run(cli *c)
 {
     size_t n = 1;
     char **prompts = NULL;
+    if (cli_get(c, "list"))
+        return cli_list(c, cli_get(c, "list"));
     int rc = check_prompt(c);
     if (rc == EXIT_DONE && cli_get(c, "from"))
         rc = image_from(c, cli_get(c, "from"));
@@ -198,7 +238,7 @@ static int run(cli *c)
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
     if (rc == EXIT_DONE)
-        rc = cli_job_open(c, NULL);
+        rc = open_job(c);
     if (rc == EXIT_DONE)
         rc = set_picture(c, "init");
     if (rc == EXIT_DONE)

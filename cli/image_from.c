@@ -55,12 +55,15 @@ char *image_settings(cli *c, size_t i)
         free(item);
         free(quoted);
     }
+    /* Of a batch's pictures each has the next seed, or the next variation of one. */
+    const char *variation = bt_job_get(c->job, "variation_strength");
+    const char *counts = variation && atof(variation) > 0 ? "variation_seed" : "seed";
     char *options = NULL;
     for (size_t k = 0; bt_option_at(c->engine, c->command->kind, k, &o) == BT_OK; k++) {
         const char *value = bt_job_get(c->job, o.name);
         if (!value || !*value || strcmp(o.name, "profile") == 0 || strcmp(o.name, "batch") == 0)
             continue;
-        char *own = strcmp(o.name, "seed") == 0
+        char *own = strcmp(o.name, counts) == 0
                         ? cli_text("%llu", strtoull(value, NULL, 10) + (unsigned long long)i)
                         : cli_text("%s", value);
         quoted = cli_json(own);

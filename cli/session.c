@@ -146,6 +146,8 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.timing = cb->timing;
         all.drop_samples = cb->drop_samples;
         all.patient = cb->patient;
+        all.preview = cb->preview;
+        all.preview_interval = cb->preview_interval;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));

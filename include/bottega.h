@@ -136,6 +136,7 @@ typedef struct bt_option_info {
     const char *choices;       /* comma-separated, BT_OPT_CHOICE only */
     const char *unit;          /* "pixels", "s", or NULL */
     const char *help;
+    const char *spellings; /* of the choices: "a,b=c,=d": "c" is taken for "b"; "d" is not listed */
 } bt_option_info;
 
 /* Options of every module of a kind, in help order. Index 0..count-1; beyond
@@ -223,7 +224,7 @@ BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *i
  * right side up. .pixels and *text (`text` may be NULL; *text is when the file has none):
  * bt_free. */
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
-/* The two texts of a sound picture file, or NULL; bt_free. */
+/* The two texts of a picture file that can be read, or NULL; bt_free. */
 BT_API bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings);
 /* WAV, FLAC, Ogg Vorbis, Opus or MP3; whole or not at all, the same bytes for the
  * same sound. Opus and MP3 take few sample rates: others become the next higher
@@ -273,7 +274,8 @@ typedef struct bt_timing {
  * progress: `done` of `total` (0: unknown) steps of a stage ("prompt", "speak",
  * "denoise", ...). samples: mono, as soon as there are some. token: `text` is
  * not terminated; len 0 while a character is incomplete; id -1: the prompt,
- * with option "echo". timing: before the sentence's samples; with it set, a voice
+ * with option "echo". preview: what picture `index` of the run looks like so far, small.
+ * timing: before the sentence's samples; with it set, a voice
  * that cannot tell fails with BT_EUNSUPPORTED. */
 typedef struct bt_callbacks {
     size_t struct_size;
@@ -285,6 +287,8 @@ typedef struct bt_callbacks {
     int drop_samples; /* 1: the job keeps no samples; bt_job_audio then tells rate and n alone */
     int patient;      /* 1: nobody waits for the first samples, so that all are there sooner; the
                          same samples. Without the callback it is so anyway. */
+    int (*preview)(void *user, size_t index, const bt_image *img);
+    int preview_interval; /* steps from one to the next; 0: 1 */
 } bt_callbacks;
 
 typedef struct bt_estimate {

@@ -13,11 +13,14 @@
 typedef struct sd_options {
     const char *prompt, *negative, *wildcards, *model_hash;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
-    double cfg, strength, eta;
-    int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
-    int scheduler; /* sd_grid_kind */
-    int rng;       /* 0 torch, 1 philox */
-    int plain;     /* prompts without syntax */
+    double cfg, strength, variation;
+    double eta; /* NAN: the sampler's */
+    int64_t variation_seed, sampler_seed, ensd;
+    int sampler;     /* 0 = the model's, else see sd_sampler_chosen */
+    int scheduler;   /* sd_grid_kind */
+    int rng;         /* 0 torch, 1 philox */
+    int sampler_rng; /* 0 the same, 1 torch, 2 philox */
+    int plain;       /* prompts without syntax */
 
     double hires_scale, hires_strength;
     int64_t hires_steps; /* 0: as many as the first pass */
@@ -141,9 +144,13 @@ typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;
     const char *model_hash; /* "": unknown */
     int steps, width, height, clip_skip, philox;
-    double cfg, eta;
-    double strength; /* NAN: neither from a picture nor with a second pass */
-    uint64_t seed;
+    double cfg;
+    double eta;       /* NAN: the sampler's own */
+    bool eta_ddim;    /* whose, in A1111's words */
+    double strength;  /* NAN: neither from a picture nor with a second pass */
+    double variation; /* 0: none */
+    int64_t ensd;
+    uint64_t seed, variation_seed;
 
     const char *hires_upscaler; /* NULL: one pass */
     double hires_scale;
@@ -151,8 +158,8 @@ typedef struct sd_info {
 
     const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
     double mask_blur;
-    int mask_invert,
-        masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
+    int mask_invert;
+    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

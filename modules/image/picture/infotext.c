@@ -20,8 +20,8 @@ static void text_field(bt_buf *b, const char *name, const char *value)
 /* What differs from plain text to picture, as A1111's "extra" fields. */
 static void put_extras(bt_buf *b, const sd_info *i)
 {
-    if (i->eta > 0)
-        bt_buf_printf(b, ", Eta DDIM: %.6g", i->eta);
+    if (!isnan(i->eta))
+        bt_buf_printf(b, i->eta_ddim ? ", Eta DDIM: %.6g" : ", Eta: %.6g", i->eta);
     if (i->hires_upscaler) {
         bt_buf_printf(b, ", Hires upscale: %.6g", i->hires_scale);
         if (i->hires_steps)
@@ -54,10 +54,15 @@ char *sd_infotext(const sd_info *i)
     if (i->model_hash[0])
         text_field(&b, "Model hash", i->model_hash);
     text_field(&b, "Model", i->model);
+    if (i->variation > 0)
+        bt_buf_printf(&b, ", Variation seed: %llu, Variation seed strength: %.6g",
+                      (unsigned long long)i->variation_seed, i->variation);
     if (!isnan(i->strength))
         bt_buf_printf(&b, ", Denoising strength: %.6g", i->strength);
     if (i->clip_skip > 1)
         bt_buf_printf(&b, ", Clip skip: %d", i->clip_skip);
+    if (i->ensd)
+        bt_buf_printf(&b, ", ENSD: %lld", (long long)i->ensd);
     if (!i->philox)
         bt_buf_puts(&b, ", RNG: CPU");
     put_extras(&b, i);

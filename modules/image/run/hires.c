@@ -25,13 +25,18 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
     s->lw = s->w / f;
     s->lh = s->h / f;
     s->steps = (int)(asked / strength);
-    s->first = s->steps - asked;
-    s->turns = asked;
+    s->turns = sd_run_turns(s, asked);
     s->turns_before = base->turns;
     if (s->w > SD_MAX_SIDE || s->h > SD_MAX_SIDE)
         return bt_fail(err, BT_EINVAL, "hires_scale: a picture of %dx%d is too large", s->w, s->h);
-    return sd_grid_create(&m->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
-                          err);
+    const bt_status st = sd_run_grid(m, s, err);
+    if (st != BT_OK)
+        return st;
+    /* A1111 counts the steps after the first */
+    const int rest = asked - (s->grid.kind != SD_GRID_MODEL);
+    s->first = sd_grid_first(&s->grid, s->sampler->rules.family, (rest + 1e-3) / s->steps);
+    s->first = s->first < s->grid.n ? s->first : s->grid.n - 1;
+    return s->sampler->restarts ? sd_grid_restart(&s->grid, s->first, err) : BT_OK;
 }
 
 /* The first pass's picture, 0..1. */
@@ -81,7 +86,7 @@ static bt_status through_pixels(sd_work *k, sd_work *big, const sd_making *pic, 
 static bt_status through_latent(const sd_work *k, const sd_work *big, const sd_making *pic,
                                 sd_making *to)
 {
-    float *x = sd_picture_scale(pic->p.x, k->s.lw, k->s.lh, big->s.lw, big->s.lh, pic->p.c,
+    float *x = sd_picture_scale(pic->p.x, k->s.lw, k->s.lh, big->s.lw, big->s.lh, pic->p.shape.c,
                                 filters[k->s.hires_upscaler]);
     if (!x)
         return sd_run_no_memory(big);
@@ -90,11 +95,12 @@ static bt_status through_latent(const sd_work *k, const sd_work *big, const sd_m
     return BT_OK;
 }
 
-bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int b)
+bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int from,
+                       int b)
 {
     bt_status st = BT_OK;
     for (int i = 0; i < b; i++) {
-        sd_run_start(big, &to[i], pics[i].seed);
+        sd_run_start(big, &to[i], from + i);
         st = by_latent(&k->s) ? through_latent(k, big, &pics[i], &to[i])
                               : through_pixels(k, big, &pics[i], &to[i]);
         if (st != BT_OK)

@@ -25,23 +25,31 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-/* Six buffers of k->n values for each picture of a group. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b)
+/* x, noise, x0, start and the walk's of each; SD_BROWNIAN_TMP once. */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
 {
-    size_t each = 6 * k->n;
-    float *block = bt_calloc((size_t)b * each, sizeof *block);
-    for (int i = 0; block && i < b; i++) {
-        float *at = block + (size_t)i * each;
-        pics[i] = (sd_making){ .p = { .x = at,
-                                      .old = at + k->n,
-                                      .noise = at + 2 * k->n,
-                                      .tmp = at + 3 * k->n,
-                                      .c = k->j->m->vae.latent,
-                                      .h = k->s.lh,
-                                      .w = k->s.lw },
-                               .x0 = at + 4 * k->n,
-                               .start = at + 5 * k->n };
+    const uint64_t n = (uint64_t)s->lw * (uint64_t)s->lh * (uint64_t)channels;
+    return ((4 + SD_WALK_FLOATS) * (uint64_t)b + SD_BROWNIAN_TMP) * n * sizeof(float);
+}
+
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. */
+static float *lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
+{
+    size_t n = k->n, all = (size_t)b * n;
+    float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
+    if (!block)
+        return NULL;
+    for (int i = 0; i < b; i++) {
+        float *at = block + (size_t)i * n;
+        pics[i] = (sd_making){ .p = { .shape = { k->j->m->vae.latent, k->s.lh, k->s.lw },
+                                      .x = at,
+                                      .noise = at + all,
+                                      .tmp = block + 4 * all },
+                               .x0 = at + 2 * all,
+                               .start = at + 3 * all };
     }
+    *walk = block + 4 * all + SD_BROWNIAN_TMP * n;
     return block;
 }
 
@@ -119,13 +127,13 @@ static bt_status finish_larger(sd_work *k, const sd_making *pics, const group *g
     big.base = &k->s;
     big.s = *k->second;
     big.n = latent_values(k, &big.s);
-    float *block = lay_out(&big, to, g->n);
+    float *walk, *block = lay_out(&big, to, g->n, &walk);
     if (!block)
         return sd_run_no_memory(&big);
     for (int i = 0; i < g->n; i++)
         to[i].asked = g->asked[1][i];
-    BT_TRY(sd_run_hires(k, pics, &big, to, g->n));
-    BT_TRY(sd_run_denoise(&big, to, g->n));
+    BT_TRY(sd_run_hires(k, pics, &big, to, g->from, g->n));
+    BT_TRY(sd_run_denoise(&big, to, g->n, g->from, walk));
     st = finish_group(&big, to, g->from, g->n);
 fail:
     bt_release(block);
@@ -138,14 +146,14 @@ static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = lay_out(k, pics, g->n);
+    float *walk, *block = lay_out(k, pics, g->n, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
         pics[i].asked = g->asked[0][i];
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(g->from + i));
+        sd_run_start(k, &pics[i], g->from + i);
     }
-    BT_TRY(sd_run_denoise(k, pics, g->n));
+    BT_TRY(sd_run_denoise(k, pics, g->n, g->from, walk));
     st = k->second ? finish_larger(k, pics, g) : finish_group(k, pics, g->from, g->n);
 fail:
     bt_release(block);
@@ -177,8 +185,12 @@ static bt_status report_all(const sd_work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
-    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
-        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
+    if (s->variation > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->variation_seed);
+        BT_TRY(k->r->report(k->r->host, "variation_seed", text));
+    }
+    snprintf(text, sizeof text, "\"%s\"", sd_grid_name(s->kind)); /* a sampler's name may say it */
+    BT_TRY(k->r->report(k->r->host, "scheduler", text));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:
@@ -218,7 +230,8 @@ static bt_status run_all(sd_work *k)
     const sd_setup *s = &k->s;
     int groups;
     bt_status st;
-    const int each = s->steps - s->first + (k->second ? k->second->steps - k->second->first : 0);
+    const sd_setup *last = k->second;
+    const int each = s->grid.n - s->first + (last ? last->grid.n - last->first : 0);
     k->n = latent_values(k, s);
     double start = bt_now();
     BT_TRY(for_groups(k, &groups, NULL));

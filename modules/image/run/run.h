@@ -11,7 +11,7 @@
 #include "image/prompt/prompt.h"
 
 enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
-enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
+/* One run of the UNet takes up to SD_GROUP pictures; twice that with guidance. */
 
 struct bt_module_job {
     const sd_model *m;
@@ -31,17 +31,20 @@ typedef struct sd_setup {
     bool invert;
     double blur; /* of the mask, pixels */
     int padding; /* around the mask */
-    int w, h, lw, lh, steps, first, batch, skip, philox;
-    double cfg, eta, strength;
-    bool guided;
+    int w, h, lw, lh, steps, batch, skip;
+    int first; /* step of the grid */
+    double cfg, eta, strength, variation;
+    bool guided, philox, sampler_philox;
+    int64_t ensd;
+    bool own_rng; /* the steps' noise has a generator of its own */
     const sd_sampler *sampler;
     sd_grid_kind kind;
     sd_grid grid;
-    uint64_t seed;
+    uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative, *wildcards, *model_hash;
-    int plain; /* prompts without syntax */
-    int turns,
-        turns_before; /* runs of the network that prompts count by; those of an earlier pass */
+    int plain;        /* prompts without syntax */
+    int turns;        /* runs of the network that prompts count by */
+    int turns_before; /* those of the pass before; 0: there was none */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -85,20 +88,25 @@ typedef struct sd_work {
     float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
     int aw, ah;                  /* its size, */
     sd_box box;                  /* and the part */
+    struct sd_making *pics;      /* of the group that is being made */
+    sd_plan *unet;               /* theirs */
+    int b, step;                 /* how many; the step of the grid that they take */
+    int call;                    /* of the network, for these pictures */
     int done, total;             /* steps, for progress */
-    int call;                    /* of the network, for the pictures being made */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
 /* A picture and what it needs besides. */
 typedef struct sd_making {
-    sd_latent p;
+    sd_latent p; /* x and noise of a group's pictures lie one after the other */
     sd_asked *asked;
     float *x0, *start; /* with a first picture: its latent, and the first noise */
-    uint64_t seed;
+    uint64_t seed, variation_seed;
 } sd_making;
 
-/* setup.c: decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
+/* setup.c: makes the grid of s->steps; decides everything; sd_grid_release(&s->grid)
+ * afterwards, also of a failure. */
+bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err);
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
 
@@ -108,9 +116,9 @@ bt_status sd_run_read_inputs(sd_work *k);
 bt_status sd_run_paste(const sd_work *k, uint8_t **rgb, int *w, int *h);
 void sd_run_forget_inputs(sd_work *k);
 
-/* start.c: encodes the first picture; then starts pictures. */
+/* start.c: encodes the first picture; then starts picture i of the batch. */
 bt_status sd_run_encode_init(sd_work *k);
-void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
+void sd_run_start(const sd_work *k, sd_making *pic, int i);
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
@@ -120,6 +128,11 @@ void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, flo
 bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
                      sd_asked **out, bt_error *err);
 void sd_asked_free(sd_asked *a);
+/* What A1111 takes for the network's runs in so many steps. */
+static inline int sd_run_turns(const sd_setup *s, int steps)
+{
+    return s->sampler->twice ? 2 * steps : steps;
+}
 /* The prompts that take part are rows of one run of the UNet. */
 static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
 /* Both can be made in one run. */
@@ -132,14 +145,20 @@ static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
  * (cue - first) * b + i being that of picture i. */
 bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
 void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
+
 /* hires.c: the second pass of a larger picture: how it is made, and its start from
  * what the first pass made. */
 const char *sd_hires_label(const sd_setup *s);
 bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
-bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int b);
+bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int from,
+                       int b);
 
-/* denoise.c: takes b started pictures through all steps. */
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
+/* preview.c: shows the host what picture `index` of the run will be, by its latent x0. */
+bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
+
+/* denoise.c: takes b started pictures, the first of them `from` of the batch, through all
+ * steps; block: the walk's. */
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block);
 
 /* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
  * the autoencoder's scale to pixels [h*w][3]. */
@@ -162,6 +181,7 @@ static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 

@@ -96,28 +96,53 @@ static bt_status set_hires(const sd_options *o, sd_setup *s, bt_error *err)
                    : BT_OK;
 }
 
-/* As diffusers' img2img: of n steps only the last int(n * strength) are done. */
-static bt_status set_start(sd_setup *s, bt_error *err)
+/* ---- steps and seeds -------------------------------------------------------- */
+
+bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err)
 {
-    if (!s->init)
-        return BT_OK;
-    s->first = s->steps - (int)(s->steps * s->strength);
-    if (s->first >= s->steps)
-        return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
-                       s->steps);
-    return BT_OK;
+    bool xl = m->unet.context >= 1280; /* SDXL and its refiner */
+    return sd_grid_create(&m->schedule, &m->train, &s->sampler->rules, s->kind, s->steps, xl,
+                          &s->grid, err);
 }
 
 /* A scheduler that is asked for by its own name outweighs the sampler's. */
-static void set_sampler(const sd_model *m, const sd_options *o, sd_setup *s)
+static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s, bt_error *err)
 {
-    bool karras = false;
-    s->sampler =
-        o->sampler ? sd_sampler_chosen(o->sampler, &karras) : sd_sampler_of(m->schedule.class_name);
-    s->eta = s->sampler->family == SD_DDIM ? o->eta : 0;
-    s->kind = (sd_grid_kind)o->scheduler;
-    if (karras && s->kind == SD_GRID_MODEL)
-        s->kind = SD_GRID_KARRAS;
+    sd_grid_kind kind = SD_GRID_MODEL;
+    s->sampler = o->sampler ? sd_sampler_chosen(o->sampler, &kind) : sd_sampler_of(&m->schedule);
+    s->kind = o->scheduler ? (sd_grid_kind)o->scheduler : kind;
+    s->eta = s->sampler->eta;
+    if (!isnan(o->eta) && (s->eta > 0 || s->sampler->rules.family == SD_DDIM))
+        s->eta = o->eta;
+    return sd_run_grid(m, s, err);
+}
+
+/* Where in the grid a first picture comes in. */
+static bt_status set_start(sd_setup *s, bt_error *err)
+{
+    if (s->init)
+        s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
+    if (s->first >= s->grid.n)
+        return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
+                       s->steps);
+    return s->sampler->restarts ? sd_grid_restart(&s->grid, s->first, err) : BT_OK;
+}
+
+/* The steps' noise goes on with the picture's generator unless something says
+ * otherwise (rng of their own, seed of their own, A1111's ENSD). */
+static bt_status set_seeds(const sd_options *o, sd_setup *s, bt_error *err)
+{
+    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    if (st == BT_OK)
+        st = bt_seed_choose(o->variation_seed, &s->variation_seed, err);
+    s->variation = o->variation;
+    s->philox = o->rng;
+    s->sampler_philox = o->sampler_rng ? o->sampler_rng - 1 : o->rng;
+    s->path_seed = o->sampler_seed == BT_INT_UNSET ? s->seed : (uint64_t)o->sampler_seed;
+    s->sampler_seed = s->path_seed + (uint64_t)o->ensd;
+    s->ensd = o->ensd;
+    s->own_rng = o->sampler_rng || o->sampler_seed != BT_INT_UNSET || o->ensd;
+    return st;
 }
 
 /* Tiles of less than SD_LEAST_TILE latents are mostly edges. */
@@ -134,32 +159,27 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
                      .mask = mask,
                      .prompt = o->prompt,
                      .negative = o->negative,
+                     .model_hash = o->model_hash,
                      .wildcards = o->wildcards ? o->wildcards : "",
                      .plain = o->plain,
-                     .model_hash = o->model_hash,
                      .group = SD_GROUP };
+    bt_status st;
     s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
-    s->turns = s->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
-    s->philox = o->rng;
     set_tile(m, o, s);
-    set_sampler(m, o, s);
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
-    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
-    if (st == BT_OK)
-        st = set_hires(o, s, err);
-    if (st == BT_OK)
-        st = set_repaint(m, o, s, err);
-    if (st == BT_OK)
-        st = set_start(s, err);
-    if (st != BT_OK)
-        return st;
+    BT_TRY(set_seeds(o, s, err));
+    BT_TRY(set_hires(o, s, err));
+    BT_TRY(set_repaint(m, o, s, err));
     set_size(m, o, s);
-    return sd_grid_create(&m->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
-                          err);
+    BT_TRY(set_sampler(m, o, s, err));
+    s->turns = sd_run_turns(s, s->steps);
+    return set_start(s, err);
+fail:
+    return st;
 }
