@@ -42,7 +42,9 @@ typedef struct sd_setup {
     sd_grid grid;
     uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative, *wildcards, *model_hash;
-    int plain; /* prompts without syntax */
+    int plain;        /* prompts without syntax */
+    int turns;        /* runs of the network that prompts count by */
+    int turns_before; /* those of the pass before; 0: there was none */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -127,6 +129,11 @@ void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, flo
 bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
                      sd_asked **out, bt_error *err);
 void sd_asked_free(sd_asked *a);
+/* What A1111 takes for the network's runs in so many steps. */
+static inline int sd_run_turns(const sd_setup *s, int steps)
+{
+    return s->sampler->twice ? 2 * steps : steps;
+}
 /* The prompts that take part are rows of one run of the UNet. */
 static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
 /* Both can be made in one run. */

@@ -178,6 +178,7 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     BT_TRY(set_repaint(m, o, s, err));
     set_size(m, o, s);
     BT_TRY(set_sampler(m, o, s, err));
+    s->turns = sd_run_turns(s, s->steps);
     return set_start(s, err);
 fail:
     return st;
