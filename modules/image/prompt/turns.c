@@ -32,7 +32,7 @@ typedef struct mark {
 typedef struct reader {
     const char *s;
     size_t n;
-    int steps;
+    int steps, before;
     group *groups; /* in the order of their opening brackets */
     mark *marks;
     int n_groups, n_marks;
@@ -90,7 +90,9 @@ static bool read_when(const reader *r, size_t from, size_t to, int *when)
         return false;
     double v = strtod(s + first, NULL);
     if (memchr(s + digits, '.', k))
-        v *= r->steps;
+        v = (v - (r->before > 0)) * r->steps;
+    else
+        v -= r->before;
     *when = v < 0 ? 0 : v < r->steps ? (int)v : r->steps;
     return true;
 }
@@ -240,9 +242,9 @@ static bt_status make_turns(const reader *r, const bool *ends, level *levels, sd
     return BT_OK;
 }
 
-bt_status sd_prompt_turns(const char *text, int steps, sd_turns *out, bt_error *err)
+bt_status sd_prompt_turns(const char *text, int steps, int before, sd_turns *out, bt_error *err)
 {
-    reader r = { .s = text, .n = strlen(text), .steps = steps };
+    reader r = { .s = text, .n = strlen(text), .steps = steps, .before = before };
     size_t brackets = 0, marks = 0;
     bt_status st = BT_OK;
     for (size_t i = 0; i < r.n; i++) {

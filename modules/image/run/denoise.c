@@ -75,7 +75,7 @@ static bt_status show(const sd_work *k, const sd_walk *w, int from)
     if (!r->preview || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
         return BT_OK;
     for (int i = 0; i < w->b && st == BT_OK; i++)
-        st = sd_run_preview(k, w->x0 + (size_t)i * k->n, from + i);
+        st = sd_run_preview(k, w->seen + (size_t)i * k->n, from + i);
     return st;
 }
 

@@ -30,6 +30,8 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
     const bt_status st = sd_run_grid(m, s, err);
     if (st != BT_OK)
         return st;
+    s->turns = s->sampler->twice ? 2 * asked : asked;
+    s->turns_before = base->turns;
     /* A1111 counts the steps after the first */
     const int rest = asked - (s->grid.kind != SD_GRID_MODEL);
     s->first = sd_grid_first(&s->grid, s->sampler->rules.family, (rest + 1e-3) / s->steps);

@@ -42,7 +42,9 @@ typedef struct sd_setup {
     sd_grid grid;
     uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative, *wildcards, *model_hash;
-    int plain; /* prompts without syntax */
+    int plain;        /* prompts without syntax */
+    int turns;        /* runs of the network that prompts count by; */
+    int turns_before; /* those of an earlier pass */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -102,7 +104,8 @@ typedef struct sd_making {
     uint64_t seed, variation_seed;
 } sd_making;
 
-/* setup.c: makes the grid of s->steps; decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
+/* setup.c: makes the grid of s->steps; decides everything. sd_grid_release(&s->grid) afterwards,
+ * also of a failure. */
 bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err);
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
@@ -116,6 +119,11 @@ void sd_run_forget_inputs(sd_work *k);
 /* start.c: encodes the first picture; then starts picture i of the batch. */
 bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
+/* With variations all pictures of a batch have one seed, as in A1111. */
+static inline uint64_t sd_run_seed(const sd_setup *s, int i)
+{
+    return s->seed + (s->variation > 0 ? 0 : (uint64_t)i);
+}
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);

@@ -114,6 +114,7 @@ static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s
     s->eta = s->sampler->eta;
     if (!isnan(o->eta) && (s->eta > 0 || s->sampler->rules.family == SD_DDIM))
         s->eta = o->eta;
+    s->turns = s->sampler->twice ? 2 * s->steps : s->steps; /* as A1111 counts them */
     return sd_run_grid(m, s, err);
 }
 
