@@ -91,6 +91,24 @@ for bad in "-o x.gif" "-o x.jpg --quality 0" "-o x.jpg --quality 101" "--quality
 done
 absent x.gif x.jpg s.png t.png
 
+# Previews, the hires fix, variations of a batch.
+draw -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
+draw -p cat -o z.png
+cmp y.png z.png || complain "--preview changes the picture"
+[ -s p_1.png ] || complain "no preview"
+expect 2 "$bottega" image -p x --preview p.gif
+expect 2 "$bottega" image -p x --preview p.png --preview-interval 0
+draw -p cat --hires-scale 1.5 --hires-upscaler lanczos --hires-steps 1 -o h1.png
+draw --from h1.png -o h2.png
+cmp h1.png h2.png || complain "--from: hires"
+texts strip h1.png h3.png
+draw --from h3.png -o h4.png
+texts strip h4.png h5.png
+cmp h3.png h5.png || complain "A1111's text: hires"
+draw -p cat -b 2 --variation-strength 0.4 --variation-seed 3 -o 'n_%d.png'
+draw --from n_2.png -o n.png
+cmp n.png n_2.png || complain "--from: a variation"
+
 # Grids.
 grid() { expect 0 "$bottega" image "${image[@]}" -p x --grid "$@" -o grid.png; }
 grid 'direction=across,down;brightness=0.5,1;invert=false,true'

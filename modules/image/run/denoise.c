@@ -51,6 +51,8 @@ static bt_status ask(void *host, const float *in, float t, float *out)
     k->call++;
     for (int i = 0; i < k->b; i++)
         memcpy(out + (size_t)i * k->n, answer(k, i), k->n * sizeof *out);
+    if (k->seen)
+        sd_run_foresee(k, in, t, out);
 fail:
     return st;
 }
@@ -72,10 +74,10 @@ static bt_status show(const sd_work *k, const sd_walk *w, int from)
     const bt_run *r = k->r;
     const int taken = k->step + 1 - k->s.first;
     bt_status st = BT_OK;
-    if (!r->preview || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
+    if (!k->seen || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
         return BT_OK;
     for (int i = 0; i < w->b && st == BT_OK; i++)
-        st = sd_run_preview(k, w->seen + (size_t)i * k->n, from + i);
+        st = sd_run_preview(k, k->seen + (size_t)i * k->n, from + i);
     return st;
 }
 
@@ -127,6 +129,8 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *bl
     start = bt_now();
     k->b = b;
     k->pics = pics;
+    if (k->r->preview && !(k->seen = bt_calloc((size_t)b * k->n, sizeof *k->seen)))
+        return sd_run_no_memory(k);
     BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks,
                          &k->unet, k->r->error));
     BT_TRY(sd_cache_ready(k->unet, k->r->error));
@@ -134,7 +138,9 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *bl
     BT_TRY(all_steps(k, &w, from));
     sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
-    return k->r->progress(k->r->host, "denoise", k->done, k->total);
+    st = k->r->progress(k->r->host, "denoise", k->done, k->total);
 fail:
+    bt_release(k->seen);
+    k->seen = NULL;
     return st;
 }

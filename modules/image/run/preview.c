@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT
- * A picture on its way, as the sampler foresees it.
+ * A picture on its way, as the network foresees it.
  *
  * Its latent is made small and goes through the autoencoder as any other: a table
  * of colours for latents would be cheaper, but there is one for few models only.
  */
+#include <math.h>
+
 #include "image/run/run.h"
 
 enum { MOST = 24 }; /* latents on the longer side: a picture of 512 shows as 192 */
+
+/* Whatever the sampler makes of the answer: the network sees and says the same. */
+void sd_run_foresee(sd_work *k, const float *in, float t, const float *out)
+{
+    const sd_train *train = &k->j->m->train;
+    const int at = t < 0 ? 0 : t < (float)(train->n - 1) ? (int)(t + 0.5f) : train->n - 1;
+    const float abar = train->abar[at] > 1e-4f ? train->abar[at] : 1e-4f;
+    const float a = sqrtf(abar), b = sqrtf(1 - abar);
+    for (size_t i = 0; i < (size_t)k->b * k->n; i++)
+        switch (k->j->m->schedule.prediction) {
+        case SD_EPSILON: k->seen[i] = (in[i] - b * out[i]) / a; break;
+        case SD_SAMPLE: k->seen[i] = out[i]; break;
+        default: k->seen[i] = a * in[i] - b * out[i]; break;
+        }
+}
 
 /* What a run of this small size would be. */
 static sd_work small_work(const sd_work *k)

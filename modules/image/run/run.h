@@ -92,6 +92,7 @@ typedef struct sd_work {
     sd_plan *unet;               /* theirs */
     int b, step;                 /* how many; the step of the grid that they take */
     int call;                    /* of the network, for these pictures */
+    float *seen;                 /* the pictures foreseen last; NULL: nobody looks */
     int done, total;             /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } sd_work;
@@ -153,7 +154,10 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
 bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int from,
                        int b);
 
-/* preview.c: shows the host what picture `index` of the run will be, by its latent x0. */
+/* preview.c: k->seen = the pictures that the network's answer at timestep t foresees, their
+ * latents being `in`, which hold sqrt(abar) of them; and shows the host what picture
+ * `index` of the run will be, by its latent x0. */
+void sd_run_foresee(sd_work *k, const float *in, float t, const float *out);
 bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
 
 /* denoise.c: takes b started pictures, the first of them `from` of the batch, through all

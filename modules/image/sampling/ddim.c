@@ -45,7 +45,7 @@ bt_status sd_step_ddim(sd_walk *w, int i)
         sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], root_a, root_b);
-        float x0 = w->seen[k] = clipped(w->config, true, p.x0);
+        float x0 = clipped(w->config, true, p.x0);
         w->x[k] = root_next * x0 + direction * p.noise + (w->eta > 0 ? std * w->noise[k] : 0);
     }
     return BT_OK;
@@ -66,8 +66,8 @@ bt_status sd_step_ddpm(sd_walk *w, int i)
         sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
-        w->seen[k] = clipped(w->config, true, p.x0);
-        w->x[k] = of_x0 * w->seen[k] + of_x * w->x[k] + (noisy ? std * w->noise[k] : 0);
+        float x0 = clipped(w->config, true, p.x0);
+        w->x[k] = of_x0 * x0 + of_x * w->x[k] + (noisy ? std * w->noise[k] : 0);
     }
     return BT_OK;
 }
@@ -88,7 +88,7 @@ bt_status sd_step_lcm(sd_walk *w, int i)
         sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
-        float x0 = w->seen[k] = out * clipped(w->config, false, p.x0) + skip * w->x[k];
+        float x0 = out * clipped(w->config, false, p.x0) + skip * w->x[k];
         w->x[k] = noisy ? root_next * x0 + std * w->noise[k] : x0;
     }
     return BT_OK;
@@ -111,7 +111,6 @@ bt_status sd_step_tcd(sd_walk *w, int i)
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
         float x = sqrtf(of_s) * p.x0 + sqrtf(1 - of_s) * p.noise;
-        w->seen[k] = p.x0;
         w->x[k] = noisy ? sqrtf(back) * x + std * w->noise[k] : x;
     }
     return BT_OK;

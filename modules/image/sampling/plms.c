@@ -26,14 +26,11 @@ static bt_status ask(sd_walk *w, int i, bool v)
     float root_a = sqrtf(a), root_b = sqrtf(1 - a), *m = w->x0;
     sd_prediction kind = v ? SD_EPSILON : w->config->prediction;
     bt_status st = w->ask(w->host, w->x, g->t[i], m);
-    for (size_t k = 0; st == BT_OK && k < w->n; k++) {
+    for (size_t k = 0; st == BT_OK && k < w->n; k++)
         if (kind == SD_V)
             m[k] = root_a * m[k] + root_b * w->x[k];
         else if (kind == SD_SAMPLE)
             m[k] = (w->x[k] - root_a * m[k]) / root_b;
-        float noise = v ? root_a * m[k] + root_b * w->x[k] : m[k];
-        w->seen[k] = (w->x[k] - root_b * noise) / root_a;
-    }
     return st;
 }
 

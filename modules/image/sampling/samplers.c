@@ -196,9 +196,8 @@ void sd_walk_lay_out(sd_walk *w, float *block)
     w->in = block;
     w->x0 = block + w->n;
     w->mid = block + 2 * w->n;
-    w->seen = block + 3 * w->n;
     for (int k = 0; k < 4; k++)
-        w->old[k] = block + (size_t)(4 + k) * w->n;
+        w->old[k] = block + (size_t)(3 + k) * w->n;
 }
 
 void sd_walk_remember(sd_walk *w)
@@ -244,11 +243,9 @@ bt_status sd_foresee(sd_walk *w, const float *x, float t, float sigma)
     for (size_t i = 0; i < w->n; i++)
         w->in[i] = x[i] / root;
     bt_status st = w->ask(w->host, w->in, t, w->x0);
-    if (st != BT_OK)
-        return st;
-    foresee_ve(w->config->prediction, x, w->x0, sigma, w->n);
-    memcpy(w->seen, w->x0, w->n * sizeof *w->seen);
-    return BT_OK;
+    if (st == BT_OK)
+        foresee_ve(w->config->prediction, x, w->x0, sigma, w->n);
+    return st;
 }
 
 sd_ancestral sd_ancestral_of(float from, float to, double eta)
@@ -281,12 +278,9 @@ static float foreseen(sd_prediction kind, float x, float m, sd_level l)
 bt_status sd_foresee_at(sd_walk *w, int i, sd_level at)
 {
     bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
-    if (st != BT_OK)
-        return st;
-    for (size_t k = 0; k < w->n; k++)
+    for (size_t k = 0; st == BT_OK && k < w->n; k++)
         w->x0[k] = foreseen(w->config->prediction, w->x[k], w->x0[k], at);
-    memcpy(w->seen, w->x0, w->n * sizeof *w->seen);
-    return BT_OK;
+    return st;
 }
 
 void sd_sampler_mix(const sd_sampler *s, const sd_grid *g, int i, const float *x0,

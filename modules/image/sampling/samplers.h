@@ -38,7 +38,6 @@ typedef struct sd_walk {
     float *x, *noise;
     float *in;     /* what the network sees, where that is not x */
     float *x0;     /* its answer, then the picture foreseen by it */
-    float *seen;   /* the picture foreseen last, for who looks on */
     float *mid;    /* x elsewhere in the step */
     float *old[4]; /* what a multistep sampler remembers, the newest first */
     int past;      /* steps taken */
@@ -81,7 +80,7 @@ bool sd_sampler_on_path(const sd_sampler *s, const sd_grid *g);
 sd_brownian sd_sampler_path(const sd_grid *g, bool philox, uint64_t seed);
 
 /* Arrays of a walk besides x and noise: floats for each value of its pictures. */
-enum { SD_WALK_FLOATS = 8 };
+enum { SD_WALK_FLOATS = 7 };
 void sd_walk_lay_out(sd_walk *w, float *block);
 bt_status sd_walk_step(sd_walk *w, int i);
 /* Whether x after step i is at a level of the grid, not inside of a step. */

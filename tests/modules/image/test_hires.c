@@ -97,6 +97,36 @@ static void test_batch(void **state)
     host_close(h);
 }
 
+/* Previews are small, come when asked for, and change nothing. */
+static void test_previews(void **state)
+{
+    (void)state;
+    host *h = open_host();
+    static uint8_t without[3 * 256 * 64];
+    h->o.hires_scale = 1;
+    h->o.width = 256;
+    h->o.batch = 5;
+    for (h->o.sampler = 1; h->o.sampler <= 3; h->o.sampler++) {
+        h->preview_interval = 0;
+        host_must_run(h);
+        memcpy(without, h->pictures[4].rgb, sizeof without);
+        h->preview_interval = 2;
+        host_must_run(h); /* after steps 2 and 4 of 6: the last one is the picture itself */
+        assert_int_equal(h->previews, 2 * 5);
+        assert_int_equal(h->preview_shown, 31);
+        assert_int_equal(h->preview_w, 24 * 8);
+        assert_int_equal(h->preview_h, 6 * 8);
+        assert_memory_equal(without, h->pictures[4].rgb, sizeof without);
+    }
+    h->preview_interval = 1;
+    h->o.batch = 1;
+    h->o.hires_scale = 1.5;
+    h->o.sampler = 1;
+    host_must_run(h);
+    assert_int_equal(h->previews, 5 + 3); /* of both passes */
+    host_close(h);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -115,9 +145,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_diffusers),
-        cmocka_unit_test(test_upscalers),
-        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_diffusers), cmocka_unit_test(test_upscalers),
+        cmocka_unit_test(test_batch),     cmocka_unit_test(test_previews),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
