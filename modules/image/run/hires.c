@@ -25,13 +25,13 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
     s->lw = s->w / f;
     s->lh = s->h / f;
     s->steps = (int)(asked / strength);
-    s->turns = sd_run_turns(s, asked);
-    s->turns_before = base->turns;
     if (s->w > SD_MAX_SIDE || s->h > SD_MAX_SIDE)
         return bt_fail(err, BT_EINVAL, "hires_scale: a picture of %dx%d is too large", s->w, s->h);
     const bt_status st = sd_run_grid(m, s, err);
     if (st != BT_OK)
         return st;
+    s->turns = sd_run_turns(s, asked);
+    s->turns_before = base->turns;
     /* A1111 counts the steps after the first */
     const int rest = asked - (s->grid.kind != SD_GRID_MODEL);
     s->first = sd_grid_first(&s->grid, s->sampler->rules.family, (rest + 1e-3) / s->steps);

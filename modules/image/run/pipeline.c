@@ -73,7 +73,7 @@ static void free_group(group *g)
 static bt_status join(const sd_work *k, group *g, bool *joined)
 {
     const sd_setup *const passes[2] = { &k->s, k->second };
-    const uint64_t seed = k->s.seed + (uint64_t)(g->from + g->n);
+    const uint64_t seed = sd_run_seed(&k->s, g->from + g->n);
     const int n = g->n++;
     bt_status st = BT_OK;
     *joined = true;
@@ -287,6 +287,7 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
 {
     sd_options o = *(const sd_options *)options;
     sd_setup s = { 0 }, big = { 0 };
+    bt_estimate first = { 0 };
     sd_asked *a = NULL;
     o.outpaint = ""; /* the first picture is not known yet */
     bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
@@ -297,11 +298,11 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
         st = sd_run_ask(j->m, final, s.seed, NULL, &a, err);
     if (st == BT_OK)
         st = sd_run_economize(j, final, a, err);
-    if (st == BT_OK &&
-        final == &big) /* a step of the first pass is a share of one, by its pixels */
-        big.steps += (int)ceil((double)s.steps * s.lw * s.lh / (big.lw * big.lh)) - big.first;
     if (st == BT_OK)
         st = sd_run_need(j, final, a, out, err);
+    if (st == BT_OK && final == &big)
+        st = sd_run_need(j, &s, a, &first, err);
+    out->flops += first.flops;
     sd_asked_free(a);
     sd_grid_release(&s.grid);
     sd_grid_release(&big.grid);

@@ -120,6 +120,11 @@ void sd_run_forget_inputs(sd_work *k);
 /* start.c: encodes the first picture; then starts picture i of the batch. */
 bt_status sd_run_encode_init(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
+/* With variations all pictures of a batch have one seed, as in A1111. */
+static inline uint64_t sd_run_seed(const sd_setup *s, int i)
+{
+    return s->seed + (s->variation > 0 ? 0 : (uint64_t)i);
+}
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);

@@ -72,14 +72,13 @@ static void draw_start(const sd_work *k, sd_making *pic)
 /* The generator first gives the noise of the first picture's sample, if there is
  * one, then the starting noise, then (with a mask) that of a second sample, which
  * only inpainting models look at, then the steps': diffusers' order. With a mask
- * and all steps nothing of the picture is left in the start, as there. With
- * variations all pictures of a batch have one seed, as in A1111. */
+ * and all steps nothing of the picture is left in the start, as there. */
 void sd_run_start(const sd_work *k, sd_making *pic, int i)
 {
     const sd_setup *s = &k->s;
     sd_latent *p = &pic->p;
-    uint64_t place = s->variation > 0 ? 0 : (uint64_t)i;
-    pic->seed = s->seed + place;
+    pic->seed = sd_run_seed(s, i);
+    const uint64_t place = pic->seed - s->seed;
     pic->variation_seed = s->variation_seed + (uint64_t)i;
     sd_noise_seed(&p->rng, s->philox, pic->seed);
     if (s->init)
