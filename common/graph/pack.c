@@ -316,6 +316,8 @@ static void rest(const bt_weight *w, const char *prefix)
 
 void bt_weights_rest(bt_weights *ws, const char *prefix)
 {
+    if (ws->base)
+        bt_weights_rest(ws->base, prefix);
     if (!ws->cache)
         return;
     for (size_t i = 0; i < ws->n_store; i++)
@@ -383,6 +385,8 @@ static bool news_collect(news *list, bt_weights *ws)
  * `kept` belongs to who has the lock of the keeper. */
 void bt_weights_keep(bt_weights *ws)
 {
+    if (ws->base)
+        bt_weights_keep(ws->base);
     if (!ws->cache)
         return;
     pthread_mutex_lock(&ws->keeper);

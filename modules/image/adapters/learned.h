@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * Words learned by textual inversion (Gal et al. 2022): a name in a prompt stands for a
+ * few rows of the text encoders' input that no token of the vocabulary has.
+ */
+#ifndef BT_IMAGE_LEARNED_H
+#define BT_IMAGE_LEARNED_H
+
+#include "graph/graph.h"
+#include "text/bpe.h"
+
+enum { SD_ENCODERS = 2 };
+
+typedef struct sd_word {
+    char *name;
+    int32_t id; /* of its first row */
+    int n;      /* rows */
+} sd_word;
+
+typedef struct sd_learned {
+    sd_word *words;
+    size_t n;
+    int rows, first;          /* of all words; id of the first: the vocabulary's size */
+    float *table[SD_ENCODERS]; /* [rows][width] */
+    int width[SD_ENCODERS];   /* 0: the model has no such encoder */
+} sd_learned;
+
+/* Reads "FILE[:NAME],..."; NAME is the file's name without its suffix unless given. */
+bt_status sd_learned_read(sd_learned *l, bt_weights *ws, const char *files, bt_error *err);
+void sd_learned_release(sd_learned *l);
+/* Gives the tables to a set of weights; see adapters.h. */
+bt_status sd_learned_add(const sd_learned *l, bt_weights *ws, bt_error *err);
+/* bt_bpe_encode without specials, names becoming ids. */
+bt_status sd_learned_encode(const sd_learned *l, const bt_bpe *b, const char *text, size_t n,
+                            bt_ids *out);
+
+#endif
