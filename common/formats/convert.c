@@ -79,6 +79,8 @@ static bool is_left_out(const job *j, const char *name)
 {
     if (strcmp(bt_store_format(j->in), "onnx") == 0)
         return strpbrk(name, "/:") || !strchr(name, '.');
+    if (strcmp(j->architecture, "bottega-diffusion") == 0 && !strchr(name, '/'))
+        return true; /* of a checkpoint in one file: averages, the schedule */
     return starts_with(name, "safety_checker/") || starts_with(name, "image_encoder/");
 }
 
@@ -166,11 +168,11 @@ static const char *architecture_of(const bt_store *in)
 {
     const char *format = bt_store_format(in);
     const char *given = bt_store_str(in, "general.architecture", NULL);
-    if (strcmp(format, "gguf") == 0 && given)
+    if (strcmp(format, "gguf") == 0 && given && !bt_store_file(in, "model_index.json", NULL))
         return given;
     if (bt_store_find(in, "dec.conv_pre.weight"))
         return "bottega-vits";
-    return strcmp(format, "diffusers") == 0 ? "bottega-diffusion" : "bottega-tensors";
+    return bt_store_file(in, "model_index.json", NULL) ? "bottega-diffusion" : "bottega-tensors";
 }
 
 /* Metadata that the new file states anew, or that is true of the old one only. */
@@ -208,11 +210,12 @@ static void put_metadata(const job *j, bt_gguf_writer *w)
         else if (m->type == BT_META_STR)
             bt_gguf_put_str(w, m->key, m->str, m->str_n);
     }
-    for (size_t i = 0; i < bt_store_file_count(in) && !gguf; i++) {
+    for (size_t i = 0; i < bt_store_file_count(in); i++) {
         size_t n;
         const char *name = bt_store_file_name(in, i);
         const char *text = bt_store_file(in, name, &n);
-        if (snprintf(key, sizeof key, "bottega.file.%s", name) < (int)sizeof key)
+        if (snprintf(key, sizeof key, "bottega.file.%s", name) < (int)sizeof key &&
+            !(gguf && bt_store_meta(in, key)))
             bt_gguf_put_str(w, key, text, n);
     }
 }

@@ -10,36 +10,40 @@
 enum { TRAILER = 8, LEAST = 18 }; /* RFC 1952: CRC and size at the end; the least file */
 
 /* The size that the trailer states, which inflate then checks. */
-static size_t stated_size(const bt_map *m)
+static size_t stated_size(const uint8_t *data, size_t n)
 {
-    const uint8_t *p = m->data + m->size - TRAILER / 2;
+    const uint8_t *p = data + n - TRAILER / 2;
     return (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
 }
 
-static bt_status unpack(const char *name, const bt_map *m, size_t max, bt_packed_file *out,
-                        bt_error *err)
+bt_status bt_packed_read(const char *name, const uint8_t *data, size_t n, size_t max,
+                         bt_packed_file *out, bt_error *err)
 {
-    const size_t size = m->size < LEAST ? 0 : stated_size(m);
-    if (m->size < LEAST || m->size > UINT_MAX || size > max)
+    *out = (bt_packed_file){ 0 };
+    const size_t size = n < LEAST ? 0 : stated_size(data, n);
+    if (n < LEAST || n > UINT_MAX || size > max)
         return bt_fail(err, BT_EFORMAT, "%s: not a gzip file of at most %zu bytes", name, max);
     out->owned = bt_alloc(size);
     if (!out->owned)
         return bt_no_memory(err, name);
-    z_stream z = { .next_in = (Bytef *)m->data,
-                   .avail_in = (uInt)m->size,
+    z_stream z = { .next_in = (Bytef *)data,
+                   .avail_in = (uInt)n,
                    .next_out = (Bytef *)out->owned,
                    .avail_out = (uInt)size };
-    if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK)
+    if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK) {
+        bt_packed_close(out);
         return bt_no_memory(err, name);
+    }
     const int end = inflate(&z, Z_FINISH);
     inflateEnd(&z);
-    if (end == Z_MEM_ERROR)
-        return bt_no_memory(err, name);
-    if (end != Z_STREAM_END || z.avail_out != 0)
-        return bt_fail(err, BT_EFORMAT, "%s: damaged gzip data", name);
-    out->data = out->owned;
-    out->size = size;
-    return BT_OK;
+    if (end == Z_STREAM_END && z.avail_out == 0) {
+        out->data = out->owned;
+        out->size = size;
+        return BT_OK;
+    }
+    bt_packed_close(out);
+    return end == Z_MEM_ERROR ? bt_no_memory(err, name)
+                              : bt_fail(err, BT_EFORMAT, "%s: damaged gzip data", name);
 }
 
 bt_status bt_packed_open(const char *path, size_t max, bt_packed_file *out, bt_error *err)
@@ -64,12 +68,10 @@ bt_status bt_packed_open(const char *path, size_t max, bt_packed_file *out, bt_e
     bt_map m;
     bt_status st = bt_map_open(name.data, &m, err);
     if (st == BT_OK) {
-        st = unpack(name.data, &m, max, out, err);
+        st = bt_packed_read(name.data, m.data, m.size, max, out, err);
         bt_map_close(&m);
     }
     bt_buf_free(&name);
-    if (st != BT_OK)
-        bt_packed_close(out);
     return st;
 }
 

@@ -111,6 +111,8 @@ bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
     } else {
         st = open_file(s, err);
     }
+    if (st == BT_OK)
+        st = bt_ldm_adopt(s, err);
     if (st != BT_OK) {
         bt_store_close(s);
         return st;

@@ -81,4 +81,8 @@ bt_status bt_safetensors_open_index(bt_store *s, const char *path, const char *p
                                     bt_error *err);
 bt_status bt_diffusers_open(bt_store *s, const char *path, bt_error *err);
 
+/* Shows a Stable Diffusion checkpoint of one file (checkpoint.h) in the names of a
+ * diffusers folder, with its settings; leaves other stores alone. */
+bt_status bt_ldm_adopt(bt_store *s, bt_error *err);
+
 #endif

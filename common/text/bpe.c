@@ -294,6 +294,8 @@ bt_status bt_bpe_new_gpt2(const bt_bpe_vocab *v, const char *pre, bt_bpe **out, 
 
 int bt_bpe_max_length(const bt_bpe *b) { return b->max_length; }
 
+int32_t bt_bpe_clip_eos(const bt_bpe *b) { return b->eos; }
+
 size_t bt_bpe_count(const bt_bpe *b) { return b->n; }
 
 static const char *part(const bt_bpe *b, const bpe_text *of, int32_t id, size_t *n)

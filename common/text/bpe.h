@@ -55,6 +55,7 @@ typedef struct bt_clip_config {
     int max_length; /* >= 2 */
 } bt_clip_config;
 
+/* vocab_json NULL: the vocabulary that the merges imply, in CLIP's order. */
 bt_status bt_bpe_new_clip(const char *vocab_json, size_t vocab_n, const char *merges_txt,
                           size_t merges_n, const bt_clip_config *c, bt_bpe **out, bt_error *err);
 void bt_bpe_free(bt_bpe *b);
@@ -70,6 +71,7 @@ bt_status bt_bpe_encode(const bt_bpe *b, const char *text, size_t n, bool specia
 bt_status bt_bpe_encode_clip(const bt_bpe *b, const char *text, size_t n, int32_t *ids,
                              size_t *used);
 int bt_bpe_max_length(const bt_bpe *b); /* of the CLIP config, else 0 */
+int32_t bt_bpe_clip_eos(const bt_bpe *b);
 
 /* Appends the bytes that the ids stand for; they need not be whole characters
  * (see bt_utf8_stream). Control tokens give nothing unless `special`. Ids

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Reads CLIP's vocab.json and merges.txt.
+ * Reads CLIP's vocab.json and merges.txt; the merges alone imply the vocabulary.
  *
  * vocab.json is one flat object of "text": id, so a few lines read it. A text
  * without its escapes is never longer than with them: all texts fit into one
@@ -184,6 +184,54 @@ static bt_status read_merges(files *f, const char *txt, size_t n, bt_error *err)
     return BT_OK;
 }
 
+/* ---- the vocabulary that the merges imply ---------------------------------------- */
+
+static bool add_token(files *f, char **out, const char *a, size_t n, const char *b, size_t m)
+{
+    const size_t at = f->token.n;
+    if (!list_reach(&f->token, at))
+        return false;
+    f->token.v[at] = (bpe_text){ *out, n + m };
+    memcpy(*out, a, n);
+    memcpy(*out + n, b, m);
+    *out += n + m;
+    return true;
+}
+
+/* A character for each byte, printable ones first (open_clip, bytes_to_unicode). */
+static bool add_bytes(files *f, char **out, const char *end, size_t end_n)
+{
+    static const int ranges[][2] = {
+        { '!', '~' }, { 0xA1, 0xAC }, { 0xAE, 0xFF }, { 0x100, 0x100 + 67 }
+    };
+    bool ok = true;
+    for (int r = 0; r < 4; r++)
+        for (int c = ranges[r][0]; c <= ranges[r][1]; c++) {
+            char s[4];
+            ok = ok && add_token(f, out, s, bt_utf8_put(s, (uint32_t)c), end, end_n);
+        }
+    return ok;
+}
+
+/* The bytes, the bytes that end a word, what each merge makes, bos and eos. */
+static bt_status imply_vocab(files *f, size_t merges_n, bt_error *err)
+{
+    const bt_clip_config *c = f->config;
+    const size_t bos = strlen(c->bos), eos = strlen(c->eos);
+    char *out = f->texts = bt_alloc(2 * 256 * 8 + merges_n + bos + eos);
+    bool ok = out && add_bytes(f, &out, "", 0) && add_bytes(f, &out, "</w>", 4);
+    for (size_t i = 0; i < f->merge.n && ok; i++) {
+        const bpe_text *m = &f->merge.v[i];
+        const char *space = memchr(m->s, ' ', m->n);
+        if (!space)
+            return bt_fail(err, BT_EFORMAT, "merges.txt: line %zu is not a pair", i + 1);
+        const size_t left = (size_t)(space - m->s);
+        ok = add_token(f, &out, m->s, left, space + 1, m->n - left - 1);
+    }
+    ok = ok && add_token(f, &out, c->bos, bos, "", 0) && add_token(f, &out, c->eos, eos, "", 0);
+    return ok ? BT_OK : bt_fail(err, BT_ENOMEM, "CLIP tokenizer: no memory");
+}
+
 /* ---- the tokenizer --------------------------------------------------------------- */
 
 static const char *token_at(void *user, size_t i, size_t *len)
@@ -255,9 +303,9 @@ bt_status bt_bpe_new_clip(const char *vocab_json, size_t vocab_n, const char *me
     b->clip = true;
     b->pre = bt_pretok_find("gpt-2");
     b->max_length = c->max_length;
-    bt_status st = read_vocab(&f, vocab_json, vocab_n, err);
+    bt_status st = read_merges(&f, merges_txt, merges_n, err);
     if (st == BT_OK)
-        st = read_merges(&f, merges_txt, merges_n, err);
+        st = vocab_json ? read_vocab(&f, vocab_json, vocab_n, err) : imply_vocab(&f, merges_n, err);
     if (st == BT_OK)
         st = build(b, &f, err);
     bt_release(f.token.v);

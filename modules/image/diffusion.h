@@ -26,12 +26,15 @@ typedef struct sd_model {
     const bt_compute *compute;
     bt_weights *ws;
     bt_bpe *bpe;
-    sd_clip_config clip;
+    sd_clip_config clip, clip2; /* clip2: SDXL's second text encoder; layers 0: none */
+    sd_pipeline_config pipeline;
     sd_unet_config unet;
     sd_vae_config vae;
     sd_schedule_config schedule;
     sd_train train;
     int tokens;     /* of a prompt: bos, text, eos, padding */
+    int32_t pad2;   /* the second encoder's padding */
+    int pooled;     /* values of a prompt as a whole; 0: the UNet wants none */
     char name[128]; /* file name without its suffix */
 } sd_model;
 
@@ -53,9 +56,9 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 /* ---- jobs' caches (run/cache.c) -------------------------------------------- */
 
-enum { SD_MAX_PLANS = 6, SD_MAX_PROMPTS = 8 };
+enum { SD_MAX_PLANS = 7, SD_MAX_PROMPTS = 8 };
 
-typedef enum sd_part { SD_CLIP, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
+typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;
@@ -67,7 +70,7 @@ typedef struct sd_cached_plan {
 typedef struct sd_cached_prompt {
     char *text;
     int skip;
-    float *hidden; /* [tokens][unet.context] */
+    float *hidden; /* [tokens][unet.context], then [pooled] */
     uint64_t used;
 } sd_cached_prompt;
 
@@ -88,6 +91,15 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 /* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
 bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
                           const float **hidden);
+/* m->tokens ids of one prompt through the text encoder, or both of SDXL's: [tokens]
+ * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
+bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
+                          float *pooled);
+/* Values of one encoded prompt, its pooled ones after the rows. */
+static inline size_t sd_prompt_values(const sd_model *m)
+{
+    return (size_t)m->tokens * (size_t)m->unet.context + (size_t)m->pooled;
+}
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * CLIP's vocab.json, merges.txt and a prompt, with a byte 0xFF between them.
+ * CLIP's vocab.json, merges.txt and a prompt, with a byte 0xFF between them. No
+ * vocab.json: the vocabulary that the merges imply.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     bt_bpe *b = NULL;
     bt_error e;
-    if (bt_bpe_new_clip(s[0], n[0], s[1], n[1], &c, &b, &e) != BT_OK)
+    if (bt_bpe_new_clip(n[0] ? s[0] : NULL, n[0], s[1], n[1], &c, &b, &e) != BT_OK)
         return 0;
     int32_t ids[16];
     size_t used;

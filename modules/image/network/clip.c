@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * CLIP's text encoder (transformers, modeling_clip.py, CLIPTextTransformer):
  * a prompt of at most `tokens` ids, padded to it, becomes [tokens, hidden]. The
- * UNet looks at all of these rows, not at a pooled one.
+ * UNet looks at all of these rows; SDXL's also at one, where the text ends,
+ * projected to where CLIP compares texts with pictures.
  */
 #include "image/network/networks.h"
 
@@ -26,33 +27,53 @@ static bt_node *mlp(bt_graph *g, const sd_clip_config *c, bt_node *x, const char
     return bt_nn_linear(g, x, "%s.mlp.fc2", layer);
 }
 
+static bt_node *layer(bt_graph *g, const sd_clip_config *c, bt_node *x, int i)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s/text_model.encoder.layers.%d", c->folder, i);
+    bt_node *h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm1", name);
+    x = bt_add(g, x, attention(g, c, h, name));
+    h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm2", name);
+    return bt_add(g, x, mlp(g, c, h, name));
+}
+
+static bt_node *embed(bt_graph *g, const sd_clip_config *c, int tokens, sd_plan *p)
+{
+    p->ids = bt_input_ids(g, tokens);
+    p->positions = bt_input_ids(g, tokens);
+    const bt_weight *table = bt_w(g, "%s/text_model.embeddings.token_embedding.weight", c->folder);
+    const bt_weight *places =
+        bt_w(g, "%s/text_model.embeddings.position_embedding.weight", c->folder);
+    bt_node *x = bt_add(g, bt_embed(g, p->ids, table), bt_embed(g, p->positions, places));
+    if (x && bt_shape_of(x).c != c->hidden)
+        bt_graph_fail(g, "%s: embeddings do not have hidden_size channels", c->folder);
+    return x;
+}
+
 bt_status sd_clip_plan(bt_weights *ws, const sd_clip_config *c, int tokens, int skip, sd_plan *p,
                        bt_error *err)
 {
-    static const char root[] = "text_encoder/text_model";
     bt_graph *g;
     bt_status st = bt_graph_create(ws, &g);
     *p = (sd_plan){ 0 };
     if (st != BT_OK)
         return bt_fail(err, st, "out of memory");
-
-    p->ids = bt_input_ids(g, tokens);
-    p->positions = bt_input_ids(g, tokens);
-    const bt_weight *table = bt_w(g, "%s.embeddings.token_embedding.weight", root);
-    const bt_weight *places = bt_w(g, "%s.embeddings.position_embedding.weight", root);
-    bt_node *x = bt_add(g, bt_embed(g, p->ids, table), bt_embed(g, p->positions, places));
-    if (x && bt_shape_of(x).c != c->hidden)
-        bt_graph_fail(g, "%s: embeddings do not have hidden_size channels", root);
+    bt_node *x = embed(g, c, tokens, p);
     /* clip_skip: some models were trained on an earlier layer; the final norm
      * still follows, as in diffusers and A1111. */
-    for (int i = 0; i < c->layers - skip; i++) {
-        char layer[64];
-        snprintf(layer, sizeof layer, "%s.encoder.layers.%d", root, i);
-        bt_node *h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm1", layer);
-        x = bt_add(g, x, attention(g, c, h, layer));
-        h = bt_nn_layer_norm(g, x, c->eps, "%s.layer_norm2", layer);
-        x = bt_add(g, x, mlp(g, c, h, layer));
+    const int used = c->layers - (c->inner && skip == 0 ? 1 : skip);
+    for (int i = 0; i < used; i++)
+        x = layer(g, c, x, i);
+    bt_node *rows = x;
+    if (!c->inner)
+        rows = bt_nn_layer_norm(g, x, c->eps, "%s/text_model.final_layer_norm", c->folder);
+    if (c->pooled) {
+        for (int i = used; i < c->layers; i++)
+            x = layer(g, c, x, i);
+        x = bt_nn_layer_norm(g, x, c->eps, "%s/text_model.final_layer_norm", c->folder);
+        p->end = bt_input_ids(g, 1);
+        x = bt_nn_linear(g, bt_gather(g, x, p->end), "%s/text_projection", c->folder);
+        p->pooled = bt_output(g, x);
     }
-    x = bt_nn_layer_norm(g, x, c->eps, "%s.final_layer_norm", root);
-    return sd_plan_make(g, x, p, err);
+    return sd_plan_make(g, rows, p, err);
 }

@@ -22,11 +22,14 @@ static const char *const act_names[] = {
 static const bt_act acts[] = { BT_ACT_SILU,       BT_ACT_SILU,      BT_ACT_GELU,     BT_ACT_RELU,
                                BT_ACT_QUICK_GELU, BT_ACT_GELU_TANH, BT_ACT_GELU_TANH };
 
-bt_status sd_clip_read(const bt_store *s, sd_clip_config *c, bt_error *err)
+bt_status sd_clip_read(const bt_store *s, const char *folder, sd_clip_config *c, bt_error *err)
 {
-    sd_fields f = sd_fields_open(s, "text_encoder/config.json", true, err);
+    char file[64];
+    snprintf(file, sizeof file, "%s/config.json", folder);
+    sd_fields f = sd_fields_open(s, file, true, err);
     static const char *const types[] = { "clip_text_model", "clip", NULL };
 
+    *c = (sd_clip_config){ .folder = folder };
     sd_choice(&f, "model_type", types, 0);
     c->vocab = sd_int(&f, "vocab_size", 49408, 1, 1 << 24);
     c->hidden = sd_int(&f, "hidden_size", 512, 1, MAX_CHANNELS);
@@ -104,12 +107,11 @@ static const sd_only unet_only[] = {
     { "class_embed_type", NULL },
     { "num_class_embeds", NULL },
     { "class_embeddings_concat", NULL },
-    { "addition_embed_type", NULL },
+    { "addition_embed_type", "text_time" },
     { "encoder_hid_dim", NULL },
     { "encoder_hid_dim_type", NULL },
     { "time_embedding_act_fn", NULL },
     { "timestep_post_act", NULL },
-    { "time_cond_proj_dim", NULL },
     { "cross_attention_norm", NULL },
     { "num_attention_heads", NULL },
     { "resnet_skip_time_act", NULL },
@@ -148,6 +150,11 @@ bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
     c->act = acts[sd_choice(&f, "act_fn", act_names, 0)];
     c->context = sd_int(&f, "cross_attention_dim", 1280, 1, MAX_CHANNELS);
     c->time_dim = sd_int(&f, "time_embedding_dim", 4 * c->channels[0], 1, 4 * MAX_CHANNELS);
+    if (sd_fields_get(&f, "addition_embed_type")) {
+        c->added_dim = sd_int(&f, "addition_time_embed_dim", 256, 2, MAX_CHANNELS);
+        c->added = sd_int(&f, "projection_class_embeddings_input_dim", 0, 1, 4 * MAX_CHANNELS);
+    }
+    c->guide_dim = sd_int(&f, "time_cond_proj_dim", 0, 4, MAX_CHANNELS);
     c->freq_shift = sd_int(&f, "freq_shift", 0, 0, 1);
     c->flip = sd_bool(&f, "flip_sin_to_cos", true);
     c->center = sd_bool(&f, "center_input_sample", false);
@@ -289,13 +296,23 @@ static void read_token(const sd_fields *f, const char *key, char *out, size_t si
         snprintf(out, size, "%s", v->valuestring);
 }
 
-bt_status sd_tokenizer_read(const bt_store *s, sd_tokenizer_config *c, bt_error *err)
+bt_status sd_pipeline_read(const bt_store *s, sd_pipeline_config *c, bt_error *err)
 {
-    static const char *const files[] = { "tokenizer/special_tokens_map.json",
-                                         "tokenizer/tokenizer_config.json" };
+    sd_fields f = sd_fields_open(s, "model_index.json", false, err);
+    c->zero_empty = sd_bool(&f, "force_zeros_for_empty_prompt", true);
+    c->aesthetic = sd_bool(&f, "requires_aesthetics_score", false);
+    return sd_fields_close(&f);
+}
+
+bt_status sd_tokenizer_read(const bt_store *s, const char *folder, sd_tokenizer_config *c,
+                            bt_error *err)
+{
+    static const char *const files[] = { "special_tokens_map.json", "tokenizer_config.json" };
+    char path[64];
     *c = (sd_tokenizer_config){ "<|startoftext|>", "<|endoftext|>", "", "<|endoftext|>", 77 };
     for (size_t i = 0; i < COUNT(files); i++) {
-        sd_fields f = sd_fields_open(s, files[i], false, err);
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        sd_fields f = sd_fields_open(s, path, false, err);
         read_token(&f, "bos_token", c->bos, sizeof c->bos);
         read_token(&f, "eos_token", c->eos, sizeof c->eos);
         read_token(&f, "pad_token", c->pad, sizeof c->pad);

@@ -14,9 +14,13 @@ enum {
     SD_MAX_LAYERS = 8, /* resnets of a block */
 };
 
-/* text_encoder/config.json: CLIPTextModel */
+/* text_encoder/config.json, text_encoder_2/config.json: CLIPTextModel, and with a
+ * projection */
 typedef struct sd_clip_config {
+    const char *folder; /* "text_encoder": a literal */
     int vocab, hidden, intermediate, heads, layers, positions;
+    bool inner;  /* the UNet listens to what comes out of the last layer but one (SDXL) */
+    bool pooled; /* and to the projected last row of the text */
     bt_act act;
     float eps;
 } sd_clip_config;
@@ -34,6 +38,9 @@ typedef struct sd_unet_config {
     sd_mid mid;
     float mid_scale; /* divides the sums of the middle's resnets */
     int groups, context, time_dim, freq_shift, pad, kernel_in, kernel_out;
+    int added;     /* SDXL: values of pooled text and sizes; 0: none */
+    int added_dim; /* of which each size takes so many */
+    int guide_dim; /* LCM: of the embedded guidance; 0: none */
     bool flip, center;
     float eps;
     bt_act act;
@@ -72,17 +79,27 @@ typedef struct sd_schedule_config {
     int order;
 } sd_schedule_config;
 
+/* model_index.json: what the pipeline does besides */
+typedef struct sd_pipeline_config {
+    bool zero_empty; /* SDXL: an empty negative prompt is zeros, not the encoded empty text */
+    bool aesthetic;  /* SDXL's refiner is told a score instead of a size */
+} sd_pipeline_config;
+
 /* tokenizer/tokenizer_config.json and special_tokens_map.json */
 typedef struct sd_tokenizer_config {
     char bos[64], eos[64], pad[64], unk[64];
     int max_length;
 } sd_tokenizer_config;
 
-bt_status sd_clip_read(const bt_store *s, sd_clip_config *c, bt_error *err);
+/* folder: a literal, "text_encoder" or "text_encoder_2". */
+bt_status sd_clip_read(const bt_store *s, const char *folder, sd_clip_config *c, bt_error *err);
 bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err);
 bt_status sd_vae_read(const bt_store *s, sd_vae_config *c, bt_error *err);
 bt_status sd_schedule_read(const bt_store *s, sd_schedule_config *c, bt_error *err);
 void sd_schedule_release(sd_schedule_config *c);
-bt_status sd_tokenizer_read(const bt_store *s, sd_tokenizer_config *c, bt_error *err);
+bt_status sd_pipeline_read(const bt_store *s, sd_pipeline_config *c, bt_error *err);
+/* folder: "tokenizer" or "tokenizer_2" */
+bt_status sd_tokenizer_read(const bt_store *s, const char *folder, sd_tokenizer_config *c,
+                            bt_error *err);
 
 #endif

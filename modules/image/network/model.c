@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "image/diffusion.h"
+#include "image/network/vocabulary.h"
 
 /* What of a path's last part comes before the suffix. */
 static void name_of(const char *path, char *out, size_t size)
@@ -22,20 +23,44 @@ static void name_of(const char *path, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), path + start);
 }
 
+/* SDXL has two text encoders, its refiner the second of them only. */
+static bt_status read_text(sd_model *m, bt_error *err)
+{
+    static const char first[] = "text_encoder", second[] = "text_encoder_2";
+    const bool has_first = bt_store_file(m->store, "text_encoder/config.json", NULL);
+    const bool has_second = bt_store_file(m->store, "text_encoder_2/config.json", NULL);
+    bt_status st = sd_clip_read(m->store, has_first || !has_second ? first : second, &m->clip, err);
+    if (st == BT_OK && has_first && has_second)
+        st = sd_clip_read(m->store, second, &m->clip2, err);
+    if (st != BT_OK || !m->unet.added)
+        return st;
+    const int sizes = m->pipeline.aesthetic ? 5 : 6;
+    m->pooled = m->unet.added - sizes * m->unet.added_dim;
+    m->clip.inner = m->clip2.inner = true;
+    *(has_first ? &m->clip2.pooled : &m->clip.pooled) = true;
+    if (!has_second || m->pooled < 1)
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "%s: unet/config.json: \"addition_embed_type\" needs text_encoder_2 and "
+                       "room for its text beside %d sizes",
+                       bt_store_path(m->store), sizes);
+    return BT_OK;
+}
+
 static bt_status read_configs(sd_model *m, bt_error *err)
 {
     bt_status st;
     const char *path = bt_store_path(m->store);
-    BT_TRY(sd_clip_read(m->store, &m->clip, err));
     BT_TRY(sd_unet_read(m->store, &m->unet, err));
+    BT_TRY(sd_pipeline_read(m->store, &m->pipeline, err));
+    BT_TRY(read_text(m, err));
     BT_TRY(sd_vae_read(m->store, &m->vae, err));
     BT_TRY(sd_schedule_read(m->store, &m->schedule, err));
     BT_TRY(sd_train_create(&m->schedule, &m->train, err));
-    if (m->unet.context != m->clip.hidden)
+    if (m->unet.context != m->clip.hidden + m->clip2.hidden)
         return bt_fail(err, BT_EUNSUPPORTED,
                        "%s: the UNet listens to %d channels, the text "
                        "encoder has %d",
-                       path, m->unet.context, m->clip.hidden);
+                       path, m->unet.context, m->clip.hidden + m->clip2.hidden);
     if (m->unet.in != m->vae.latent || m->unet.out != m->vae.latent)
         return bt_fail(err, BT_EUNSUPPORTED,
                        "%s: a UNet from %d to %d channels does not fit %d "
@@ -54,32 +79,51 @@ fail:
 static bt_status read_tokenizer(sd_model *m, bt_error *err)
 {
     sd_tokenizer_config c;
-    size_t n_vocab = 0, n_merges = 0;
-    const char *vocab = bt_store_file(m->store, "tokenizer/vocab.json", &n_vocab);
-    const char *merges = bt_store_file(m->store, "tokenizer/merges.txt", &n_merges);
-
-    bt_status st = sd_tokenizer_read(m->store, &c, err);
+    const bool only_second = strcmp(m->clip.folder, "text_encoder") != 0;
+    const char *folder = only_second ? "tokenizer_2" : "tokenizer";
+    bt_status st = sd_tokenizer_read(m->store, folder, &c, err);
     if (st != BT_OK)
         return st;
-    if (!vocab || !merges)
-        return bt_fail(err, BT_EFORMAT, "%s: tokenizer/%s is missing", bt_store_path(m->store),
-                       vocab ? "merges.txt" : "vocab.json");
     m->tokens = c.max_length < m->clip.positions ? c.max_length : m->clip.positions;
-    bt_clip_config clip = { c.bos, c.eos, c.pad, c.unk, m->tokens };
-    return bt_bpe_new_clip(vocab, n_vocab, merges, n_merges, &clip, &m->bpe, err);
+    if (m->clip2.layers && m->clip2.positions < m->tokens)
+        m->tokens = m->clip2.positions;
+    st = sd_tokenizer_open(m->store, folder, &c, m->tokens, &m->bpe, err);
+    if (st != BT_OK || !m->clip2.layers)
+        return st;
+    /* Both encoders read the same tokens; only what fills a prompt up differs. */
+    st = sd_tokenizer_read(m->store, "tokenizer_2", &c, err);
+    m->pad2 = st == BT_OK ? bt_bpe_find(m->bpe, c.pad, strlen(c.pad)) : 0;
+    return st == BT_OK && m->pad2 < 0
+               ? bt_fail(err, BT_EFORMAT, "%s: tokenizer_2 pads with an unknown token",
+                         bt_store_path(m->store))
+               : st;
+}
+
+/* One text encoder: its pooled text must be what the UNet takes. */
+static bt_status dry_clip(sd_model *m, const sd_clip_config *c, sd_plan *p, bt_error *why)
+{
+    bt_status st = sd_clip_plan(m->ws, c, m->tokens, 0, p, why);
+    if (st == BT_OK && c->pooled && bt_shape_of(p->pooled).c != m->pooled)
+        return bt_fail(why, BT_EFORMAT,
+                       "%s/text_projection does not make the %d values that "
+                       "the UNet takes",
+                       c->folder, m->pooled);
+    return st;
 }
 
 static bt_status dry_plans(sd_model *m, bt_error *err)
 {
-    sd_plan p[3] = { 0 };
+    sd_plan p[4] = { 0 };
     bt_error why = { 0 };
     const sd_unet_config *u = &m->unet;
     bt_status st;
-    BT_TRY(sd_clip_plan(m->ws, &m->clip, m->tokens, 0, &p[0], &why));
+    BT_TRY(dry_clip(m, &m->clip, &p[0], &why));
+    if (m->clip2.layers)
+        BT_TRY(dry_clip(m, &m->clip2, &p[3], &why));
     BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, &p[1], &why));
     BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
 fail:
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         sd_plan_free(&p[i]);
     return st == BT_OK ? BT_OK : bt_fail(err, st, "%s: %s", bt_store_path(m->store), why.text);
 }

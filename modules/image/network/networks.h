@@ -12,7 +12,9 @@ typedef struct sd_plan {
     bt_plan *plan;
     bt_node *in, *out;
     bt_node *time, *context;  /* UNet: [1,1,1,channels[0]], [n,1,tokens,context] */
+    bt_node *added, *guide;   /* SDXL: [n,1,1,added]; LCM: [1,1,1,guide_dim]; else NULL */
     bt_node *ids, *positions; /* CLIP: [tokens] each */
+    bt_node *end, *pooled;    /* CLIP with a projection: number of the row to take; [1,1,1,proj] */
     struct {
         bt_node *ids;
         int n, from_h, from_w, to_h, to_w;
@@ -21,7 +23,7 @@ typedef struct sd_plan {
 } sd_plan;
 
 /* ids -> [1,1,tokens,hidden], after the final norm; the last `skip` layers
- * are left out. */
+ * are left out. c->inner: at least one is, and no norm follows. */
 bt_status sd_clip_plan(bt_weights *ws, const sd_clip_config *c, int tokens, int skip, sd_plan *out,
                        bt_error *err);
 /* in [n,h,w,in], time, context -> [n,h,w,out] */
@@ -29,6 +31,11 @@ bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, in
                        sd_plan *out, bt_error *err);
 /* The network's input for a timestep: sines and cosines, channels[0] values. */
 void sd_unet_time(const sd_unet_config *c, float t, float *out);
+/* c->added values: the pooled text (NULL: zeros), then each of the sizes as sines and cosines. */
+void sd_unet_added(const sd_unet_config *c, const float *pooled, int n_sizes, const float *sizes,
+                   float *out);
+/* c->guide_dim values for a guidance scale. */
+void sd_unet_guide(const sd_unet_config *c, float cfg, float *out);
 /* latent [1,h,w,latent] (already divided by the scale) -> pixels [1,fh,fw,3] */
 bt_status sd_vae_decoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int w, sd_plan *out,
                               bt_error *err);

@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "graph/op.h"
 #include "nn/layers.h"
@@ -30,16 +31,39 @@ typedef struct unet {
     sd_plan *plan;
 } unet;
 
+/* get_timestep_embedding (models/embeddings.py), in float as there; `n` values */
+static void waves(float t, int n, int shift, bool flip, float *out)
+{
+    int half = n / 2;
+    for (int i = 0; i < half; i++) {
+        float exponent = -logf(10000.0f) * (float)i / (float)(half - shift);
+        float angle = t * expf(exponent);
+        out[flip ? i : half + i] = cosf(angle);
+        out[flip ? half + i : i] = sinf(angle);
+    }
+}
+
 void sd_unet_time(const sd_unet_config *c, float t, float *out)
 {
-    /* get_timestep_embedding (models/embeddings.py), in float as there */
-    int half = c->channels[0] / 2;
-    for (int i = 0; i < half; i++) {
-        float exponent = -logf(10000.0f) * (float)i / (float)(half - c->freq_shift);
-        float angle = t * expf(exponent);
-        out[c->flip ? i : half + i] = cosf(angle);
-        out[c->flip ? half + i : i] = sinf(angle);
-    }
+    waves(t, c->channels[0], c->freq_shift, c->flip, out);
+}
+
+void sd_unet_added(const sd_unet_config *c, const float *pooled, int n_sizes, const float *sizes,
+                   float *out)
+{
+    const int text = c->added - n_sizes * c->added_dim;
+    if (pooled)
+        memcpy(out, pooled, (size_t)text * sizeof *out);
+    else
+        memset(out, 0, (size_t)text * sizeof *out);
+    for (int i = 0; i < n_sizes; i++)
+        waves(sizes[i], c->added_dim, c->freq_shift, c->flip, out + text + i * c->added_dim);
+}
+
+/* get_guidance_scale_embedding (pipelines/latent_consistency_models) */
+void sd_unet_guide(const sd_unet_config *c, float cfg, float *out)
+{
+    waves((cfg - 1) * 1000, c->guide_dim, 1, false, out);
 }
 
 /* Layers that are cheap beside what int8 would cost the picture: those through which a
@@ -183,15 +207,34 @@ static bt_node *up(unet *u, bt_node *x, int level)
     return upsample(u, x, u->skips[u->n_skips - 1], name);
 }
 
+/* The timestep's embedding; with it those of the guidance that an LCM is told, and of
+ * the text as a whole and the picture's size. */
+static bt_node *embed_time(unet *u)
+{
+    const sd_unet_config *c = u->c;
+    bt_node *t = u->plan->time;
+    if (c->guide_dim) {
+        u->plan->guide = bt_input(u->g, (bt_shape){ 1, 1, 1, c->guide_dim });
+        t = bt_add(u->g, t, bt_nn_linear(u->g, u->plan->guide, "unet/time_embedding.cond_proj"));
+    }
+    t = bt_nn_linear(u->g, t, "unet/time_embedding.linear_1");
+    t = bt_nn_linear(u->g, bt_act_of(u->g, t, c->act, 0), "unet/time_embedding.linear_2");
+    if (c->added) {
+        u->plan->added = bt_input(u->g, (bt_shape){ bt_shape_of(u->context).n, 1, 1, c->added });
+        bt_node *a = bt_nn_linear(u->g, u->plan->added, "unet/add_embedding.linear_1");
+        a = bt_nn_linear(u->g, bt_act_of(u->g, a, c->act, 0), "unet/add_embedding.linear_2");
+        t = bt_add(u->g, a, t);
+    }
+    return bt_act_of(u->g, t, c->act, 0);
+}
+
 /* The ends of the network and the timestep, small parts on which every value
  * of the picture hangs, stay f32 whatever the precision. */
 static bt_node *body(unet *u, bt_node *x, bt_precision precision)
 {
     const sd_unet_config *c = u->c;
     bt_graph_precision(u->g, BT_PREC_F32);
-    bt_node *t = bt_nn_linear(u->g, u->plan->time, "unet/time_embedding.linear_1");
-    t = bt_nn_linear(u->g, bt_act_of(u->g, t, c->act, 0), "unet/time_embedding.linear_2");
-    u->block.time = bt_act_of(u->g, t, c->act, 0);
+    u->block.time = embed_time(u);
     x = sd_conv(u->g, x, c->kernel_in, "unet/conv_in");
     bt_graph_precision(u->g, precision);
 

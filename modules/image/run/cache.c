@@ -3,8 +3,8 @@
  * least recently used one makes room.
  *
  * Plans hold an arena each, so they are few; a run of one size needs three (text
- * encoder, UNet, decoder), and one more for a first picture. Both searches are
- * linear: the lists are shorter than any tree would be worth.
+ * encoder, UNet, decoder), one more for a first picture and one for a second encoder.
+ * Both searches are linear: the lists are shorter than any tree would be worth.
  */
 #include <string.h>
 
@@ -15,6 +15,7 @@ static bt_status make_plan(const sd_model *m, sd_part part, int n, int h, int w,
 {
     switch (part) {
     case SD_CLIP: return sd_clip_plan(m->ws, &m->clip, m->tokens, n, p, err);
+    case SD_CLIP2: return sd_clip_plan(m->ws, &m->clip2, m->tokens, n, p, err);
     case SD_UNET: return sd_unet_plan(m->ws, &m->unet, n, h, w, m->tokens, p, err);
     case SD_DECODER: return sd_vae_decoder_plan(m->ws, &m->vae, h, w, p, err);
     default: return sd_vae_encoder_plan(m->ws, &m->vae, h, w, p, err);
@@ -60,21 +61,12 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 static bt_status encode(sd_cache *c, const bt_run *r, const char *text, int skip, float *hidden)
 {
     const sd_model *m = c->m;
-    sd_plan *p;
-    bt_status st = sd_cache_ready_plan(c, SD_CLIP, skip, 0, 0, &p, r->error);
-    if (st != BT_OK)
-        return st;
-    bt_trace_attach(p->plan, r->trace, "text encoder");
-    int32_t *ids = bt_plan_data(p->plan, p->ids), *at = bt_plan_data(p->plan, p->positions);
-    if ((st = bt_bpe_encode_clip(m->bpe, text, strlen(text), ids, NULL)) != BT_OK)
-        return bt_no_memory(r->error, "the prompt");
-    for (int i = 0; i < m->tokens; i++)
-        at[i] = i;
-    st = sd_plan_run(p, r->cancel, r->error);
-    bt_trace_attach(p->plan, NULL, NULL);
-    if (st == BT_OK)
-        memcpy(hidden, sd_plan_data(p, p->out),
-               (size_t)m->tokens * (size_t)m->unet.context * sizeof *hidden);
+    int32_t *ids = bt_calloc((size_t)m->tokens, sizeof *ids);
+    bt_status st = ids ? bt_bpe_encode_clip(m->bpe, text, strlen(text), ids, NULL) : BT_ENOMEM;
+    st = st == BT_OK ? sd_cache_encode(c, r, ids, skip, hidden,
+                                       hidden + (size_t)m->tokens * (size_t)m->unet.context)
+                     : bt_no_memory(r->error, "the prompt");
+    bt_release(ids);
     return st;
 }
 
@@ -101,7 +93,7 @@ bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int sk
     }
     forget(slot);
     slot->text = bt_strdup(text);
-    slot->hidden = bt_calloc((size_t)c->m->tokens * (size_t)c->m->unet.context, sizeof(float));
+    slot->hidden = bt_calloc(sd_prompt_values(c->m), sizeof(float));
     bt_status st = slot->text && slot->hidden
                        ? encode(c, r, text, skip, slot->hidden)
                        : bt_fail(r->error, BT_ENOMEM, "out of memory for the prompt");
@@ -117,7 +109,8 @@ bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int sk
 
 void sd_cache_rest(sd_cache *c, sd_part part)
 {
-    static const char *const prefixes[] = { "text_encoder/", NULL, "vae/decoder", "vae/encoder" };
+    static const char *const prefixes[] = { "text_encoder/", "text_encoder_2/", NULL, "vae/decoder",
+                                            "vae/encoder" };
     for (int i = 0; i < SD_MAX_PLANS; i++)
         if (c->plans[i].p.plan && c->plans[i].part == part)
             bt_plan_rest(c->plans[i].p.plan);

@@ -19,6 +19,8 @@ static void fill_input(const sd_work *k, sd_plan *p, const sd_making *pics, int 
     if (s->guided)
         memcpy(in + (size_t)b * k->n, in, (size_t)b * k->n * sizeof *in);
     sd_unet_time(&k->j->m->unet, s->grid.t[step], sd_plan_data(p, p->time));
+    if (p->guide)
+        sd_unet_guide(&k->j->m->unet, (float)s->cfg, sd_plan_data(p, p->guide));
 }
 
 /* Hidden states of both prompts, in the order of fill_input's rows; both come
@@ -35,8 +37,15 @@ static bt_status fill_context(const sd_work *k, sd_plan *p, int b)
         bt_status st = sd_cache_prompt(&k->j->cache, k->r, texts[side], s->skip, &hidden);
         if (st != BT_OK)
             return st;
+        const bool none =
+            side == 0 && s->guided && m->pooled && m->pipeline.zero_empty && !*texts[0];
         for (int i = 0; i < b; i++, context += each)
-            memcpy(context, hidden, each * sizeof *hidden);
+            if (none)
+                memset(context, 0, each * sizeof *hidden);
+            else
+                memcpy(context, hidden, each * sizeof *hidden);
+        if (p->added)
+            sd_run_fill_added(k, p, b, side, none ? NULL : hidden + each);
     }
     return BT_OK;
 }
@@ -97,6 +106,7 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
     if (s->guided)
         BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->negative, s->skip, &unused));
     sd_cache_rest(&k->j->cache, SD_CLIP);
+    sd_cache_rest(&k->j->cache, SD_CLIP2);
     k->encode += bt_now() - start;
     start = bt_now();
     BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,

@@ -58,6 +58,10 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
 bt_status sd_run_read_inputs(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
+/* condition.c: what SDXL's UNet is told besides the text, for the b rows of a side (0: the
+ * negative prompt's, if there are two); pooled NULL: zeros. */
+void sd_run_fill_added(const sd_work *k, sd_plan *p, int b, int side, const float *pooled);
+
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 

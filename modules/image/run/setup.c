@@ -63,7 +63,7 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     *s = (sd_setup){ .init = init, .mask = mask, .prompt = o->prompt, .negative = o->negative };
     s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
-    s->guided = s->cfg > 1;
+    s->guided = s->cfg > 1 && !m->unet.guide_dim;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;

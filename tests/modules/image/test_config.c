@@ -22,6 +22,11 @@ static bt_error last;
         st_;                                                                                       \
     })
 
+static bt_status clip_read(const bt_store *s, sd_clip_config *c, bt_error *err)
+{
+    return sd_clip_read(s, "text_encoder", c, err);
+}
+
 static bt_status unet(const char *text)
 {
     return READ(sd_unet_read, sd_unet_config, "unet/config.json", text);
@@ -34,7 +39,7 @@ static bt_status vae(const char *text)
 
 static bt_status clip(const char *text)
 {
-    return READ(sd_clip_read, sd_clip_config, "text_encoder/config.json", text);
+    return READ(clip_read, sd_clip_config, "text_encoder/config.json", text);
 }
 
 static void says(const char *what)
@@ -69,7 +74,9 @@ static void test_refused(void **state)
         { "{\"transformer_layers_per_block\":[[1],[2],[3],[4]]}", "transformer_layers_per_block",
           BT_EUNSUPPORTED },
         { "{\"class_embed_type\":\"timestep\"}", "class_embed_type", BT_EUNSUPPORTED },
-        { "{\"addition_embed_type\":\"text_time\"}", "addition_embed_type", BT_EUNSUPPORTED },
+        { "{\"addition_embed_type\":\"image\"}", "addition_embed_type", BT_EUNSUPPORTED },
+        { "{\"addition_embed_type\":\"text_time\",\"addition_time_embed_dim\":0}",
+          "addition_time_embed_dim", BT_EFORMAT },
         { "{\"time_embedding_type\":\"fourier\"}", "time_embedding_type", BT_EUNSUPPORTED },
         { "{\"resnet_time_scale_shift\":\"scale_shift\"}", "resnet_time_scale_shift",
           BT_EUNSUPPORTED },

@@ -25,7 +25,8 @@ static void open_model(model *m, const char *path, const char *golden, const cha
     bt_kernels_init(&m->kernels, bt_cpu_flags() & (uint32_t)bt_cpu_cap(isa));
     m->compute = (bt_compute){ .kernels = &m->kernels, .threads = 2, .precision = BT_PREC_F32 };
     m->golden = golden_open(golden);
-    if (bt_store_open(path, &m->store, &err) || sd_clip_read(m->store, &m->clip, &err) ||
+    if (bt_store_open(path, &m->store, &err) ||
+        sd_clip_read(m->store, "text_encoder", &m->clip, &err) ||
         sd_unet_read(m->store, &m->unet, &err) || sd_vae_read(m->store, &m->vae, &err) ||
         bt_weights_create(m->store, &m->compute, &m->ws, &err))
         fail_msg("%s", err.text);
