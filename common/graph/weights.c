@@ -185,8 +185,8 @@ const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weigh
         return NULL;
     w->fill = fill;
     w->from = from;
-    const bool packs = bt_dtypes[of->t->dtype].block > 1 || of->t->dtype == BT_F16 ||
-                       of->t->dtype == BT_BF16;
+    const bool packs =
+        bt_dtypes[of->t->dtype].block > 1 || of->t->dtype == BT_F16 || of->t->dtype == BT_BF16;
     w->like = packs ? of->t->dtype : BT_F32;
     return add_own(ws, w);
 }

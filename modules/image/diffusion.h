@@ -5,6 +5,7 @@
 #define BT_IMAGE_DIFFUSION_H
 
 #include "module.h"
+#include "image/adapters/adapters.h"
 #include "image/network/networks.h"
 #include "image/sampling/samplers.h"
 #include "text/bpe.h"
@@ -16,6 +17,7 @@ typedef struct sd_options {
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
+    const char *lora, *lora_dir, *embedding;
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -76,6 +78,8 @@ typedef struct sd_cached_prompt {
 
 typedef struct sd_cache {
     const sd_model *m;
+    bt_weights *ws;          /* the model's, or adapters' over them */
+    const sd_learned *words; /* in ws; NULL: none */
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_cached_prompt prompts[SD_MAX_PROMPTS];
     uint64_t clock;

@@ -36,6 +36,12 @@ const bt_option sd_option_table[] = {
       "ddim: share of fresh noise in a step" },
     { "clip_skip", NULL, NULL, BT_OPT_INT, OFF(clip_skip), "1", 1, 64, NULL, NULL,
       "take the text encoder's layer this far from the end" },
+    { "lora", NULL, "loras", BT_OPT_LIST, OFF(lora), "", 0, 0, NULL, NULL,
+      "LoRAs: FILE, FILE:STRENGTH or FILE:STRENGTH:TEXT-STRENGTH; 1 = as trained" },
+    { "lora_dir", NULL, "lora_model_dir", BT_OPT_STRING, OFF(lora_dir), "", 0, 0, NULL, NULL,
+      "folder of the LoRAs that <lora:NAME:STRENGTH> in the prompt names" },
+    { "embedding", NULL, "embeddings", BT_OPT_LIST, OFF(embedding), "", 0, 0, NULL, NULL,
+      "words learned by textual inversion: FILE or FILE:NAME, NAME being the word" },
     { "rng", NULL, NULL, BT_OPT_CHOICE, OFF(rng), "torch", 0, 0, "torch=cpu,cuda=gpu=philox", NULL,
       "whose noise: torch on a CPU (diffusers), or on a GPU (A1111)" },
     { 0 }

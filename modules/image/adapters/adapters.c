@@ -6,7 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "image/adapters/learned.h"
 #include "image/adapters/lora.h"
 
 /* A layer that LoRAs change. */
@@ -23,8 +22,6 @@ struct sd_adapters {
     sd_lora *loras; /* one for each of asked */
     merged *merged; /* one for each layer */
     const sd_delta **found;
-    char *embeddings;
-    sd_learned learned;
 };
 
 bt_weights *sd_adapters_weights(const sd_adapters *a) { return a->ws; }
@@ -47,8 +44,8 @@ static bt_status fill(const void *from, float *out, bt_error *err)
     bt_tensor_drop(t);
     for (size_t i = 0; i < n && st == BT_OK; i++)
         if (!isfinite(out[i]))
-            st = bt_fail(err, BT_EFORMAT, "with this LoRA, tensor %s has values that are no numbers",
-                         t->name);
+            st = bt_fail(err, BT_EFORMAT,
+                         "with this LoRA, tensor %s has values that are no numbers", t->name);
     return st;
 }
 
@@ -78,8 +75,7 @@ static bt_status collect(sd_adapters *a, bt_error *err)
 static bt_status replace(sd_adapters *a, bt_error *err)
 {
     for (size_t k = 0; k < a->layers.n; k++)
-        if (a->merged[k].n &&
-            !bt_weight_replace(a->ws, a->layers.at[k].w, fill, &a->merged[k]))
+        if (a->merged[k].n && !bt_weight_replace(a->ws, a->layers.at[k].w, fill, &a->merged[k]))
             return bt_no_memory(err, "LoRAs");
     return BT_OK;
 }
@@ -110,23 +106,17 @@ fail:
 }
 
 bt_status sd_adapters_open(bt_weights *base, const bt_store *store, const sd_unet_config *unet,
-                           const sd_lora_list *loras, const char *embeddings, sd_adapters **out,
+                           const sd_lora_list *loras, const sd_learned *words, sd_adapters **out,
                            bt_error *err)
 {
     sd_adapters *a = bt_calloc(1, sizeof *a);
     bt_error why = { 0 };
-    bt_status st = BT_OK;
     *out = NULL;
-    if (!a || !(a->embeddings = bt_strdup(embeddings)))
-        st = bt_no_memory(&why, "LoRAs");
-    if (st == BT_OK)
-        st = bt_weights_create_over(base, &a->ws, &why);
+    bt_status st = a ? bt_weights_create_over(base, &a->ws, &why) : bt_no_memory(&why, "LoRAs");
     if (st == BT_OK && loras->n)
         st = open_loras(a, store, base, unet, loras, &why);
     if (st == BT_OK)
-        st = sd_learned_read(&a->learned, base, embeddings, &why);
-    if (st == BT_OK)
-        st = sd_learned_add(&a->learned, a->ws, &why);
+        st = sd_learned_add(words, a->ws, &why);
     if (st == BT_OK) {
         *out = a;
         return BT_OK;
@@ -144,17 +134,15 @@ void sd_adapters_close(sd_adapters *a)
         sd_lora_close(&a->loras[i]);
     sd_lora_list_release(&a->asked);
     sd_layers_release(&a->layers);
-    sd_learned_release(&a->learned);
-    bt_release(a->embeddings);
     bt_release(a->loras);
     bt_release(a->merged);
     bt_release(a->found);
     bt_release(a);
 }
 
-bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras, const char *embeddings)
+bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras)
 {
-    if (a->asked.n != loras->n || strcmp(a->embeddings, embeddings) != 0)
+    if (a->asked.n != loras->n)
         return false;
     for (size_t i = 0; i < loras->n; i++) {
         const sd_lora_ask *x = &a->asked.at[i], *y = &loras->at[i];
@@ -163,11 +151,4 @@ bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras, const cha
             return false;
     }
     return true;
-}
-
-bt_status sd_adapters_encode(const sd_adapters *a, const bt_bpe *b, const char *text, size_t n,
-                             bt_ids *out)
-{
-    return a ? sd_learned_encode(&a->learned, b, text, n, out)
-             : bt_bpe_encode(b, text, n, false, out);
 }

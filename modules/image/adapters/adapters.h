@@ -15,9 +15,8 @@
 #ifndef BT_IMAGE_ADAPTERS_H
 #define BT_IMAGE_ADAPTERS_H
 
+#include "image/adapters/learned.h"
 #include "image/network/config.h"
-#include "graph/graph.h"
-#include "text/bpe.h"
 
 /* LoRA files with their strengths. Start with {0}. */
 typedef struct sd_lora_ask {
@@ -39,20 +38,15 @@ void sd_lora_list_release(sd_lora_list *l);
 
 typedef struct sd_adapters sd_adapters;
 
-/* Opens LoRAs, and embeddings: "FILE[:NAME],...". base and store, the model's, must
+/* Opens LoRAs, and takes learned words along (copied). base and store, the model's, must
  * outlive it. What does not fit the model is an error that names the tensors. */
 bt_status sd_adapters_open(bt_weights *base, const bt_store *store, const sd_unet_config *unet,
-                           const sd_lora_list *loras, const char *embeddings, sd_adapters **out,
+                           const sd_lora_list *loras, const sd_learned *words, sd_adapters **out,
                            bt_error *err);
 void sd_adapters_close(sd_adapters *a); /* after the plans; NULL is fine */
-/* Whether a was opened for just this, and its files are as they were. */
-bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras, const char *embeddings);
-/* For plans. Each text encoder finds its learned words there, too: the table of tokens
- * goes on in "<encoder>/text_model.embeddings.learned.weight". */
+/* Whether a was opened for just these LoRAs, and their files are as they were. */
+bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras);
+/* For plans. */
 bt_weights *sd_adapters_weights(const sd_adapters *a);
-/* bt_bpe_encode without specials, where names of embeddings become ids of the table
- * that goes on. a may be NULL. */
-bt_status sd_adapters_encode(const sd_adapters *a, const bt_bpe *b, const char *text, size_t n,
-                             bt_ids *out);
 
 #endif

@@ -186,8 +186,7 @@ static float *contracted(const float *core, const float *b, int64_t rank, int64_
         for (int64_t j = 0; j < rank_b; j++)
             for (int64_t c = 0; c < in; c++)
                 for (int64_t t = 0; t < taps; t++)
-                    y[(i * in + c) * taps + t] +=
-                        core[(i * rank_b + j) * taps + t] * b[j * in + c];
+                    y[(i * in + c) * taps + t] += core[(i * rank_b + j) * taps + t] * b[j * in + c];
     return y;
 }
 
@@ -329,8 +328,8 @@ static bool add_dora(const sd_delta *d, const float *own, float *w, bt_error *er
     float *whole = bt_calloc(n, sizeof *whole);
     if (whole)
         memcpy(whole, own, n * sizeof *whole);
-    const bool ok = norm && whole && add_change(d, whole, 1, err) &&
-                    normalize(l, norm, norms_of(d), whole);
+    const bool ok =
+        norm && whole && add_change(d, whole, 1, err) && normalize(l, norm, norms_of(d), whole);
     for (size_t i = 0; ok && i < n; i++)
         w[i] += d->strength * (whole[i] - own[i]);
     bt_release(norm);

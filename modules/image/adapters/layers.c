@@ -137,8 +137,7 @@ static void add_layer(building *b, const bt_weight *w, const char *part, const c
     }
     const int64_t out = bt_weight_dim(w, 0), in = bt_weight_dim(w, 1);
     l->at = at;
-    at[l->n++] =
-        (sd_layer){ w, out, in, bt_tensor_count(bt_weight_tensor(w)) / (out * in), !unet };
+    at[l->n++] = (sd_layer){ w, out, in, bt_tensor_count(bt_weight_tensor(w)) / (out * in), !unet };
     add_name(b, part, path);
     char old[SD_KEY];
     if (unet && old_name(unet, path, old, sizeof old))
@@ -152,7 +151,9 @@ static void add_tensor(building *b, bt_weights *ws, const bt_tensor *t, const sd
 {
     static const struct {
         const char *prefix, *part;
-    } parts[] = { { "unet/", "unet_" }, { "text_encoder/", "te1_" }, { "text_encoder_2/", "te2_" } };
+    } parts[] = { { "unet/", "unet_" },
+                  { "text_encoder/", "te1_" },
+                  { "text_encoder_2/", "te2_" } };
     char path[SD_KEY];
     const size_t n = strlen(t->name);
     if (t->n_dims < 2 || n < 8 || strcmp(t->name + n - 7, ".weight") != 0 ||

@@ -22,6 +22,21 @@ void sd_learned_release(sd_learned *l)
     *l = (sd_learned){ 0 };
 }
 
+bool sd_learned_same(const sd_learned *a, const sd_learned *b)
+{
+    if (a->n != b->n || a->rows != b->rows || a->first != b->first)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->words[i].id != b->words[i].id || strcmp(a->words[i].name, b->words[i].name) != 0)
+            return false;
+    for (int e = 0; e < SD_ENCODERS; e++) {
+        const size_t bytes = (size_t)a->rows * (size_t)a->width[e] * sizeof(float);
+        if (a->width[e] != b->width[e] || (bytes && memcmp(a->table[e], b->table[e], bytes) != 0))
+            return false;
+    }
+    return true;
+}
+
 static bt_status add_word(sd_learned *l, const char *name, size_t n, int rows, bt_error *err)
 {
     for (size_t i = 0; i < l->n; i++)
@@ -187,8 +202,8 @@ bt_status sd_learned_add(const sd_learned *l, bt_weights *ws, bt_error *err)
     char name[96];
     for (int e = 0; e < SD_ENCODERS && l->rows; e++) {
         snprintf(name, sizeof name, "%s/text_model.embeddings.learned.weight", encoders[e]);
-        if (l->table[e] && !bt_weight_make(ws, name, l->table[e], 2,
-                                           (int64_t[]){ l->rows, l->width[e] }))
+        if (l->table[e] &&
+            !bt_weight_make(ws, name, l->table[e], 2, (int64_t[]){ l->rows, l->width[e] }))
             return bt_no_memory(err, "embeddings");
     }
     return BT_OK;
@@ -240,19 +255,19 @@ static const sd_word *word_at(const sd_learned *l, const char *text, size_t n, s
 }
 
 bt_status sd_learned_encode(const sd_learned *l, const bt_bpe *b, const char *text, size_t n,
-                            bt_ids *out)
+                            bool special, bt_ids *out)
 {
     bt_status st = BT_OK;
     size_t start = 0, end = 0;
-    for (size_t at = 0; at < n && st == BT_OK; at++) {
+    for (size_t at = 0; l && l->n && at < n && st == BT_OK; at++) {
         const sd_word *w = word_at(l, text, n, at, &end);
         if (!w)
             continue;
-        st = bt_bpe_encode(b, text + start, at - start, false, out);
+        st = bt_bpe_encode(b, text + start, at - start, special, out);
         for (int i = 0; i < w->n && st == BT_OK; i++)
             st = bt_ids_add(out, w->id + i);
         start = end;
         at = end - 1;
     }
-    return st == BT_OK ? bt_bpe_encode(b, text + start, n - start, false, out) : st;
+    return st == BT_OK ? bt_bpe_encode(b, text + start, n - start, special, out) : st;
 }

@@ -19,18 +19,21 @@ typedef struct sd_word {
 typedef struct sd_learned {
     sd_word *words;
     size_t n;
-    int rows, first;          /* of all words; id of the first: the vocabulary's size */
+    int rows, first;           /* of all words; id of the first: the vocabulary's size */
     float *table[SD_ENCODERS]; /* [rows][width] */
-    int width[SD_ENCODERS];   /* 0: the model has no such encoder */
+    int width[SD_ENCODERS];    /* 0: the model has no such encoder */
 } sd_learned;
 
-/* Reads "FILE[:NAME],..."; NAME is the file's name without its suffix unless given. */
+/* Reads "FILE[:NAME],..." for a model's weights; NAME is the file's name without its suffix
+ * unless given. sd_learned_release it, also after a failure. */
 bt_status sd_learned_read(sd_learned *l, bt_weights *ws, const char *files, bt_error *err);
 void sd_learned_release(sd_learned *l);
-/* Gives the tables to a set of weights; see adapters.h. */
+bool sd_learned_same(const sd_learned *a, const sd_learned *b);
+/* Makes the tables in a set of weights, where each text encoder looks for ids beyond its
+ * own table: "<encoder>/text_model.embeddings.learned.weight". */
 bt_status sd_learned_add(const sd_learned *l, bt_weights *ws, bt_error *err);
-/* bt_bpe_encode without specials, names becoming ids. */
+/* bt_bpe_encode, but names become ids. l may be NULL. */
 bt_status sd_learned_encode(const sd_learned *l, const bt_bpe *b, const char *text, size_t n,
-                            bt_ids *out);
+                            bool special, bt_ids *out);
 
 #endif

@@ -61,7 +61,8 @@ static bt_status read_one(sd_lora_list *l, const char *text, size_t n, bt_error 
 {
     double last = 1, first = 1;
     size_t len = n;
-    const bool one = take_strength(text, &len, &last), two = one && take_strength(text, &len, &first);
+    const bool one = take_strength(text, &len, &last),
+               two = one && take_strength(text, &len, &first);
     if (!two)
         first = last;
     if (!len || !sane(first) || !sane(last))
@@ -89,8 +90,8 @@ bt_status sd_lora_list_name(sd_lora_list *l, const char *dir, const char *name, 
 {
     bt_buf path = { 0 };
     if (!*dir)
-        return bt_fail(err, BT_EINVAL, "<lora:%.60s> in a prompt needs the folder of LoRAs: lora_dir",
-                       name);
+        return bt_fail(err, BT_EINVAL,
+                       "<lora:%.60s> in a prompt needs the folder of LoRAs: lora_dir", name);
     if (!*name || strchr(name, '/') || name[0] == '.' || !sane(unet) || !sane(text))
         return bt_fail(err, BT_EINVAL, "<lora:%.60s> in a prompt is not a name and a strength",
                        name);

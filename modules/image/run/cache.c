@@ -10,15 +10,16 @@
 
 #include "image/diffusion.h"
 
-static bt_status make_plan(const sd_model *m, sd_part part, int n, int h, int w, sd_plan *p,
+static bt_status make_plan(const sd_cache *c, sd_part part, int n, int h, int w, sd_plan *p,
                            bt_error *err)
 {
+    const sd_model *m = c->m;
     switch (part) {
-    case SD_CLIP: return sd_clip_plan(m->ws, &m->clip, m->tokens, n, p, err);
-    case SD_CLIP2: return sd_clip_plan(m->ws, &m->clip2, m->tokens, n, p, err);
-    case SD_UNET: return sd_unet_plan(m->ws, &m->unet, n, h, w, m->tokens, p, err);
-    case SD_DECODER: return sd_vae_decoder_plan(m->ws, &m->vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(m->ws, &m->vae, h, w, p, err);
+    case SD_CLIP: return sd_clip_plan(c->ws, &m->clip, m->tokens, n, p, err);
+    case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
+    case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, m->tokens, p, err);
+    case SD_DECODER: return sd_vae_decoder_plan(c->ws, &m->vae, h, w, p, err);
+    default: return sd_vae_encoder_plan(c->ws, &m->vae, h, w, p, err);
     }
 }
 
@@ -38,7 +39,7 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
     }
     sd_plan_free(&slot->p);
     *slot = (sd_cached_plan){ .part = part, .n = n, .h = h, .w = w };
-    bt_status st = make_plan(c->m, part, n, h, w, &slot->p, err);
+    bt_status st = make_plan(c, part, n, h, w, &slot->p, err);
     if (st != BT_OK) {
         sd_plan_free(&slot->p);
         return st;
@@ -58,11 +59,28 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
     return st;
 }
 
+/* bos, the text, eos, padding; as an empty text has them. */
+static bt_status tokens_of(const sd_cache *c, const char *text, int32_t *ids)
+{
+    const int room = c->m->tokens - 2;
+    bt_ids words = { 0 };
+    bt_status st = bt_bpe_encode_clip(c->m->bpe, "", 0, ids, NULL);
+    if (st == BT_OK)
+        st = sd_learned_encode(c->words, c->m->bpe, text, strlen(text), true, &words);
+    const int n = words.len > (size_t)room ? room : (int)words.len;
+    if (st == BT_OK && n) {
+        ids[1 + n] = ids[1];
+        memcpy(ids + 1, words.data, (size_t)n * sizeof *ids);
+    }
+    bt_ids_free(&words);
+    return st;
+}
+
 static bt_status encode(sd_cache *c, const bt_run *r, const char *text, int skip, float *hidden)
 {
     const sd_model *m = c->m;
     int32_t *ids = bt_calloc((size_t)m->tokens, sizeof *ids);
-    bt_status st = ids ? bt_bpe_encode_clip(m->bpe, text, strlen(text), ids, NULL) : BT_ENOMEM;
+    bt_status st = ids ? tokens_of(c, text, ids) : BT_ENOMEM;
     st = st == BT_OK ? sd_cache_encode(c, r, ids, skip, hidden,
                                        hidden + (size_t)m->tokens * (size_t)m->unet.context)
                      : bt_no_memory(r->error, "the prompt");
@@ -115,7 +133,7 @@ void sd_cache_rest(sd_cache *c, sd_part part)
         if (c->plans[i].p.plan && c->plans[i].part == part)
             bt_plan_rest(c->plans[i].p.plan);
     if (prefixes[part])
-        bt_weights_rest(c->m->ws, prefixes[part]);
+        bt_weights_rest(c->ws, prefixes[part]);
 }
 
 void sd_cache_release(sd_cache *c)

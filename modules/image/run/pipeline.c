@@ -134,6 +134,8 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
+        st = sd_run_adapt(j, r->options, r->error);
+    if (st == BT_OK)
         st = run_all(&k);
     bt_release(k.moments);
     bt_release(k.pixels);
@@ -152,6 +154,7 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     sd_plan *clip, *unet, *decoder;
     bt_status st;
     BT_TRY(sd_run_setup(m, options, NULL, NULL, &s, err));
+    BT_TRY(sd_run_adapt(j, options, err));
     int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
     BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));
@@ -177,6 +180,7 @@ bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err)
     if (!*job)
         return bt_no_memory(err, "the job");
     (*job)->m = (*job)->cache.m = model;
+    sd_run_unadapt(*job);
     return BT_OK;
 }
 
@@ -184,6 +188,6 @@ void sd_job_close(bt_module_job *j)
 {
     if (!j)
         return;
-    sd_cache_release(&j->cache);
+    sd_run_unadapt(j);
     bt_release(j);
 }

@@ -14,6 +14,8 @@ enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that wi
 struct bt_module_job {
     const sd_model *m;
     sd_cache cache;
+    sd_adapters *adapters; /* NULL: the model as it is */
+    sd_learned words;
 };
 
 /* Options with everything decided. */
@@ -53,6 +55,10 @@ typedef struct sd_making {
 /* setup.c: decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
+
+/* adapt.c: what the options change of the model; the cache forgets what no longer holds. */
+bt_status sd_run_adapt(bt_module_job *j, const sd_options *o, bt_error *err);
+void sd_run_unadapt(bt_module_job *j);
 
 /* start.c: reads the first picture and the mask; then starts pictures. */
 bt_status sd_run_read_inputs(sd_work *k);

@@ -128,6 +128,9 @@ host *host_new(int threads, bt_precision precision)
     assert_non_null(h);
     h->o = (sd_options){ .prompt = "",
                          .negative = "",
+                         .lora = "",
+                         .lora_dir = "",
+                         .embedding = "",
                          .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET,
                          .steps = BT_INT_UNSET,
