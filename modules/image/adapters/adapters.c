@@ -142,13 +142,8 @@ void sd_adapters_close(sd_adapters *a)
 
 bool sd_adapters_same(const sd_adapters *a, const sd_lora_list *loras)
 {
-    if (a->asked.n != loras->n)
-        return false;
-    for (size_t i = 0; i < loras->n; i++) {
-        const sd_lora_ask *x = &a->asked.at[i], *y = &loras->at[i];
-        if (strcmp(x->path, y->path) != 0 || x->unet != y->unet || x->text != y->text ||
-            !bt_store_unchanged(a->loras[i].store))
+    for (size_t i = 0; i < a->asked.n; i++)
+        if (!bt_store_unchanged(a->loras[i].store))
             return false;
-    }
-    return true;
+    return sd_lora_list_same(&a->asked, loras);
 }

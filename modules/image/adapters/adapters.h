@@ -35,6 +35,7 @@ bt_status sd_lora_list_read(sd_lora_list *l, const char *text, bt_error *err);
 bt_status sd_lora_list_name(sd_lora_list *l, const char *dir, const char *name, double unet,
                             double text, bt_error *err);
 void sd_lora_list_release(sd_lora_list *l);
+bool sd_lora_list_same(const sd_lora_list *a, const sd_lora_list *b);
 
 typedef struct sd_adapters sd_adapters;
 

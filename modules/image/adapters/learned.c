@@ -254,6 +254,14 @@ static const sd_word *word_at(const sd_learned *l, const char *text, size_t n, s
     return best;
 }
 
+int sd_learned_rows(const sd_learned *l, int32_t id)
+{
+    for (size_t i = 0; l && id >= l->first && i < l->n; i++)
+        if (l->words[i].id == id)
+            return l->words[i].n;
+    return 0;
+}
+
 bt_status sd_learned_encode(const sd_learned *l, const bt_bpe *b, const char *text, size_t n,
                             bool special, bt_ids *out)
 {

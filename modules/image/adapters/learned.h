@@ -32,6 +32,8 @@ bool sd_learned_same(const sd_learned *a, const sd_learned *b);
 /* Makes the tables in a set of weights, where each text encoder looks for ids beyond its
  * own table: "<encoder>/text_model.embeddings.learned.weight". */
 bt_status sd_learned_add(const sd_learned *l, bt_weights *ws, bt_error *err);
+/* Rows of the word whose first id this is; 0: it is none. l may be NULL. */
+int sd_learned_rows(const sd_learned *l, int32_t id);
 /* bt_bpe_encode, but names become ids. l may be NULL. */
 bt_status sd_learned_encode(const sd_learned *l, const bt_bpe *b, const char *text, size_t n,
                             bool special, bt_ids *out);

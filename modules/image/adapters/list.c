@@ -17,6 +17,15 @@ void sd_lora_list_release(sd_lora_list *l)
     *l = (sd_lora_list){ 0 };
 }
 
+bool sd_lora_list_same(const sd_lora_list *a, const sd_lora_list *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++)
+        if (strcmp(a->at[i].path, b->at[i].path) != 0 || a->at[i].unet != b->at[i].unet ||
+            a->at[i].text != b->at[i].text)
+            return false;
+    return a->n == b->n;
+}
+
 /* Takes path over. */
 static bt_status add(sd_lora_list *l, char *path, double unet, double text, bt_error *err)
 {

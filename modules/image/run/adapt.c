@@ -20,43 +20,32 @@ void sd_run_unadapt(bt_module_job *j)
 }
 
 /* Files of words are small: they are read for every run, to see what they hold now. */
-static bt_status take_words(bt_module_job *j, const char *files, bt_error *err)
+bt_status sd_run_words(bt_module_job *j, const char *embedding, bt_error *err)
 {
     sd_learned now = { 0 };
-    const bt_status st = *files ? sd_learned_read(&now, j->m->ws, files, err) : BT_OK;
+    const bt_status st =
+        embedding && *embedding ? sd_learned_read(&now, j->m->ws, embedding, err) : BT_OK;
     if (st != BT_OK || sd_learned_same(&now, &j->words)) {
         sd_learned_release(&now);
         return st;
     }
     sd_run_unadapt(j);
     j->words = now;
-    j->cache.words = &j->words;
+    j->cache.words = now.n ? &j->words : NULL;
     return BT_OK;
 }
 
-static bt_status take_loras(bt_module_job *j, const sd_lora_list *list, bt_error *err)
+bt_status sd_run_loras(bt_module_job *j, const sd_lora_list *loras, bt_error *err)
 {
-    const bool none = !list->n && !j->words.n;
-    if (none ? !j->adapters : j->adapters && sd_adapters_same(j->adapters, list))
+    const bool none = !loras->n && !j->words.n;
+    if (none ? !j->adapters : j->adapters && sd_adapters_same(j->adapters, loras))
         return BT_OK;
     forget(j);
     if (none)
         return BT_OK;
     const bt_status st =
-        sd_adapters_open(j->m->ws, j->m->store, &j->m->unet, list, &j->words, &j->adapters, err);
+        sd_adapters_open(j->m->ws, j->m->store, &j->m->unet, loras, &j->words, &j->adapters, err);
     if (st == BT_OK)
         j->cache.ws = sd_adapters_weights(j->adapters);
-    return st;
-}
-
-bt_status sd_run_adapt(bt_module_job *j, const sd_options *o, bt_error *err)
-{
-    sd_lora_list list = { 0 };
-    bt_status st = take_words(j, o->embedding, err);
-    if (st == BT_OK)
-        st = sd_lora_list_read(&list, o->lora, err);
-    if (st == BT_OK)
-        st = take_loras(j, &list, err);
-    sd_lora_list_release(&list);
     return st;
 }

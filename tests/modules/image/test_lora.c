@@ -156,7 +156,11 @@ static float *latents(host *h)
     sd_work k = { .j = h->job, .r = &r };
     sd_making pic = { 0 };
     if (sd_run_setup(h->model, &h->o, NULL, NULL, &k.s, &h->error) ||
-        sd_run_adapt(h->job, &h->o, &h->error))
+        sd_run_words(h->job, h->o.embedding, &h->error))
+        fail_msg("%s", h->error.text);
+    k.s.words = h->job->cache.words;
+    if (sd_run_ask(h->model, &k.s, k.s.seed, NULL, &pic.asked, &h->error) ||
+        sd_run_loras(h->job, &pic.asked->loras, &h->error))
         fail_msg("%s", h->error.text);
     k.n = 4 * (size_t)k.s.lw * (size_t)k.s.lh;
     k.total = k.s.steps;
@@ -174,6 +178,7 @@ static float *latents(host *h)
         fail_msg("%s", h->error.text);
     float *out = to_nchw(pic.p.x, 4, k.s.lh, k.s.lw);
     free(block);
+    sd_asked_free(pic.asked);
     sd_grid_release(&k.s.grid);
     return out;
 }
@@ -218,6 +223,17 @@ static void test_pictures(void **state)
     host_close(h);
 }
 
+/* The option "lora" alone. */
+static bt_status adapt(host *h)
+{
+    sd_lora_list l = { 0 };
+    bt_status st = sd_lora_list_read(&l, h->o.lora, &h->error);
+    if (st == BT_OK)
+        st = sd_run_loras(h->job, &l, &h->error);
+    sd_lora_list_release(&l);
+    return st;
+}
+
 /* ---- tensors ------------------------------------------------------------------- */
 
 static void test_tensors(void **state)
@@ -228,7 +244,7 @@ static void test_tensors(void **state)
     const cJSON *j;
     int i = 0;
     h->o.lora = paths_of("lycoris:0.5", path, sizeof path);
-    assert_int_equal(sd_run_adapt(h->job, &h->o, &h->error), BT_OK);
+    assert_int_equal(adapt(h), BT_OK);
     cJSON_ArrayForEach(j, cJSON_GetObjectItem(side, "layers"))
     {
         char name[160], layer[16];
@@ -297,6 +313,70 @@ static void test_jobs(void **state)
     sd_job_close(second);
     host_close(h);
     free(plain), free(with);
+}
+
+/* <lora:...> in prompts is as the option; pictures of a batch may have different ones. */
+static void test_tags(void **state)
+{
+    (void)state;
+    char path[1024];
+    host *h = golden_host(TINY, 2, BT_PREC_F32);
+    h->o.lora = paths_of("kohya:0.7:0.2,peft", path, sizeof path);
+    host_must_run(h);
+    uint8_t *option = bytes_of(h);
+    h->o.lora = paths_of("peft", path, sizeof path);
+    h->o.lora_dir = temp_dir;
+    h->o.prompt = "a <lora:kohya:0.2:0.7>red cat"; /* text first, as A1111 */
+    host_must_run(h);
+    must_differ(h, option, false);
+    h->o.lora = "";
+    h->o.prompt = "a {<lora:kohya:1>|<lora:peft:1>|<lora:processors:1>}red cat";
+    h->o.batch = 6;
+    host_must_run(h);
+    uint8_t *all[6];
+    for (int i = 0; i < 6; i++) {
+        all[i] = malloc(3 * 64 * 64);
+        memcpy(all[i], h->pictures[i].rgb, 3 * 64 * 64);
+    }
+    h->o.batch = 1;
+    for (int i = 5; i >= 0; i--) {
+        h->o.seed = 5 + i;
+        host_must_run(h);
+        must_differ(h, all[i], false);
+        free(all[i]);
+    }
+    h->o.prompt = "<lora:../kohya:1>";
+    assert_int_equal(host_run(h), BT_EINVAL);
+    h->o.prompt = "<lora:nobody:1>";
+    assert_int_equal(host_run(h), BT_ENOTFOUND);
+    assert_non_null(strstr(h->error.text, "nobody.safetensors"));
+    host_close(h);
+    free(option);
+}
+
+/* A learned word is not torn at the end of a chunk. */
+static void test_word_at_chunk_end(void **state)
+{
+    (void)state;
+    char path[1024], text[512] = "";
+    host *h = golden_host(TINY, 1, BT_PREC_F32);
+    const sd_model *m = h->model;
+    sd_pieces p = { 0 };
+    sd_chunks c = { 0 };
+    for (int i = 0; i < 74; i++)
+        strcat(text, "a ");
+    strcat(text, "my-word a");
+    h->o.embedding = paths_of("word:my-word", path, sizeof path);
+    assert_int_equal(sd_run_words(h->job, h->o.embedding, &h->error), BT_OK);
+    assert_int_equal(sd_prompt_whole(text, &p, &h->error), BT_OK);
+    assert_int_equal(sd_prompt_chunks(m->bpe, h->job->cache.words, &p, 77, &c, &h->error), BT_OK);
+    assert_int_equal(c.n, 2);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(c.ids[77 + 1 + i], m->clip.vocab + i);
+    assert_true(c.ids[75] < m->clip.vocab);
+    sd_pieces_free(&p);
+    sd_chunks_free(&c);
+    host_close(h);
 }
 
 /* Files that changed are read again. */
@@ -524,7 +604,7 @@ static void test_damaged(void **state)
         fclose(f);
         h->o.lora = path;
         h->error = (bt_error){ 0 };
-        const bt_status st = sd_run_adapt(h->job, &h->o, &h->error);
+        const bt_status st = adapt(h);
         assert_true(i >= n || st != BT_OK);
         assert_true(st == BT_OK || (h->error.text[0] && !strchr(h->error.text, '\n')));
     }
@@ -606,7 +686,7 @@ static void test_words(void **state)
     const sd_model *m = h->model;
     char path[1024];
     h->o.embedding = paths_of("word:my-word,token", path, sizeof path);
-    assert_int_equal(sd_run_adapt(h->job, &h->o, &h->error), BT_OK);
+    assert_int_equal(sd_run_words(h->job, h->o.embedding, &h->error), BT_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bt_ids ids = { 0 }, want = { 0 };
         const char *text = cases[i].text, *p = cases[i].plain;
@@ -635,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_keys),         cmocka_unit_test(test_list),
         cmocka_unit_test(test_words),        cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_pictures),     cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_tags),         cmocka_unit_test(test_word_at_chunk_end),
         cmocka_unit_test(test_changed_file), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_quantized),    cmocka_unit_test(test_misfits),
         cmocka_unit_test(test_damaged),
