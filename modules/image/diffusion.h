@@ -18,7 +18,7 @@ typedef struct sd_options {
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
     const char *lora, *lora_dir, *embedding;
-    int plain;     /* prompts without syntax */
+    int plain; /* prompts without syntax */
 } sd_options;
 
 extern const bt_option sd_option_table[];
