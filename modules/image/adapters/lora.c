@@ -209,22 +209,28 @@ static bt_status read_all(sd_lora *l, const sd_lora_ask *ask, const sd_layers *l
     return st;
 }
 
-bt_status sd_lora_open(const sd_lora_ask *ask, const bt_compute *compute, const sd_layers *layers,
-                       int context, sd_lora *l, bt_error *err)
+bt_status sd_lora_read(const sd_lora_ask *ask, bt_store *s, const bt_compute *compute,
+                       const sd_layers *layers, int context, sd_lora *l, bt_error *err)
 {
     bt_error why = { 0 };
     bt_status st;
-    *l = (sd_lora){ .path = bt_strdup(ask->path), .compute = *compute };
+    *l = (sd_lora){ .path = bt_strdup(ask->path), .store = s, .compute = *compute };
     l->compute.cache_dir = NULL;
-    if (!l->path)
-        return bt_no_memory(err, "a LoRA");
-    BT_TRY(bt_store_open(ask->path, &l->store, &why));
-    BT_TRY(bt_weights_create(l->store, &l->compute, &l->ws, &why));
+    BT_TRY(l->path ? BT_OK : bt_no_memory(&why, "a LoRA"));
+    BT_TRY(bt_weights_create(s, &l->compute, &l->ws, &why));
     BT_TRY(read_all(l, ask, layers, context, &why));
     return BT_OK;
 fail:
     sd_lora_close(l);
     return bt_fail(err, st, "%s", why.text);
+}
+
+bt_status sd_lora_open(const sd_lora_ask *ask, const bt_compute *compute, const sd_layers *layers,
+                       int context, sd_lora *l, bt_error *err)
+{
+    bt_store *s;
+    const bt_status st = bt_store_open(ask->path, &s, err);
+    return st == BT_OK ? sd_lora_read(ask, s, compute, layers, context, l, err) : st;
 }
 
 void sd_lora_close(sd_lora *l)

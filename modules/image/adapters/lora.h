@@ -20,6 +20,9 @@ typedef struct sd_lora {
  * listens to, which tell families apart. */
 bt_status sd_lora_open(const sd_lora_ask *ask, const bt_compute *compute, const sd_layers *layers,
                        int context, sd_lora *out, bt_error *err);
+/* The same for an opened file, which it takes over, also if it fails. */
+bt_status sd_lora_read(const sd_lora_ask *ask, bt_store *s, const bt_compute *compute,
+                       const sd_layers *layers, int context, sd_lora *out, bt_error *err);
 void sd_lora_close(sd_lora *l);
 
 #endif

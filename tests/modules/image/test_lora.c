@@ -611,6 +611,34 @@ static void test_damaged(void **state)
     host_close(h);
 }
 
+/* Every allocation of a run with LoRAs and words fails once (in builds with BT_FAULTS). */
+static void test_faults(void **state)
+{
+    (void)state;
+    char loras[1024], words[1024];
+    host *h = golden_host(TINY, 1, BT_PREC_F32);
+    h->o.steps = 1;
+    h->o.width = h->o.height = 8;
+    h->o.lora = paths_of("lycoris,dora:0.5", loras, sizeof loras);
+    h->o.embedding = paths_of("word", words, sizeof words);
+    host_must_run(h);
+#ifdef BT_FAULTS
+    long n = 1;
+    for (;; n += 1 + n / 32) {
+        sd_run_unadapt(h->job);
+        bt_fault_after(n);
+        const bt_status st = host_run(h);
+        if (bt_fault_after(0) > 0)
+            break;
+        if (st != BT_ENOMEM || !h->error.text[0])
+            fail_msg("allocation %ld: status %d, \"%s\"", n, st, h->error.text);
+    }
+    print_message("%ld allocations\n", n);
+    host_must_run(h);
+#endif
+    host_close(h);
+}
+
 /* ---- names ----------------------------------------------------------------------- */
 
 static void test_keys(void **state)
@@ -718,7 +746,7 @@ int main(void)
         cmocka_unit_test(test_tags),         cmocka_unit_test(test_word_at_chunk_end),
         cmocka_unit_test(test_changed_file), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_quantized),    cmocka_unit_test(test_misfits),
-        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
