@@ -24,8 +24,7 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-/* Six buffers of k->n values for each picture of a group. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b)
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
 {
     size_t each = 6 * k->n;
     float *block = bt_calloc((size_t)b * each, sizeof *block);
@@ -48,7 +47,7 @@ static bt_status make_group(sd_work *k, int from, int b)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = lay_out(k, pics, b);
+    float *block = sd_run_lay_out(k, pics, b);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < b; i++)
@@ -128,6 +127,15 @@ fail:
     return st;
 }
 
+void sd_run_release(sd_work *k)
+{
+    bt_release(k->moments);
+    bt_release(k->pixels);
+    bt_release(k->mask);
+    bt_release(k->pixel_mask);
+    sd_grid_release(&k->s.grid);
+}
+
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
@@ -135,11 +143,7 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
         st = run_all(&k);
-    bt_release(k.moments);
-    bt_release(k.pixels);
-    bt_release(k.mask);
-    bt_release(k.pixel_mask);
-    sd_grid_release(&k.s.grid);
+    sd_run_release(&k);
     return st;
 }
 

@@ -69,6 +69,10 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+/* What b pictures need of memory, and where in it; bt_release. NULL: none. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b);
+/* All that the work holds. */
+void sd_run_release(sd_work *k);
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 
