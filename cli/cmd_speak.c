@@ -93,7 +93,7 @@ static int check_sections(const cli *c)
     if (speak_in_sections(c) && (cli_option_given(c, "phonemes") || cli_option_given(c, "text") ||
                                  cli_option_given(c, "ssml")))
         return cli_fail(EXIT_USAGE, "--%s reads plain words, -f or standard input", why);
-    if (cli_has(c, "book") && (cli_has(c, "raw") || cli_has(c, "play")))
+    if (cli_has(c, "book") && speak_streams(c))
         return cli_fail(EXIT_USAGE, "--book makes files: neither --raw nor --play");
     for (int i = 0; i < 4 && !cli_has(c, "book"); i++)
         if (cli_get(c, own[i]))

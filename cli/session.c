@@ -168,8 +168,6 @@ static void note_losses(cli *c, const char *report)
 {
     static const char missing[] = "\"missing_phonemes\":";
     const char *n = strstr(report, missing), *ignored = strstr(report, "\"ssml_ignored\":");
-    if (strstr(report, "\"prompt_cut\":true"))
-        cli_note(c, "the prompt is longer than the model reads: its end is left out");
     if (n && n[sizeof missing - 1] != '0')
         cli_note(c, "left out: %d phonemes that the voice does not have",
                  atoi(n + sizeof missing - 1));

@@ -14,7 +14,6 @@ const char *speak_pattern(const cli *c, char **own);
 char *speak_name(const cli *c, int i, bool many);
 /* Whether sound goes into files at all. */
 bool speak_writes_files(const cli *c);
-bool speak_streams(const cli *c);     /* somebody listens: --raw, --play */
 bool speak_in_sections(const cli *c); /* --book, --cast */
 /* Before anything is spoken: could a file of that name be written? Else `code`, after a message. */
 int speak_check_name(const cli *c, const char *path, int code);
@@ -24,6 +23,7 @@ int speak_say(cli *c, const char *text, const char *path, bool to_file, int numb
 
 /* ---- speak_out.c ---- */
 
+bool speak_streams(const cli *c);  /* somebody listens: --raw, --play */
 bt_audio speak_form(const cli *c); /* format and bits that are asked for */
 /* Sound from now on goes to the file `path` (NULL: none; kept until the end) and to the stream. */
 void speak_out_begin(cli *c, const char *path);

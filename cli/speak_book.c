@@ -505,6 +505,15 @@ static int prepare(book *b, const char *text)
     return speak_cast_open(c, &b->cast, b->start, &cb);
 }
 
+/* As the option "ssml" tells documents by their begin; sections of one are none. */
+static bool is_document(const char *text)
+{
+    text += strspn(text, " \t\r\n");
+    const bool speak = strncmp(text, "<speak", 6) == 0, xml = strncmp(text, "<?xml", 5) == 0;
+    const char end = speak ? text[6] : xml ? text[5] : 0;
+    return end && strchr(speak ? " \t\r\n>/" : " \t\r\n", end);
+}
+
 int speak_sections(cli *c, const char *text)
 {
     book b = { .c = c,
@@ -515,12 +524,9 @@ int speak_sections(cli *c, const char *text)
                .title = title_of(c) };
     char *output = speak_name(c, 1, false);
     b.output = output;
-    /* sections of a document are no documents */
-    const char *begin = text + strspn(text, " \t\r\n");
-    int rc = strncmp(begin, "<speak", 6) && strncmp(begin, "<?xml", 5)
-                 ? prepare(&b, text)
-                 : cli_fail(EXIT_INPUT, "--%s reads plain words, not SSML",
-                            cli_has(c, "book") ? "book" : "cast");
+    int rc = is_document(text) ? cli_fail(EXIT_INPUT, "--%s reads plain words, not SSML",
+                                          cli_has(c, "book") ? "book" : "cast")
+                               : prepare(&b, text);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         rc = list_chapters(&b);
     else if (rc == EXIT_DONE && !cli_has(c, "book"))

@@ -216,7 +216,7 @@ static int open_voice(cli *c, speak_cast *all, speak_voice *v, const bt_callback
     v->job = c->job;
     c->model = NULL;
     c->job = NULL;
-    v->hash = hash_of(c, path);
+    v->hash = cli_has(c, "book") ? hash_of(c, path) : 0;
     if (rc == EXIT_DONE) {
         const char *seed = bt_job_get(v->job, "seed");
         v->seed = seed ? strtoll(seed, NULL, 10) : 0;

@@ -67,6 +67,8 @@ int speak_on_samples(void *user, const bt_audio *chunk)
     return pass(c, chunk) || cli_stop;
 }
 
+bool speak_streams(const cli *c) { return cli_has(c, "raw") || cli_has(c, "play"); }
+
 bt_audio speak_form(const cli *c)
 {
     return (bt_audio){ .struct_size = sizeof(bt_audio),
@@ -76,8 +78,7 @@ bt_audio speak_form(const cli *c)
 
 void speak_out_begin(cli *c, const char *path)
 {
-    const bool streams = cli_has(c, "raw") || cli_has(c, "play");
-    c->out = (cli_out){ .path = path, .streams = streams, .form = speak_form(c) };
+    c->out = (cli_out){ .path = path, .streams = speak_streams(c), .form = speak_form(c) };
 }
 
 /* An abandoned file leaves nothing; a stream that ends in mid-air was told of already. */

@@ -26,8 +26,6 @@ char *speak_name(const cli *c, int i, bool many)
     return path;
 }
 
-bool speak_streams(const cli *c) { return cli_has(c, "raw") || cli_has(c, "play"); }
-
 bool speak_in_sections(const cli *c) { return cli_has(c, "book") || cli_get(c, "cast"); }
 
 bool speak_writes_files(const cli *c)

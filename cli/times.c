@@ -71,14 +71,11 @@ static const char *source_name(const cli *c)
     return phonemes && *phonemes ? "phonemes" : "text";
 }
 
-/* Is the text a document of SSML? As the library decides it. */
-static bool has_tags(const cli *c, const char *text)
+/* Was the text read as a document of SSML? */
+static bool has_tags(const cli *c)
 {
-    const char *ssml = bt_job_get(c->job, "ssml");
-    text += strspn(text, " \t\r\n");
-    if (ssml && *ssml)
-        return strcmp(ssml, "true") == 0;
-    return strncmp(text, "<speak", 6) == 0 || strncmp(text, "<?xml", 5) == 0;
+    const char *ssml = c->times.text ? NULL : bt_job_get(c->job, "ssml");
+    return ssml && strcmp(ssml, "true") == 0;
 }
 
 /* Takes tags out, puts characters for XML's own five entities, and white space is one space. */
@@ -106,7 +103,7 @@ static char *quote(const cli *c, const bt_timing *t)
 {
     const char *source = c->times.text ? c->times.text : bt_job_get(c->job, source_name(c));
     char *s = cli_text("%.*s", (int)(t->to - t->from), source ? source + t->from : "");
-    if (source && has_tags(c, source))
+    if (has_tags(c))
         drop_tags(s);
     for (char *p = s; *p; p++)
         if (*p == '\n' || *p == '\r' || *p == '\t')

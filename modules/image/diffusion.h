@@ -10,12 +10,13 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative;
+    const char *prompt, *negative, *wildcards;
     int64_t width, height, steps, seed, batch, clip_skip;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
     int rng;       /* 0 torch, 1 philox */
+    int plain;     /* prompts without syntax */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -56,7 +57,7 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 /* ---- jobs' caches (run/cache.c) -------------------------------------------- */
 
-enum { SD_MAX_PLANS = 7, SD_MAX_PROMPTS = 8 };
+enum { SD_MAX_PLANS = 7 };
 
 typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
 
@@ -64,20 +65,34 @@ typedef struct sd_cached_plan {
     sd_plan p;
     sd_part part;
     int n, h, w; /* CLIP: n = layers left out */
+    int chunks;  /* UNet: of the context */
     uint64_t used;
 } sd_cached_plan;
 
-typedef struct sd_cached_prompt {
+/* A text as the text encoder reads it, chunk by chunk, without its weights. */
+typedef struct sd_encoded {
     char *text;
-    int skip;
-    float *hidden; /* [tokens][unet.context], then [pooled] */
+    int skip, plain;
+    int chunks;
+    float *hidden;  /* [chunks][tokens][unet.context] */
+    float *pooled;  /* [pooled], of the first chunk */
+    float *weights; /* [chunks][tokens] */
+    bool weighted;  /* one of them is not 1 */
+    /* [chunks][2]: sums of a chunk's values, for each of the text encoders: without weights,
+     * with them. */
+    struct {
+        double without, with;
+    } (*sums)[2];
+    size_t bytes;
     uint64_t used;
-} sd_cached_prompt;
+} sd_encoded;
 
 typedef struct sd_cache {
     const sd_model *m;
     sd_cached_plan plans[SD_MAX_PLANS];
-    sd_cached_prompt prompts[SD_MAX_PROMPTS];
+    sd_encoded **texts;
+    size_t n_texts, cap_texts, text_bytes;
+    uint64_t pinned; /* texts used after this time stay */
     uint64_t clock;
 } sd_cache;
 
@@ -88,22 +103,24 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
 /* The same, with its memory there: sd_plan_data gives no NULL. */
 bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
                               bt_error *err);
-/* Encodes a prompt, or finds it; it stays for SD_MAX_PROMPTS - 1 further calls. */
-bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
-                          const float **hidden);
+/* The UNet's, which has one more number to its shape: chunks of the context. */
+bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err);
+/* An input's and output's memory is there after this. */
+bt_status sd_cache_ready(sd_plan *p, bt_error *err);
+/* Encodes a text, or finds it (run/texts.c). What is asked for after sd_cache_pin stays
+ * until the next one. */
+void sd_cache_pin(sd_cache *c);
+bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip, int plain,
+                        const sd_encoded **out);
 /* m->tokens ids of one prompt through the text encoder, or both of SDXL's: [tokens]
  * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
 bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
                           float *pooled);
-/* Values of one encoded prompt, its pooled ones after the rows. */
-static inline size_t sd_prompt_values(const sd_model *m)
-{
-    return (size_t)m->tokens * (size_t)m->unet.context + (size_t)m->pooled;
-}
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
+void sd_cache_forget_texts(sd_cache *c);
 
 /* ---- pictures (picture/picture.c) ------------------------------------------ */
 

@@ -16,6 +16,11 @@ const bt_option sd_option_table[] = {
       "what the picture shows" },
     { "negative", "n", "negative_prompt", BT_OPT_STRING, OFF(negative), "", 0, 0, NULL, NULL,
       "what it should not show" },
+    { "prompt_syntax", NULL, NULL, BT_OPT_CHOICE, OFF(plain), "a1111", 0, 0, "a1111,plain", NULL,
+      "a1111: (x:1.2), [x], [a:b:0.5], [a|b], AND, BREAK, {a|b}, __x__, <lora:x:1> have a "
+      "meaning" },
+    { "wildcards", NULL, "wildcards_dir", BT_OPT_STRING, OFF(wildcards), "", 0, 0, NULL, NULL,
+      "folder of NAME.txt: __NAME__ in a prompt becomes one of its lines, chosen by the seed" },
     { "width", "W", NULL, BT_OPT_INT, OFF(width), "", 8, 16384, NULL, "pixels", "width" },
     { "height", "H", NULL, BT_OPT_INT, OFF(height), "", 8, 16384, NULL, "pixels", "height" },
     { "steps", NULL, "num_inference_steps", BT_OPT_INT, OFF(steps), "", 1, 1000, NULL, NULL,

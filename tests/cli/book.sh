@@ -193,6 +193,8 @@ says err "zero: holds a zero byte"
 printf '\n<speak>hi</speak>' >document
 speak 3 --book -f document -o x.wav
 says err "not SSML"
+printf '<speaker> hi' >plain
+speak 0 --book -f plain -o plain.wav
 printf ' \n\f\n' >blank
 speak 3 --book -f blank -o x.wav
 says err "nothing to say"

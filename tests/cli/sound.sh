@@ -134,6 +134,8 @@ one_line_error
 tiny 3 --ssml 'hello'
 one_line_error
 tiny 0 --ssml=false '<speak>hello' -o plain.wav
+tiny 0 '<speaker>hello' -o plain.wav --timings plain.srt # begins like a document, and is none
+says plain.srt '<speaker>hello'
 tiny 0 'hello' --loudness -20 -o loud.wav
 cmp -s a.wav loud.wav && complain "--loudness changes nothing"
 tiny 2 'hello' --loudness 3

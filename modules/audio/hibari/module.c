@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "audio/hibari/hibari.h"
-#include "audio/speak/reading.h"
-#include "audio/speak/speak.h"
+#include "audio/speak/misaki.h"
 
 /* ---- options ----------------------------------------------------------- */
 
@@ -82,9 +81,9 @@ static bt_status hibari_describe(void *model, bt_buf *json)
 /* ---- a job ------------------------------------------------------------- */
 
 typedef struct job {
+    bt_misaki misaki;
     bt_hibari *voice;
     bt_parts parts;
-    bt_reading reading;
     float speed;
 } job;
 
@@ -92,7 +91,7 @@ static bt_status need_reading(job *j, const char *lexicon, bt_error *err)
 {
     const bt_english *english;
     const bt_status st = bt_hibari_english(j->voice, &english, err);
-    return st == BT_OK ? bt_reading_need(&j->reading, english, lexicon, err) : st;
+    return st == BT_OK ? bt_misaki_need(&j->misaki, english, lexicon, err) : st;
 }
 
 static bt_status job_begin(void *own, const bt_run *r)
@@ -112,36 +111,10 @@ static bt_status utter(const void *voice, const char *s, size_t n, bt_utterances
     return bt_hibari_utter(voice, s, n, u, err);
 }
 
-static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
-{
-    return bt_reading_end(&((job *)own)->reading, text, n, at);
-}
-
-static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
-                                    bt_utterances *u)
-{
-    const bt_hibari *voice = ((job *)own)->voice;
-    const bt_reading_voice v = { voice, &voice->alphabet, utter };
-    return bt_reading_phonemes(&v, line, n, u, r->error);
-}
-
-static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
-{
-    job *j = own;
-    const bt_reading_voice v = { j->voice, &j->voice->alphabet, utter };
-    return bt_reading_utter(&j->reading, &v, text, n, u, r->error);
-}
-
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
 {
     job *j = own;
     return bt_hibari_speak(&j->parts, ids, n, j->speed * (float)c->pace, c, NULL);
-}
-
-static bt_tongue job_tongue(void *own)
-{
-    (void)own;
-    return (bt_tongue){ .english = true, .notation = BT_NOTATION_MISAKI };
 }
 
 static void job_close(void *own)
@@ -150,18 +123,18 @@ static void job_close(void *own)
     if (!j)
         return;
     bt_parts_clear(&j->parts);
-    bt_reading_clear(&j->reading);
+    bt_misaki_clear(&j->misaki);
     bt_release(j);
 }
 
 static const bt_speak_family family = {
     .timed = true,
     .begin = job_begin,
-    .piece_end = job_piece_end,
-    .utter = job_utter,
-    .utter_phonemes = job_utter_phonemes,
+    .piece_end = bt_misaki_piece_end,
+    .utter = bt_misaki_utter,
+    .utter_phonemes = bt_misaki_utter_phonemes,
     .speak = job_speak,
-    .tongue = job_tongue,
+    .tongue = bt_misaki_tongue,
     .close = job_close,
 };
 
@@ -170,6 +143,7 @@ static bt_status hibari_job_open(void *model, bt_module_job **out, bt_error *err
     job *j = bt_calloc(1, sizeof *j);
     if (j) {
         j->voice = model;
+        j->misaki = (bt_misaki){ .voice = model, .alphabet = &j->voice->alphabet, .utter = utter };
         j->parts = bt_hibari_parts(model);
     }
     return bt_speak_job_open(&family, BT_HIBARI_RATE, j, out, err);

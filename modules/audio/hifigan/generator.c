@@ -23,8 +23,3 @@ bt_node *bt_hifigan_end(bt_graph *g, const bt_hifigan *d, bt_node *x)
     snprintf(last, sizeof last, "%sconv_post", d->prefix);
     return bt_hifigan_wave(g, x, last);
 }
-
-bt_precision bt_hifigan_auto(const bt_compute *c)
-{
-    return c->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
-}

@@ -56,9 +56,6 @@ int bt_weight_size(bt_weights *ws, int i, const char *fmt, ...) BT_PRINTF(3, 4);
  * added in between is a voice's speaker. */
 bt_node *bt_hifigan_begin(bt_graph *g, const bt_hifigan *d, bt_node *x);
 bt_node *bt_hifigan_end(bt_graph *g, const bt_hifigan *d, bt_node *x);
-/* What `auto` means for it: bf16 where that is fast, else f32. On the decoder of a Piper voice
- * (joe-medium, ten sentences) bf16 has 38 dB against f32 at worst, int8 25 dB. */
-bt_precision bt_hifigan_auto(const bt_compute *c);
 
 /* op_stage.c: stage `number`: leaky ReLU, upsampling, the mean of the residual blocks. */
 bt_node *bt_hifigan_stage(bt_graph *g, const bt_hifigan *d, bt_node *x, int number);

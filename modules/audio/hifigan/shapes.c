@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "audio/hifigan/hifigan.h"
+#include "audio/speak/parts.h"
 #include "graph/minimal.h"
 
 enum {
@@ -103,7 +104,7 @@ static bool may_be_minimal(const bt_hifigan *d)
 {
     const bt_compute *c = bt_weights_compute(d->ws);
     const bool named = c->precision != BT_PREC_AUTO && c->precision != BT_PREC_INT8;
-    return !named && bt_hifigan_auto(c) == BT_PREC_F32;
+    return !named && bt_sound_auto(c) == BT_PREC_F32;
 }
 
 int bt_hifigan_outs(const bt_hifigan *d, int c, int taps, int dilation)

@@ -7,7 +7,7 @@
 
 #include "audio/kokoro/reader.h"
 #include "audio/kokoro/styles.h"
-#include "audio/speak/reading.h"
+#include "audio/speak/misaki.h"
 
 /* ---- options ----------------------------------------------------------- */
 
@@ -88,9 +88,9 @@ static bt_status kokoro_describe(void *of, bt_buf *json)
 /* ---- a job ------------------------------------------------------------- */
 
 typedef struct job {
+    bt_misaki misaki;
     model *voice;
     bt_parts parts;
-    bt_reading reading;
     float *style;      /* [2 * style] */
     char speaker[256]; /* who speaks now */
     float length_scale;
@@ -102,7 +102,7 @@ static bt_status need_reading(job *j, const options *o, bt_error *err)
     const bt_english *english;
     const bt_status st =
         bt_kok_reader_get(&m->reader, m->k, bt_kok_is_british(j->speaker), &english, err);
-    return st == BT_OK ? bt_reading_need(&j->reading, english, o->lexicon, err) : st;
+    return st == BT_OK ? bt_misaki_need(&j->misaki, english, o->lexicon, err) : st;
 }
 
 /* The reader of texts follows the speaker's English. */
@@ -124,12 +124,6 @@ static bt_status job_speaker(void *own, const bt_run *r, const char *name)
     return take_speaker(own, o, *name ? name : o->speaker, r->error);
 }
 
-static bt_tongue job_tongue(void *own)
-{
-    (void)own;
-    return (bt_tongue){ .english = true, .notation = BT_NOTATION_MISAKI };
-}
-
 static bt_status job_begin(void *own, const bt_run *r)
 {
     const options *o = r->options;
@@ -144,26 +138,6 @@ static bt_status utter(const void *voice, const char *s, size_t n, bt_utterances
 {
     const model *m = voice;
     return bt_kok_utter(m->k, &m->beside.alphabet, s, n, u, err);
-}
-
-static size_t job_piece_end(void *own, const char *text, size_t n, size_t at)
-{
-    return bt_reading_end(&((job *)own)->reading, text, n, at);
-}
-
-static bt_status job_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
-                                    bt_utterances *u)
-{
-    const model *m = ((job *)own)->voice;
-    const bt_reading_voice v = { m, &m->beside.alphabet, utter };
-    return bt_reading_phonemes(&v, line, n, u, r->error);
-}
-
-static bt_status job_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
-{
-    job *j = own;
-    const bt_reading_voice v = { j->voice, &j->voice->beside.alphabet, utter };
-    return bt_reading_utter(&j->reading, &v, text, n, u, r->error);
 }
 
 static bt_status job_speak(void *own, const int32_t *ids, size_t n, const bt_speak_call *c)
@@ -186,7 +160,7 @@ static void job_close(void *own)
     if (!j)
         return;
     bt_parts_clear(&j->parts);
-    bt_reading_clear(&j->reading);
+    bt_misaki_clear(&j->misaki);
     bt_release(j->style);
     bt_release(j);
 }
@@ -194,11 +168,11 @@ static void job_close(void *own)
 static const bt_speak_family family = {
     .timed = true,
     .begin = job_begin,
-    .piece_end = job_piece_end,
-    .utter = job_utter,
-    .utter_phonemes = job_utter_phonemes,
+    .piece_end = bt_misaki_piece_end,
+    .utter = bt_misaki_utter,
+    .utter_phonemes = bt_misaki_utter_phonemes,
     .speak = job_speak,
-    .tongue = job_tongue,
+    .tongue = bt_misaki_tongue,
     .speaker = job_speaker,
     .close = job_close,
 };
@@ -209,6 +183,7 @@ static bt_status kokoro_job_open(void *of, bt_module_job **out, bt_error *err)
     job *j = bt_calloc(1, sizeof *j);
     if (j) {
         j->voice = m;
+        j->misaki = (bt_misaki){ .voice = m, .alphabet = &m->beside.alphabet, .utter = utter };
         j->parts = bt_kok_parts(m->k);
         j->style = bt_calloc(m->beside.width, sizeof *j->style);
         if (!j->style) {

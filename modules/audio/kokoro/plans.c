@@ -16,8 +16,7 @@ static bt_precision exact(const bt_kokoro *k)
 static bt_precision loose(const bt_kokoro *k)
 {
     const bt_precision p = k->compute->precision;
-    const bool bf16 = k->compute->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16);
-    return p != BT_PREC_AUTO ? p : bf16 ? BT_PREC_BF16 : BT_PREC_F32;
+    return p == BT_PREC_AUTO ? bt_sound_auto(k->compute) : p;
 }
 
 static void build_text(bt_graph *g, const bt_kokoro *k, bt_part *p)

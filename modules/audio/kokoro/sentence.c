@@ -8,9 +8,9 @@
  * moment, so that no step is heard.
  */
 #include <math.h>
-#include <string.h>
 
 #include "audio/kokoro/styles.h"
+#include "audio/speak/held.h"
 
 enum {
     JOIN = 3600, /* samples: 150 ms */
@@ -20,12 +20,11 @@ enum {
 #define QUIET 0.01f
 
 /* What is kept back until the times can be told, which comes before the first sample. */
-typedef struct held {
+typedef struct kept {
     int32_t *ids_at; /* [frames]: the id that a frame belongs to */
     size_t frames, cap_frames;
-    float *samples;
-    size_t n, cap;
-} held;
+    bt_held sound;
+} kept;
 
 typedef struct piece_range {
     size_t from, to;  /* of the sentence's ids */
@@ -56,7 +55,7 @@ static void fade(float *x, int64_t n, const piece_range *p)
 }
 
 /* The ids of frames [from, to). */
-static bool add_frames(held *h, const bt_kok_piece *x, size_t first_id, int64_t from, int64_t to)
+static bool add_frames(kept *h, const bt_kok_piece *x, size_t first_id, int64_t from, int64_t to)
 {
     const size_t most = h->frames + (size_t)x->frames;
     if (most > h->cap_frames) {
@@ -74,23 +73,8 @@ static bool add_frames(held *h, const bt_kok_piece *x, size_t first_id, int64_t 
     return true;
 }
 
-static bool add_samples(held *h, const float *x, size_t n)
-{
-    if (h->n + n > h->cap) {
-        const size_t cap = 2 * h->cap + n;
-        float *more = bt_realloc_array(h->samples, h->cap, cap, sizeof *more);
-        if (!more)
-            return false;
-        h->samples = more;
-        h->cap = cap;
-    }
-    memcpy(h->samples + h->n, x, n * sizeof *x);
-    h->n += n;
-    return true;
-}
-
 /* A finished piece on its way: to the listener, or kept back for the times. */
-static bt_status give(held *h, bt_kok_piece *x, const piece_range *p, int64_t hop,
+static bt_status give(kept *h, bt_kok_piece *x, const piece_range *p, int64_t hop,
                       const bt_speak_call *c)
 {
     int64_t from, to;
@@ -100,13 +84,13 @@ static bt_status give(held *h, bt_kok_piece *x, const piece_range *p, int64_t ho
     fade(samples, (int64_t)n, p);
     if (!c->frames)
         return c->samples(c->user, samples, n);
-    if (!add_frames(h, x, p->from, from, to) || (!p->last && !add_samples(h, samples, n)))
+    if (!add_frames(h, x, p->from, from, to) || (!p->last && !bt_held_add(&h->sound, samples, n)))
         return bt_no_memory(c->r->error, "a sentence");
     if (!p->last)
         return BT_OK;
     bt_status st = c->frames(c->user, h->ids_at, h->frames, (int)hop);
-    if (st == BT_OK && h->n)
-        st = c->samples(c->user, h->samples, h->n);
+    if (st == BT_OK && h->sound.n)
+        st = c->samples(c->user, h->sound.x, h->sound.n);
     return st == BT_OK ? c->samples(c->user, samples, n) : st;
 }
 
@@ -124,7 +108,7 @@ bt_status bt_kok_say(bt_parts *parts, const bt_kok_manner *m, const int32_t *ids
                      const bt_speak_call *c)
 {
     const bt_kokoro *k = parts->voice;
-    held h = { 0 };
+    kept h = { 0 };
     bt_status st = BT_OK;
     piece_range p = { 0 };
     for (uint64_t i = 0; st == BT_OK && p.to < n; i++) {
@@ -144,6 +128,6 @@ bt_status bt_kok_say(bt_parts *parts, const bt_kok_manner *m, const int32_t *ids
             st = give(&h, &x, &p, k->hop, c);
     }
     bt_release(h.ids_at);
-    bt_release(h.samples);
+    bt_release(h.sound.x);
     return st;
 }

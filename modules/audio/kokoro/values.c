@@ -3,10 +3,10 @@
  * directions and norms, an LSTM's gates in ONNX's order. They are computed when somebody
  * packs them and not kept (bt_weight_derive).
  */
-#include <math.h>
 #include <string.h>
 
 #include "audio/kokoro/weights.h"
+#include "nn/weight_norm.h"
 
 static int64_t count(const bt_weight *w) { return bt_tensor_count(bt_weight_tensor(w)); }
 
@@ -51,20 +51,12 @@ static bt_status fill_whole(const void *from, float *out, bt_error *err)
     return BT_OK;
 }
 
-/* w = g v / |v|, the norm of each v[o] (torch.nn.utils.weight_norm, dim 0) */
 static bt_status fill_norm(const void *from, float *out, bt_error *err)
 {
     const bt_kok_origin *o = from;
     float *g = bt_weight_values(o->scale, err), *v = g ? bt_weight_values(o->q, err) : NULL;
-    for (int64_t r = 0; v && r < o->outer; r++) {
-        double sum = 0;
-        const float *row = v + r * o->inner;
-        for (int64_t i = 0; i < o->inner; i++)
-            sum += (double)row[i] * (double)row[i];
-        const float f = sum > 0 ? (float)((double)g[r] / sqrt(sum)) : 0;
-        for (int64_t i = 0; i < o->inner; i++)
-            out[r * o->inner + i] = row[i] * f;
-    }
+    if (v)
+        bt_nn_weight_norm(g, v, o->outer, o->inner, out);
     bt_release(g);
     bt_release(v);
     return v ? BT_OK : err->status;

@@ -90,6 +90,8 @@ const char *bt_script_ignored(const bt_script *s)
     return s->ssml ? bt_ssml_ignored(s->ssml) : NULL;
 }
 
+bool bt_script_is_ssml(const bt_script *s) { return s->ssml != NULL; }
+
 void bt_script_close(bt_script *s)
 {
     bt_ssml_close(s->ssml);

@@ -25,6 +25,7 @@ void bt_script_open_phonemes(bt_script *s, const char *lines);
 bt_status bt_script_next(bt_script *s, bt_passage *p, bt_error *err);
 /* What of SSML was not done, as a JSON array of names; NULL: nothing, or it is plain text. */
 const char *bt_script_ignored(const bt_script *s);
+bool bt_script_is_ssml(const bt_script *s);
 void bt_script_close(bt_script *s);
 
 #endif

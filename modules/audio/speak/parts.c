@@ -14,6 +14,11 @@ static bt_status plan_of(const bt_parts *ps, bt_part *p, bt_error *err)
     return bt_plan_create(g, &p->plan, err);
 }
 
+bt_precision bt_sound_auto(const bt_compute *c)
+{
+    return c->kernels->cpu & (BT_CPU_AMX | BT_CPU_FASTBF16) ? BT_PREC_BF16 : BT_PREC_F32;
+}
+
 bt_status bt_part_get(bt_parts *ps, int kind, int64_t size, bt_part **out, bt_error *err)
 {
     bt_part *old = &ps->list[0];

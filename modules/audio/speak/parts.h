@@ -53,6 +53,10 @@ static inline bt_chunk bt_chunk_at(int64_t a, int64_t size, int64_t frames, int6
                        .hi = b + margin < frames ? b + margin : frames };
 }
 
+/* What `auto` means for a decoder of sound: bf16 where that is fast, else f32. On the decoder of a
+ * Piper voice (joe-medium, ten sentences) bf16 has 38 dB against f32 at worst, int8 25 dB. */
+bt_precision bt_sound_auto(const bt_compute *c);
+
 /* The least used makes room. *out is good until the next call. */
 bt_status bt_part_get(bt_parts *p, int kind, int64_t size, bt_part **out, bt_error *err);
 void bt_parts_clear(bt_parts *p);

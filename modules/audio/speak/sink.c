@@ -30,17 +30,7 @@ static bt_status give_scaled(bt_sink *k, const float *x, size_t n, float factor)
 
 static bt_status hold(bt_sink *k, bt_held *h, const float *x, size_t n)
 {
-    if (h->n + n > h->cap) {
-        const size_t cap = 2 * h->cap + n;
-        float *more = bt_realloc_array(h->x, h->cap, cap, sizeof *more);
-        if (!more)
-            return bt_no_memory(k->r->error, "a sentence");
-        h->x = more;
-        h->cap = cap;
-    }
-    memcpy(h->x + h->n, x, n * sizeof *x);
-    h->n += n;
-    return BT_OK;
+    return bt_held_add(h, x, n) ? BT_OK : bt_no_memory(k->r->error, "a sentence");
 }
 
 /* Behind the fades. */

@@ -7,14 +7,10 @@
 #ifndef BT_AUDIO_SINK_H
 #define BT_AUDIO_SINK_H
 
+#include "audio/speak/held.h"
 #include "audio/speak/times.h"
 
 enum { BT_FADE = 512 /* samples of a fade at most */ };
-
-typedef struct bt_held {
-    float *x;
-    size_t n, cap;
-} bt_held;
 
 typedef struct bt_sink {
     const bt_run *r;

@@ -238,6 +238,7 @@ static bt_status speak_script(bt_module_job *job, const bt_run *r, bt_script *fr
     if (p.asked)
         BT_TRY(bt_sink_silence(k, p.pause));
     BT_TRY(r->progress(r->host, "speak", t->pieces, t->pieces));
+    BT_TRY(r->report(r->host, "ssml", bt_script_is_ssml(from) ? "true" : "false"));
     if (bt_script_ignored(from))
         BT_TRY(r->report(r->host, "ssml_ignored", bt_script_ignored(from)));
     BT_TRY(report_all(r, u, t, (double)k->total / k->rate));

@@ -63,7 +63,7 @@ static bt_precision choose(const bt_voice *v, bt_vits_part part)
     if (asked != BT_PREC_AUTO && (asked != BT_PREC_INT8 || flow))
         return part == BT_VITS_ENCODER ? BT_PREC_F32 : asked;
     if (part == BT_VITS_VOCODER)
-        return bt_hifigan_auto(v->compute);
+        return bt_sound_auto(v->compute);
     return v->compute->kernels->cpu & BT_CPU_AMX ? BT_PREC_SPLIT : BT_PREC_MINIMAL;
 }
 

@@ -14,7 +14,7 @@ void bt_vocoder_build(bt_graph *g, const void *vocoder, bt_part *p)
 {
     const bt_vocoder *v = vocoder;
     if (v->compute->precision == BT_PREC_AUTO)
-        bt_graph_precision(g, bt_hifigan_auto(v->compute));
+        bt_graph_precision(g, bt_sound_auto(v->compute));
     bt_node *x = p->in[0] = bt_input(g, (bt_shape){ 1, 1, p->size, v->mel.n_mels });
     if (v->is_vocos)
         x = bt_vocos_network(g, &v->vocos, x);

@@ -3,13 +3,20 @@
  * its old form and that of torch.nn.utils.parametrizations); and the scale of a ConvNeXt
  * block's branch, gamma, which goes into its second layer.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "audio/vocoder/vocoder.h"
+#include "nn/weight_norm.h"
 
 enum { STEM = 128, NAME = 192 };
+
+static void scale_rows(const float *g, const float *v, int64_t rows, int64_t n, float *out)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++)
+            out[r * n + i] = v[r * n + i] * g[r];
+}
 
 static bt_status fill(const void *from, float *out, bt_error *err)
 {
@@ -17,18 +24,11 @@ static bt_status fill(const void *from, float *out, bt_error *err)
     const int64_t rows = bt_weight_dim(s->v, 0);
     const int64_t n = bt_tensor_count(bt_weight_tensor(s->v)) / rows;
     float *v = bt_weight_values(s->v, err), *g = v ? bt_weight_values(s->g, err) : NULL;
-    for (int64_t r = 0; g && r < rows; r++) {
-        const float *row = v + r * n;
-        double squares = 0;
-        for (int64_t i = 0; s->norm && i < n; i++)
-            squares += (double)row[i] * (double)row[i];
-        const float scale = s->norm ? (float)((double)g[r] / sqrt(squares)) : g[r];
-        for (int64_t i = 0; i < n; i++)
-            out[r * n + i] = row[i] * scale;
-    }
+    if (g)
+        (s->norm ? bt_nn_weight_norm : scale_rows)(g, v, rows, n, out);
     bt_release(v);
     bt_release(g);
-    return g ? BT_OK : BT_ENOMEM;
+    return g ? BT_OK : err->status;
 }
 
 /* `name` := the product of the tensors v and g. */

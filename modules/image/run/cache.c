@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: MIT
- * What a job keeps between runs: plans by shape, encoded prompts by text. The
- * least recently used one makes room.
+ * What a job keeps between runs: plans by shape (and texts, in texts.c). The least
+ * recently used one makes room.
  *
  * Plans hold an arena each, so they are few; a run of one size needs three (text
  * encoder, UNet, decoder), one more for a first picture and one for a second encoder.
- * Both searches are linear: the lists are shorter than any tree would be worth.
+ * The search is linear: the list is shorter than any tree would be worth.
  */
 #include <string.h>
 
 #include "image/diffusion.h"
 
-static bt_status make_plan(const sd_model *m, sd_part part, int n, int h, int w, sd_plan *p,
-                           bt_error *err)
+static bt_status make_plan(const sd_model *m, const sd_cached_plan *e, sd_plan *p, bt_error *err)
 {
-    switch (part) {
+    const int n = e->n, h = e->h, w = e->w;
+    switch (e->part) {
     case SD_CLIP: return sd_clip_plan(m->ws, &m->clip, m->tokens, n, p, err);
     case SD_CLIP2: return sd_clip_plan(m->ws, &m->clip2, m->tokens, n, p, err);
-    case SD_UNET: return sd_unet_plan(m->ws, &m->unet, n, h, w, m->tokens, p, err);
+    case SD_UNET: return sd_unet_plan(m->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
     case SD_DECODER: return sd_vae_decoder_plan(m->ws, &m->vae, h, w, p, err);
     default: return sd_vae_encoder_plan(m->ws, &m->vae, h, w, p, err);
     }
 }
 
-bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
-                        bt_error *err)
+static bool same(const sd_cached_plan *a, const sd_cached_plan *b)
+{
+    return a->part == b->part && a->n == b->n && a->h == b->h && a->w == b->w &&
+           a->chunks == b->chunks;
+}
+
+static bt_status find_plan(sd_cache *c, const sd_cached_plan *key, sd_plan **out, bt_error *err)
 {
     sd_cached_plan *slot = &c->plans[0];
     for (int i = 0; i < SD_MAX_PLANS; i++) {
         sd_cached_plan *e = &c->plans[i];
-        if (e->p.plan && e->part == part && e->n == n && e->h == h && e->w == w) {
+        if (e->p.plan && same(e, key)) {
             e->used = ++c->clock;
             *out = &e->p;
             return BT_OK;
@@ -37,8 +42,8 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
             slot = e;
     }
     sd_plan_free(&slot->p);
-    *slot = (sd_cached_plan){ .part = part, .n = n, .h = h, .w = w };
-    bt_status st = make_plan(c->m, part, n, h, w, &slot->p, err);
+    *slot = *key;
+    bt_status st = make_plan(c->m, key, &slot->p, err);
     if (st != BT_OK) {
         sd_plan_free(&slot->p);
         return st;
@@ -48,63 +53,32 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
     return BT_OK;
 }
 
+bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
+                        bt_error *err)
+{
+    const sd_cached_plan key = { .part = part, .n = n, .h = h, .w = w };
+    return find_plan(c, &key, out, err);
+}
+
+bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err)
+{
+    const sd_cached_plan key = { .part = SD_UNET, .n = n, .h = h, .w = w, .chunks = chunks };
+    return find_plan(c, &key, out, err);
+}
+
+bt_status sd_cache_ready(sd_plan *p, bt_error *err)
+{
+    if (!sd_plan_data(p, p->out))
+        return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
+                       (unsigned long long)(bt_plan_arena(p->plan) >> 20));
+    return BT_OK;
+}
+
 bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan **out,
                               bt_error *err)
 {
     bt_status st = sd_cache_plan(c, part, n, h, w, out, err);
-    if (st == BT_OK && !sd_plan_data(*out, (*out)->out))
-        return bt_fail(err, BT_ENOMEM, "no memory for activations (%llu MiB)",
-                       (unsigned long long)(bt_plan_arena((*out)->plan) >> 20));
-    return st;
-}
-
-static bt_status encode(sd_cache *c, const bt_run *r, const char *text, int skip, float *hidden)
-{
-    const sd_model *m = c->m;
-    int32_t *ids = bt_calloc((size_t)m->tokens, sizeof *ids);
-    bt_status st = ids ? bt_bpe_encode_clip(m->bpe, text, strlen(text), ids, NULL) : BT_ENOMEM;
-    st = st == BT_OK ? sd_cache_encode(c, r, ids, skip, hidden,
-                                       hidden + (size_t)m->tokens * (size_t)m->unet.context)
-                     : bt_no_memory(r->error, "the prompt");
-    bt_release(ids);
-    return st;
-}
-
-static void forget(sd_cached_prompt *e)
-{
-    bt_release(e->text);
-    bt_release(e->hidden);
-    *e = (sd_cached_prompt){ 0 };
-}
-
-bt_status sd_cache_prompt(sd_cache *c, const bt_run *r, const char *text, int skip,
-                          const float **hidden)
-{
-    sd_cached_prompt *slot = &c->prompts[0];
-    for (int i = 0; i < SD_MAX_PROMPTS; i++) {
-        sd_cached_prompt *e = &c->prompts[i];
-        if (e->text && e->skip == skip && !strcmp(e->text, text)) {
-            e->used = ++c->clock;
-            *hidden = e->hidden;
-            return BT_OK;
-        }
-        if (e->used < slot->used)
-            slot = e;
-    }
-    forget(slot);
-    slot->text = bt_strdup(text);
-    slot->hidden = bt_calloc(sd_prompt_values(c->m), sizeof(float));
-    bt_status st = slot->text && slot->hidden
-                       ? encode(c, r, text, skip, slot->hidden)
-                       : bt_fail(r->error, BT_ENOMEM, "out of memory for the prompt");
-    if (st != BT_OK) {
-        forget(slot);
-        return st;
-    }
-    slot->skip = skip;
-    slot->used = ++c->clock;
-    *hidden = slot->hidden;
-    return BT_OK;
+    return st == BT_OK ? sd_cache_ready(*out, err) : st;
 }
 
 void sd_cache_rest(sd_cache *c, sd_part part)
@@ -122,6 +96,5 @@ void sd_cache_release(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)
         sd_plan_free(&c->plans[i].p);
-    for (int i = 0; i < SD_MAX_PROMPTS; i++)
-        forget(&c->prompts[i]);
+    sd_cache_forget_texts(c);
 }

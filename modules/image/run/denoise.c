@@ -2,65 +2,43 @@
  * The steps: network, guidance, sampler.
  *
  * Guidance (Ho and Salimans 2022, arXiv 2207.12598) asks the UNet twice, with
- * the negative prompt and with the prompt, in one run of twice the batch.
+ * the negative prompt and with the prompt, in one run of twice the batch; prompts
+ * joined by AND (Liu et al. 2022, arXiv 2206.01714) once for each.
  */
 #include <string.h>
 
 #include "base/threads.h"
 #include "image/run/run.h"
 
-/* Rows of the batch: without the prompt for every picture, then with it. */
+/* Rows of the batch: with the negative prompt for every picture, then with each prompt. */
 static void fill_input(const sd_work *k, sd_plan *p, const sd_making *pics, int b, int step)
 {
     const sd_setup *s = &k->s;
     float *in = sd_plan_data(p, p->in);
     for (int i = 0; i < b; i++)
         sd_sampler_input(s->sampler, &s->grid, step, pics[i].p.x, in + (size_t)i * k->n, k->n);
-    if (s->guided)
-        memcpy(in + (size_t)b * k->n, in, (size_t)b * k->n * sizeof *in);
+    for (int i = 1; i < sd_asked_rows(pics[0].asked); i++)
+        memcpy(in + (size_t)(i * b) * k->n, in, (size_t)b * k->n * sizeof *in);
     sd_unet_time(&k->j->m->unet, s->grid.t[step], sd_plan_data(p, p->time));
     if (p->guide)
         sd_unet_guide(&k->j->m->unet, (float)s->cfg, sd_plan_data(p, p->guide));
 }
 
-/* Hidden states of both prompts, in the order of fill_input's rows; both come
- * from the cache when they have been encoded before. */
-static bt_status fill_context(const sd_work *k, sd_plan *p, int b)
+/* The network's answer for picture i, guided: none + the sum of cfg * weight * (with - none). */
+static const float *answer(const sd_work *k, sd_plan *p, const sd_making *pics, int b, int i)
 {
-    const sd_setup *s = &k->s;
-    const sd_model *m = k->j->m;
-    size_t each = (size_t)m->tokens * (size_t)m->unet.context;
-    float *context = sd_plan_data(p, p->context);
-    const char *texts[2] = { s->guided ? s->negative : s->prompt, s->prompt };
-    for (int side = 0; side < (s->guided ? 2 : 1); side++) {
-        const float *hidden;
-        bt_status st = sd_cache_prompt(&k->j->cache, k->r, texts[side], s->skip, &hidden);
-        if (st != BT_OK)
-            return st;
-        const bool none =
-            side == 0 && s->guided && m->pooled && m->pipeline.zero_empty && !*texts[0];
-        for (int i = 0; i < b; i++, context += each)
-            if (none)
-                memset(context, 0, each * sizeof *hidden);
-            else
-                memcpy(context, hidden, each * sizeof *hidden);
-        if (p->added)
-            sd_run_fill_added(k, p, b, side, none ? NULL : hidden + each);
-    }
-    return BT_OK;
-}
-
-/* The network's answer for picture i, guided: none + cfg * (with - none). */
-static const float *answer(const sd_work *k, sd_plan *p, int b, int i)
-{
+    const sd_asked *a = pics[i].asked;
     float *out = sd_plan_data(p, p->out), *none = out + (size_t)i * k->n;
-    if (!k->s.guided)
+    if (a->first > 0)
         return none;
-    const float *with = out + (size_t)(b + i) * k->n;
-    float cfg = (float)k->s.cfg;
-    for (size_t j = 0; j < k->n; j++)
-        none[j] += cfg * (with[j] - none[j]);
-    return none;
+    float *sum = out + (size_t)(b + i) * k->n;
+    for (int c = 1; c < a->n; c++) {
+        const float *with = out + (size_t)(c * b + i) * k->n, *so_far = c == 1 ? none : sum;
+        const float scale = (float)(k->s.cfg * a->cues[c].weight);
+        for (size_t j = 0; j < k->n; j++)
+            sum[j] = so_far[j] + scale * (with[j] - none[j]);
+    }
+    return sum;
 }
 
 /* Where the mask keeps the first picture, its latent as noisy as the rest. */
@@ -80,11 +58,12 @@ static bt_status one_step(sd_work *k, sd_plan *p, sd_making *pics, int b, int i)
     sd_step step = { &s->grid, &k->j->m->schedule, i, s->eta };
     bt_status st;
     BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
-    BT_TRY(fill_context(k, p, b)); /* inputs may not outlive a run */
+    sd_run_fill_context(k, p, pics, b); /* inputs may not outlive a run */
     fill_input(k, p, pics, b, i);
     BT_TRY(sd_run_plan(k, p, "unet"));
+    k->call++;
     for (int j = 0; j < b; j++) {
-        s->sampler->step(&step, &pics[j].p, answer(k, p, b, j));
+        s->sampler->step(&step, &pics[j].p, answer(k, p, pics, b, j));
         pics[j].p.done++;
         if (k->mask)
             keep_unmasked(k, &pics[j], i + 1);
@@ -97,20 +76,20 @@ fail:
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
 {
     const sd_setup *s = &k->s;
+    const sd_asked *like = pics[0].asked;
     double start = bt_now();
     sd_plan *p;
-    const float *unused;
     bt_status st;
     /* Encode first: the text encoder's plan may take the place of another. */
-    BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->prompt, s->skip, &unused));
-    if (s->guided)
-        BT_TRY(sd_cache_prompt(&k->j->cache, k->r, s->negative, s->skip, &unused));
+    BT_TRY(sd_run_encode(k, pics, b));
     sd_cache_rest(&k->j->cache, SD_CLIP);
     sd_cache_rest(&k->j->cache, SD_CLIP2);
     k->encode += bt_now() - start;
     start = bt_now();
-    BT_TRY(sd_cache_ready_plan(&k->j->cache, SD_UNET, s->guided ? 2 * b : b, s->lh, s->lw, &p,
-                               k->r->error));
+    BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks, &p,
+                         k->r->error));
+    BT_TRY(sd_cache_ready(p, k->r->error));
+    k->call = 0;
     for (int i = s->first; i < s->steps; i++)
         BT_TRY(one_step(k, p, pics, b, i));
     sd_cache_rest(&k->j->cache, SD_UNET);

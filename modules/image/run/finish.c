@@ -18,8 +18,8 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
 {
     const sd_setup *s = &k->s;
     sd_info info = {
-        .prompt = s->prompt,
-        .negative = s->negative,
+        .prompt = pic->asked->prompt,
+        .negative = pic->asked->negative,
         .sampler = s->sampler->label,
         .scheduler = sd_grid_label(s->kind),
         .model = k->j->m->name,

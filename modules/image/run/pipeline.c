@@ -43,21 +43,68 @@ float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
     return block;
 }
 
-static bt_status make_group(sd_work *k, int from, int b)
+/* Pictures made in one run of the network, from number `from`. The prompts of a picture that
+ * are those of the one before are the same object. */
+typedef struct group {
+    int from, n;
+    sd_asked *asked[SD_GROUP];
+} group;
+
+static void free_group(group *g)
+{
+    for (int i = 0; i < g->n; i++)
+        if (i == 0 || g->asked[i] != g->asked[i - 1])
+            sd_asked_free(g->asked[i]);
+    g->n = 0;
+}
+
+/* The next picture joins if its prompts have the group's shape. */
+static bt_status join(const sd_work *k, group *g, bool *joined)
+{
+    const uint64_t seed = k->s.seed + (uint64_t)(g->from + g->n);
+    sd_asked *a, *last = g->n ? g->asked[g->n - 1] : NULL;
+    bt_status st = sd_run_ask(k->j->m, &k->s, seed, last, &a, k->r->error);
+    *joined = st == BT_OK && (!last || sd_asked_alike(last, a));
+    if (*joined)
+        g->asked[g->n++] = a;
+    else
+        sd_asked_free(a);
+    return st;
+}
+
+/* How many of these pictures one run of the network takes: with AND fewer. */
+static int group_size(const sd_asked *a)
+{
+    const int n = 2 * SD_GROUP / sd_asked_rows(a);
+    return n < 1 ? 1 : n < SD_GROUP ? n : SD_GROUP;
+}
+
+static bt_status gather(const sd_work *k, group *g)
+{
+    bool joined;
+    bt_status st = join(k, g, &joined);
+    while (st == BT_OK && joined && g->n < group_size(g->asked[0]) && g->from + g->n < k->s.batch)
+        st = join(k, g, &joined);
+    return st;
+}
+
+static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = sd_run_lay_out(k, pics, b);
+    float *block = sd_run_lay_out(k, pics, g->n);
     if (!block)
         return sd_run_no_memory(k);
-    for (int i = 0; i < b; i++)
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(from + i));
-    BT_TRY(sd_run_denoise(k, pics, b));
-    for (int i = 0; i < b; i++) {
-        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
+    for (int i = 0; i < g->n; i++) {
+        pics[i].asked = g->asked[i];
+        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(g->from + i));
+    }
+    BT_TRY(sd_run_denoise(k, pics, g->n));
+    for (int i = 0; i < g->n; i++) {
+        BT_TRY(k->r->progress(k->r->host, "decode", g->from + i, k->s.batch));
         BT_TRY(sd_run_finish(k, &pics[i]));
     }
-    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+    st = k->r->progress(k->r->host, "decode", g->from + g->n, k->s.batch);
 fail:
     bt_release(block);
     return st;
@@ -95,33 +142,46 @@ fail:
     return st;
 }
 
-/* How much of the prompt the text encoder reads. */
-static bt_status report_prompt(const sd_work *k)
+/* How much text the first picture is made from. */
+static bt_status report_prompt(const sd_work *k, const sd_asked *a)
 {
-    bt_ids ids = { 0 };
     char text[32];
-    bt_status st = bt_bpe_encode(k->j->m->bpe, k->s.prompt, strlen(k->s.prompt), false, &ids);
-    size_t n = ids.len, room = (size_t)k->j->m->tokens - 2;
-    bt_ids_free(&ids);
-    if (st != BT_OK)
-        return sd_run_no_memory(k);
-    snprintf(text, sizeof text, "%zu", n);
-    st = k->r->report(k->r->host, "prompt_tokens", text);
-    return st == BT_OK ? k->r->report(k->r->host, "prompt_cut", n > room ? "true" : "false") : st;
+    snprintf(text, sizeof text, "%zu", a->words);
+    bt_status st = k->r->report(k->r->host, "prompt_tokens", text);
+    snprintf(text, sizeof text, "%d", a->longest);
+    return st == BT_OK ? k->r->report(k->r->host, "prompt_chunks", text) : st;
+}
+
+/* All pictures in groups, each handed to `make` (NULL: only counted). */
+static bt_status for_groups(sd_work *k, int *count, bt_status (*make)(sd_work *, const group *))
+{
+    bt_status st = BT_OK;
+    *count = 0;
+    for (int i = 0; i < k->s.batch && st == BT_OK; ++*count) {
+        group g = { .from = i };
+        st = gather(k, &g);
+        if (st == BT_OK && !make && i == 0)
+            st = report_prompt(k, g.asked[0]);
+        if (st == BT_OK && make)
+            st = make(k, &g);
+        i += g.n;
+        free_group(&g);
+    }
+    return st;
 }
 
 static bt_status run_all(sd_work *k)
 {
     const sd_setup *s = &k->s;
+    int groups;
     bt_status st;
     k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
-    k->total = (s->batch + SD_GROUP - 1) / SD_GROUP * (s->steps - s->first);
     double start = bt_now();
+    BT_TRY(for_groups(k, &groups, NULL));
+    k->total = groups * (s->steps - s->first);
     BT_TRY(sd_run_read_inputs(k));
     k->encode = bt_now() - start;
-    BT_TRY(report_prompt(k));
-    for (int i = 0; i < s->batch; i += SD_GROUP)
-        BT_TRY(make_group(k, i, s->batch - i < SD_GROUP ? s->batch - i : SD_GROUP));
+    BT_TRY(for_groups(k, &groups, make_group));
     return report_all(k);
 fail:
     return st;
@@ -153,22 +213,25 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
 {
     const sd_model *m = j->m;
     sd_setup s = { 0 };
+    sd_asked *a = NULL;
     sd_plan *clip, *unet, *decoder;
     bt_status st;
     BT_TRY(sd_run_setup(m, options, NULL, NULL, &s, err));
-    int b = s.batch < SD_GROUP ? s.batch : SD_GROUP, n = s.guided ? 2 * b : b;
+    BT_TRY(sd_run_ask(m, &s, s.seed, NULL, &a, err));
+    const int most = group_size(a), b = s.batch < most ? s.batch : most;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_UNET, n, s.lh, s.lw, &unet, err));
+    BT_TRY(sd_cache_unet(&j->cache, sd_asked_rows(a) * b, s.lh, s.lw, a->chunks, &unet, err));
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
     /* One part at a time, but the UNet's weights stay for the next picture. */
     out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
     const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
     out->arena = first > last ? first : last;
-    out->caches = SD_MAX_PROMPTS * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
-    out->flops = (s.guided ? 2 : 1) * bt_plan_flops(clip->plan) +
+    out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
+    out->flops = a->encoded * bt_plan_flops(clip->plan) +
                  bt_plan_flops(unet->plan) / b * s.batch * s.steps +
                  bt_plan_flops(decoder->plan) * s.batch;
 fail:
+    sd_asked_free(a);
     sd_grid_release(&s.grid);
     return st;
 }

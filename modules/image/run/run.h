@@ -2,12 +2,13 @@
  * Inside of a run: what its steps share.
  *
  *     options -> setup (all decided) -> work (what pictures share)
- *     for each GROUP: noise -> steps of (UNet -> guidance -> sampler) -> decode -> host
+ *     for each GROUP: prompts -> noise -> steps of (UNet -> guidance -> sampler) -> decode -> host
  */
 #ifndef BT_IMAGE_RUN_H
 #define BT_IMAGE_RUN_H
 
 #include "image/diffusion.h"
+#include "image/prompt/prompt.h"
 
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
@@ -25,9 +26,32 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     uint64_t seed;
-    const char *prompt, *negative;
+    const char *prompt, *negative, *wildcards;
+    int plain; /* prompts without syntax */
     const bt_image *init, *mask;
 } sd_setup;
+
+/* One prompt of those that a picture is made from, and its texts step by step. */
+typedef struct sd_cue {
+    double weight;
+    sd_turns turns;
+    const sd_encoded **texts; /* of turns.texts, once encoded */
+    int chunks;               /* of the longest text */
+    const sd_encoded *empty;  /* fills up what is shorter; NULL: nothing is */
+    float (*ratios)[2];       /* [chunks], for each text encoder; NULL: no weights */
+} sd_cue;
+
+/* What a picture is asked to show. */
+typedef struct sd_asked {
+    char *prompt, *negative;         /* choices made */
+    sd_cue cues[1 + SD_MAX_CLAUSES]; /* the negative prompt, then what AND joins */
+    int n;
+    int first;        /* 1: the negative prompt takes no part */
+    int longest;      /* chunks of the longest cue but the negative one */
+    int chunks;       /* of the network's context */
+    size_t words;     /* ids of the prompt */
+    uint64_t encoded; /* chunks that the text encoder reads */
+} sd_asked;
 
 /* What all pictures of a run share. */
 typedef struct sd_work {
@@ -40,12 +64,14 @@ typedef struct sd_work {
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
     int done, total;                /* steps, for progress */
+    int call;                       /* of the network, for the pictures being made */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
 /* A picture and what it needs besides. */
 typedef struct sd_making {
     sd_latent p;
+    sd_asked *asked;
     float *x0, *start; /* with a first picture: its latent, and the first noise */
     uint64_t seed;
 } sd_making;
@@ -58,9 +84,26 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
 bt_status sd_run_read_inputs(sd_work *k);
 void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
 
-/* condition.c: what SDXL's UNet is told besides the text, for the b rows of a side (0: the
- * negative prompt's, if there are two); pooled NULL: zeros. */
-void sd_run_fill_added(const sd_work *k, sd_plan *p, int b, int side, const float *pooled);
+/* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
+void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
+
+/* asked.c: reads both prompts as the picture with this seed has them; sd_asked_free it. If
+ * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */
+bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
+                     sd_asked **out, bt_error *err);
+void sd_asked_free(sd_asked *a);
+/* The prompts that take part are rows of one run of the UNet. */
+static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
+/* Both can be made in one run. */
+static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
+{
+    return a->n == b->n && a->first == b->first && a->chunks == b->chunks;
+}
+
+/* cues.c: encodes all texts of a group's prompts; then fills the context of a call, row
+ * (cue - first) * b + i being that of picture i. */
+bt_status sd_run_encode(sd_work *k, const sd_making *pics, int b);
+void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
 
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);

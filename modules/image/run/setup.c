@@ -60,7 +60,12 @@ static void set_sampler(const sd_model *m, const sd_options *o, sd_setup *s)
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err)
 {
-    *s = (sd_setup){ .init = init, .mask = mask, .prompt = o->prompt, .negative = o->negative };
+    *s = (sd_setup){ .init = init,
+                     .mask = mask,
+                     .prompt = o->prompt,
+                     .negative = o->negative,
+                     .wildcards = o->wildcards ? o->wildcards : "",
+                     .plain = o->plain };
     s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;

@@ -291,15 +291,20 @@ static void final_latents(host *h, float *out)
                                   h->mask.pixels ? &h->mask : NULL, &k.s, &err),
                      BT_OK);
     sd_making pic;
+    sd_asked *asked;
+    if (sd_run_ask(h->model, &k.s, k.s.seed, NULL, &asked, &err) != BT_OK)
+        fail_msg("%s", err.text);
     float *block = sd_run_lay_out(&k, &pic, 1);
     k.total = k.s.steps;
     if (sd_run_read_inputs(&k) != BT_OK)
         fail_msg("%s", err.text);
+    pic.asked = asked;
     sd_run_start(&k, &pic, k.s.seed);
     if (sd_run_denoise(&k, &pic, 1) != BT_OK)
         fail_msg("%s", err.text);
     memcpy(out, pic.p.x, FAMILY_VALUES * sizeof *out);
     bt_release(block);
+    sd_asked_free(asked);
     sd_run_release(&k);
 }
 

@@ -133,11 +133,14 @@ static void test_long_prompts(void **state)
         prompt[i] = "a red cat\xff "[i % 11];
     prompt[n] = 0;
     h->o.prompt = prompt;
+    assert_int_equal(host_run(h), BT_EINVAL);
+    assert_non_null(strstr(h->error.text, "longer than"));
+    prompt[3000] = 0;
     host_must_run(h);
-    assert_non_null(strstr(h->facts, "prompt_cut=true"));
+    assert_null(strstr(h->facts, "prompt_chunks=1;"));
     h->o.prompt = "";
     host_must_run(h);
-    assert_non_null(strstr(h->facts, "prompt_tokens=0;prompt_cut=false"));
+    assert_non_null(strstr(h->facts, "prompt_tokens=0;prompt_chunks=1;"));
     free(prompt);
     host_close(h);
 }

@@ -1,49 +1,50 @@
 /* SPDX-License-Identifier: MIT
- * See reading.h.
+ * See misaki.h.
  */
-#include "audio/speak/reading.h"
+#include "audio/speak/misaki.h"
 
 #include <string.h>
 
 enum { GIVEN = 5 }; /* rating of phonemes from the text or the user's lexicon */
 
-static void close_job(bt_reading *r)
+static void close_job(bt_misaki *m)
 {
-    bt_english_job_close(r->job);
-    bt_release(r->lexicon);
-    r->job = NULL;
-    r->lexicon = NULL;
+    bt_english_job_close(m->job);
+    bt_release(m->lexicon);
+    m->job = NULL;
+    m->lexicon = NULL;
 }
 
-void bt_reading_clear(bt_reading *r)
+void bt_misaki_clear(bt_misaki *m)
 {
-    close_job(r);
-    bt_english_out_free(&r->out);
+    close_job(m);
+    bt_english_out_free(&m->out);
 }
 
-bt_status bt_reading_need(bt_reading *r, const bt_english *e, const char *lexicon, bt_error *err)
+bt_status bt_misaki_need(bt_misaki *m, const bt_english *e, const char *lexicon, bt_error *err)
 {
     bt_status st;
-    if (r->job && r->english == e && strcmp(r->lexicon ? r->lexicon : "", lexicon) == 0)
+    if (m->job && m->english == e && strcmp(m->lexicon ? m->lexicon : "", lexicon) == 0)
         return BT_OK;
-    close_job(r);
-    r->english = e;
-    BT_TRY(bt_english_job_open(e, &r->job, err));
+    close_job(m);
+    m->english = e;
+    BT_TRY(bt_english_job_open(e, &m->job, err));
     if (!lexicon[0])
         return BT_OK;
-    r->lexicon = bt_strdup(lexicon);
-    st = r->lexicon ? bt_english_job_lexicon(r->job, lexicon, err) : bt_no_memory(err, "the job");
+    m->lexicon = bt_strdup(lexicon);
+    st = m->lexicon ? bt_english_job_lexicon(m->job, lexicon, err) : bt_no_memory(err, "the job");
     if (st == BT_OK)
         return st;
 fail:
-    close_job(r);
+    close_job(m);
     return st;
 }
 
-size_t bt_reading_end(const bt_reading *r, const char *text, size_t n, size_t at)
+size_t bt_misaki_piece_end(void *own, const char *text, size_t n, size_t at)
 {
+    const bt_misaki *m = own;
     size_t from, to;
-    return bt_english_sentence(r->english, text, n, &at, &from, &to) ? at : n;
+    return bt_english_sentence(m->english, text, n, &at, &from, &to) ? at : n;
 }
 
 static bt_status check_given(const bt_english_out *out, const bt_alphabet *a, bt_error *err)
@@ -80,35 +81,42 @@ static bt_status add_words(const bt_english_out *out, size_t from, bt_utterances
     return ok ? BT_OK : bt_no_memory(err, "words");
 }
 
-bt_status bt_reading_utter(bt_reading *r, const bt_reading_voice *v, const char *text, size_t n,
-                           bt_utterances *u, bt_error *err)
+bt_status bt_misaki_utter(void *own, const bt_run *r, const char *text, size_t n, bt_utterances *u)
 {
-    bt_english_out *out = &r->out;
+    bt_misaki *m = own;
+    bt_english_out *out = &m->out;
     size_t at = 0, from, to;
     bt_status st = BT_OK;
-    while (st == BT_OK && bt_english_sentence(r->english, text, n, &at, &from, &to)) {
-        st = bt_english_phonemize(r->job, text + from, to - from, out, err);
+    while (st == BT_OK && bt_english_sentence(m->english, text, n, &at, &from, &to)) {
+        st = bt_english_phonemize(m->job, text + from, to - from, out, r->error);
         if (st == BT_OK)
-            st = check_given(out, v->alphabet, err);
+            st = check_given(out, m->alphabet, r->error);
         if (st != BT_OK || !bt_utterances_sounds(out->phonemes.data, out->phonemes.len))
             continue;
-        st = v->utter(v->voice, out->phonemes.data, out->phonemes.len, u, err);
+        st = m->utter(m->voice, out->phonemes.data, out->phonemes.len, u, r->error);
         if (st == BT_OK)
-            st = add_words(out, from, u, err);
+            st = add_words(out, from, u, r->error);
     }
     return st;
 }
 
-bt_status bt_reading_phonemes(const bt_reading_voice *v, const char *line, size_t n,
-                              bt_utterances *u, bt_error *err)
+bt_status bt_misaki_utter_phonemes(void *own, const bt_run *r, const char *line, size_t n,
+                                   bt_utterances *u)
 {
+    const bt_misaki *m = own;
     bt_status st;
     while (n && strchr("\r\n", line[n - 1]))
         n--;
-    BT_TRY(bt_alphabet_check(v->alphabet, line, n, err));
-    BT_TRY(v->utter(v->voice, line, n, u, err));
+    BT_TRY(bt_alphabet_check(m->alphabet, line, n, r->error));
+    BT_TRY(m->utter(m->voice, line, n, u, r->error));
     if (!bt_utterances_runs(u))
-        st = bt_no_memory(err, "words");
+        st = bt_no_memory(r->error, "words");
 fail:
     return st;
+}
+
+bt_tongue bt_misaki_tongue(void *own)
+{
+    (void)own;
+    return (bt_tongue){ .english = true, .notation = BT_NOTATION_MISAKI };
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ * From the prompts as typed to the texts of a picture's steps.
+ */
+#include <string.h>
+
+#include "image/run/run.h"
+
+enum {
+    MOST_CHUNKS = 24,     /* up to which shorter prompts are repeated, see set_length */
+    MOST_BYTES = 1 << 30, /* of a picture's encoded texts */
+};
+
+/* Chunks and ids of a text. */
+static bt_status measure(const sd_model *m, int plain, const char *text, int *chunks, size_t *words,
+                         bt_error *err)
+{
+    sd_pieces pieces = { 0 };
+    sd_chunks c = { 0 };
+    bt_status st =
+        plain ? sd_prompt_whole(text, &pieces, err) : sd_prompt_weigh(text, &pieces, err);
+    if (st == BT_OK)
+        st = sd_prompt_chunks(m->bpe, &pieces, m->tokens, &c, err);
+    *chunks = c.n;
+    *words = c.words;
+    sd_pieces_free(&pieces);
+    sd_chunks_free(&c);
+    return st;
+}
+
+static bt_status whole_run(const char *text, int steps, sd_turns *t, bt_error *err)
+{
+    t->texts = bt_calloc(1, sizeof *t->texts);
+    t->until = bt_calloc(1, sizeof *t->until);
+    t->which = bt_calloc(1, sizeof *t->which);
+    if (!t->texts || !t->until || !t->which || !(t->texts[0] = bt_strdup(text)))
+        return bt_no_memory(err, "the prompt");
+    t->until[0] = steps;
+    t->n = t->n_texts = 1;
+    return BT_OK;
+}
+
+/* The next cue: a prompt that may change with the steps. */
+static bt_status add_cue(const sd_model *m, const sd_setup *s, sd_asked *a, const char *text,
+                         double weight, bt_error *err)
+{
+    sd_cue *c = &a->cues[a->n++];
+    bt_status st;
+    c->weight = weight;
+    BT_TRY(s->plain ? whole_run(text, s->steps, &c->turns, err)
+                    : sd_prompt_turns(text, s->steps, &c->turns, err));
+    c->texts = bt_calloc((size_t)c->turns.n_texts, sizeof *c->texts);
+    if (!c->texts)
+        return bt_no_memory(err, "the prompt");
+    for (int i = 0; i < c->turns.n_texts; i++) {
+        int chunks;
+        size_t words;
+        BT_TRY(measure(m, s->plain, c->turns.texts[i], &chunks, &words, err));
+        c->chunks = chunks > c->chunks ? chunks : c->chunks;
+        a->words += i == 0 && a->n > 1 ? words : 0;
+    }
+    return BT_OK;
+fail:
+    return st;
+}
+
+static bt_status add_clauses(const sd_model *m, const sd_setup *s, sd_asked *a, const char *text,
+                             bt_error *err)
+{
+    sd_clauses clauses = { .n = 0 };
+    bt_status st = sd_prompt_clauses(text, &clauses, err);
+    for (int i = 0; i < clauses.n && st == BT_OK; i++)
+        st = add_cue(m, s, a, clauses.v[i].text, clauses.v[i].weight, err);
+    sd_clauses_free(&clauses);
+    return st;
+}
+
+/* The choices of this seed. */
+static bt_status choose(const sd_setup *s, uint64_t seed, sd_asked *a, bt_error *err)
+{
+    if (strlen(s->prompt) > SD_MAX_PROMPT || strlen(s->negative) > SD_MAX_PROMPT)
+        return bt_fail(err, BT_EINVAL, "a prompt of more than %d bytes", SD_MAX_PROMPT);
+    if (!s->plain) {
+        bt_status st = sd_prompt_choose(s->prompt, s->wildcards, seed, 0, &a->prompt, err);
+        return st == BT_OK ? sd_prompt_choose(s->negative, s->wildcards, seed, 1, &a->negative, err)
+                           : st;
+    }
+    a->prompt = bt_strdup(s->prompt);
+    a->negative = bt_strdup(s->negative);
+    return a->prompt && a->negative ? BT_OK : bt_no_memory(err, "the prompt");
+}
+
+static bt_status read_cues(const sd_model *m, const sd_setup *s, sd_asked *a, bt_error *err)
+{
+    sd_tags tags = { 0 };
+    char *rest = NULL;
+    bt_status st;
+    BT_TRY(add_cue(m, s, a, a->negative, 1, err));
+    if (s->plain)
+        return add_cue(m, s, a, a->prompt, 1, err);
+    BT_TRY(sd_prompt_tags(a->prompt, &rest, &tags, err));
+    if (tags.n > 0)
+        st = bt_fail(err, BT_EINVAL, "<lora:%.60s>: no LoRA of this name is given", tags.v[0].name);
+    else
+        st = add_clauses(m, s, a, rest, err);
+fail:
+    sd_tags_free(&tags);
+    bt_release(rest);
+    return st;
+}
+
+static int common_multiple(int a, int b)
+{
+    int x = a, y = b;
+    while (y > 0) {
+        const int rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+/* Rows of one run of the UNet have contexts of one length. A1111 makes several runs of
+ * prompts of several lengths; a context that is repeated whole is the same to attention as
+ * the context alone, so that one run gives its answers. Where that would take too much,
+ * empty chunks fill up, as with A1111's option for it. */
+static bt_status set_length(const sd_model *m, sd_asked *a, bt_error *err)
+{
+    const int negative = a->cues[0].chunks;
+    for (int i = a->first; i < a->n; i++) {
+        a->encoded += (uint64_t)(a->cues[i].turns.n_texts * a->cues[i].chunks);
+        if (i > 0 && a->cues[i].chunks > a->longest)
+            a->longest = a->cues[i].chunks;
+    }
+    a->chunks = a->longest;
+    if (a->first == 0) {
+        const int both = common_multiple(a->longest, negative);
+        a->chunks = both <= MOST_CHUNKS ? both : a->longest > negative ? a->longest : negative;
+    }
+    if (a->encoded * (size_t)m->tokens * (size_t)m->unet.context * sizeof(float) > MOST_BYTES)
+        return bt_fail(err, BT_EINVAL, "the prompt changes between too many texts");
+    return BT_OK;
+}
+
+bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
+                     sd_asked **out, bt_error *err)
+{
+    sd_asked *a = bt_calloc(1, sizeof *a);
+    bt_status st = a ? choose(s, seed, a, err) : bt_no_memory(err, "the prompt");
+    const bool same = st == BT_OK && last && !strcmp(a->prompt, last->prompt) &&
+                      !strcmp(a->negative, last->negative);
+    if (st == BT_OK && !same)
+        st = read_cues(m, s, a, err);
+    if (st == BT_OK && !same) {
+        a->first = !s->guided && a->n == 2 && a->cues[1].weight == 1;
+        st = set_length(m, a, err);
+    }
+    *out = st != BT_OK ? NULL : same ? last : a;
+    if (*out != a)
+        sd_asked_free(a);
+    return st;
+}
+
+void sd_asked_free(sd_asked *a)
+{
+    if (!a)
+        return;
+    for (int i = 0; i < a->n; i++) {
+        sd_turns_free(&a->cues[i].turns);
+        bt_release(a->cues[i].texts);
+        bt_release(a->cues[i].ratios);
+    }
+    bt_release(a->prompt);
+    bt_release(a->negative);
+    bt_release(a);
+}
