@@ -48,7 +48,7 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
                               bt_error *err);
 /* What a model does when nothing is asked: see the comment of the table. */
 double sd_default_guidance(const sd_model *m);
-enum { SD_DEFAULT_STEPS = 20 };
+int sd_default_steps(const sd_model *m);
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
