@@ -48,6 +48,15 @@ static void weight_clear(bt_weight *w)
     bt_release(w->values);
 }
 
+bool bt_weights_spare(bt_weights *ws)
+{
+    if (ws->cache)
+        atomic_store(&ws->spare, true);
+    return ws->cache != NULL;
+}
+
+bool bt_weights_are_spare(const bt_weights *ws) { return atomic_load(&ws->spare); }
+
 void bt_weights_free(bt_weights *ws)
 {
     if (!ws)

@@ -26,6 +26,7 @@ struct bt_weights {
     const bt_store *store;
     const bt_compute *compute;
     struct bt_pack_cache *cache; /* NULL: none */
+    atomic_bool spare;           /* panels lie in files, and stay in memory while they are used */
     atomic_bool unkept;          /* something was packed that the cache does not have */
     pthread_mutex_t keeper;      /* who puts it there */
     bt_weight *of_store;         /* one per tensor of the store, in its order */

@@ -11,7 +11,7 @@
 
 typedef struct sd_options {
     const char *prompt, *negative, *wildcards;
-    int64_t width, height, steps, seed, batch, clip_skip;
+    int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
@@ -59,7 +59,7 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 enum { SD_MAX_PLANS = 7 };
 
-typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
+typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PARTS } sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;

@@ -41,6 +41,8 @@ const bt_option sd_option_table[] = {
       "ddim: share of fresh noise in a step" },
     { "clip_skip", NULL, NULL, BT_OPT_INT, OFF(clip_skip), "1", 1, 64, NULL, NULL,
       "take the text encoder's layer this far from the end" },
+    { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
+      "side of the pieces in which pictures are decoded; 0 = whole, or as a memory budget asks" },
     { "rng", NULL, NULL, BT_OPT_CHOICE, OFF(rng), "torch", 0, 0, "torch=cpu,cuda=gpu=philox", NULL,
       "whose noise: torch on a CPU (diffusers), or on a GPU (A1111)" },
     { 0 }
