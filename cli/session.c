@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -233,20 +234,28 @@ int cli_run(cli *c) { return cli_run_result(c, cli_run_job(c)); }
 
 static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 
+/* Bytes that the process has had at once until now, besides what a run takes. */
+static uint64_t own_memory(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_maxrss << 10 : 0;
+}
+
 int cli_dry_run(cli *c)
 {
     bt_estimate e = { .struct_size = sizeof e };
     const bt_status st = bt_job_estimate(c->job, &e);
     if (st != BT_OK)
         return cli_fail(cli_exit_of(st), "%s", bt_job_message(c->job));
+    const uint64_t peak = e.weights + e.arena + e.caches + own_memory();
     if (c->json)
-        printf("{\"weights\":%llu,\"arena\":%llu,\"caches\":%llu,\"flops\":%.6g}\n",
+        printf("{\"weights\":%llu,\"arena\":%llu,\"caches\":%llu,\"peak\":%llu,\"flops\":%.6g}\n",
                (unsigned long long)e.weights, (unsigned long long)e.arena,
-               (unsigned long long)e.caches, e.flops);
+               (unsigned long long)e.caches, (unsigned long long)peak, e.flops);
     else
         printf("weights  %10.1f MiB\narena    %10.1f MiB\ncaches   %10.1f MiB\n"
-               "work     %10.1f GFLOP\n",
-               mib(e.weights), mib(e.arena), mib(e.caches), e.flops * 1e-9);
+               "peak     %10.1f MiB\nwork     %10.1f GFLOP\n",
+               mib(e.weights), mib(e.arena), mib(e.caches), mib(peak), e.flops * 1e-9);
     return cli_flush();
 }
 

@@ -92,6 +92,21 @@ void bt_map_drop(const void *p, size_t n)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+/* Its room is taken at once: a full disk would otherwise kill whoever writes to the map. */
+uint8_t *bt_scratch_open(int dir, size_t n)
+{
+    void *p = MAP_FAILED;
+    const int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return NULL;
+    if (posix_fallocate(fd, 0, (off_t)n) == 0)
+        p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void bt_scratch_close(uint8_t *p, size_t n) { munmap(p, n); }
+
 bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_error *err)
 {
     int fd;

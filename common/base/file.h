@@ -41,6 +41,11 @@ void bt_map_close(bt_map *m);
 /* Lets the kernel drop these pages of the map; later reads fetch them again. */
 void bt_map_drop(const void *p, size_t n);
 
+/* n > 0 bytes of a file without a name in the open folder `dir`, to write and read: memory of which
+ * bt_map_drop loses nothing. NULL: there is no room. */
+uint8_t *bt_scratch_open(int dir, size_t n);
+void bt_scratch_close(uint8_t *p, size_t n);
+
 /* Whole file as a zero-terminated string (bt_release); n (may be NULL) gets its
  * bytes. More than `max` of them: BT_EFORMAT. */
 bt_status bt_file_read(const char *path, size_t max, char **data, size_t *n, bt_error *err);

@@ -72,12 +72,25 @@ void bt_plan_rest(bt_plan *p)
     p->phases = NULL;
 }
 
+static uint64_t weights_of(const bt_node *n)
+{
+    return n->op->packed_bytes ? n->op->packed_bytes(n) : 0;
+}
+
 uint64_t bt_plan_weights(const bt_plan *p)
 {
     uint64_t sum = 0;
     for (int i = 0; i < p->n_steps; i++)
-        sum += p->steps[i]->op->packed_bytes ? p->steps[i]->op->packed_bytes(p->steps[i]) : 0;
+        sum += weights_of(p->steps[i]);
     return sum;
+}
+
+uint64_t bt_plan_widest(const bt_plan *p)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        most = weights_of(p->steps[i]) > most ? weights_of(p->steps[i]) : most;
+    return most;
 }
 
 uint64_t bt_plan_arena(const bt_plan *p)
@@ -155,6 +168,13 @@ void *bt_plan_data(bt_plan *p, const bt_node *n)
     return n->mem.data;
 }
 
+static void rest_weights(const bt_node *n)
+{
+    for (int i = 0; i < BT_MAX_WEIGHTS; i++)
+        if (n->packed[i])
+            bt_packed_rest(n->packed[i]);
+}
+
 /* Before the first run: memory and packed weights. Packing reads every
  * weight, so the nodes are shared out among the threads. */
 static bt_status prepare(bt_plan *p, bt_error *err)
@@ -165,11 +185,15 @@ static bt_status prepare(bt_plan *p, bt_error *err)
     if (p->prepared)
         return BT_OK;
     bt_status st = BT_OK;
+    const bool spare = bt_weights_are_spare(p->g->ws);
 #pragma omp parallel for num_threads(p->compute->threads) schedule(dynamic, 1)
     for (int i = 0; i < p->n_steps; i++) {
         bt_node *n = p->steps[i];
         bt_error mine = { 0 };
-        if (!n->op->prepare || n->op->prepare(n, p->compute->kernels, &mine) == BT_OK)
+        const bool ok = !n->op->prepare || n->op->prepare(n, p->compute->kernels, &mine) == BT_OK;
+        if (spare)
+            rest_weights(n);
+        if (ok)
             continue;
 #pragma omp critical(bt_prepare)
         st = bt_fail(err, mine.status, "%s", mine.text);
@@ -183,6 +207,7 @@ static bt_status prepare(bt_plan *p, bt_error *err)
 /* What all threads of one run share. */
 typedef struct team {
     bt_plan *p;
+    bool spare; /* let go of a step's weights behind it */
     const atomic_bool *cancel;
 } team;
 
@@ -236,6 +261,8 @@ static void run_thread(const team *t, int thread)
         for (int phase = 0; phase < bt_op_phases(n->op); phase++) {
             run_phase(t, n, &x, phase, ph++, &busy);
         }
+        if (t->spare && thread == 0)
+            rest_weights(n);
         if (p->trace)
             bt_trace_step(p, i, thread, begin, busy);
     }
@@ -250,7 +277,7 @@ bt_status bt_plan_run(bt_plan *p, const atomic_bool *cancel, bt_error *err)
         atomic_store_explicit(&p->phases[i].claimed, 0, memory_order_relaxed);
         atomic_store_explicit(&p->phases[i].done, 0, memory_order_relaxed);
     }
-    const team t = { .p = p, .cancel = cancel };
+    const team t = { .p = p, .spare = bt_weights_are_spare(p->g->ws), .cancel = cancel };
     if (p->compute->threads == 1) {
         run_thread(&t, 0);
     } else {

@@ -72,6 +72,7 @@ typedef struct bt_compute {
     bt_precision precision;
     const char *cache_dir; /* of packed weights (pack_cache.h); NULL: none */
     uint64_t cache_size;   /* its bound in bytes; 0: chosen */
+    uint64_t memory;       /* what a job may take, bytes; 0: what it likes */
 } bt_compute;
 
 /* ---- weights: the tensors of a store, packed once when first used ------ */
@@ -86,6 +87,11 @@ const bt_compute *bt_weights_compute(const bt_weights *ws);
 /* Lets go of the memory of weights whose names begin with `prefix`, as far as the pack
  * cache can bring it back when it is read again. For a part that has done its work. */
 void bt_weights_rest(bt_weights *ws, const char *prefix);
+
+/* From now on weights are in memory only while a step of a plan uses them: panels that are not
+ * there yet are made in files of the pack cache's folder. A step then takes longer, and gives the
+ * same. False: without such a folder nothing changes. */
+bool bt_weights_spare(bt_weights *ws);
 
 /* NULL if the store has no such tensor (no error). */
 const bt_weight *bt_weight_find(bt_weights *ws, const char *name);
@@ -103,7 +109,7 @@ const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *d
 typedef bt_status (*bt_weight_fill)(const void *from, float *out, bt_error *err);
 const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, const int64_t *dims,
                                   bt_weight_fill fill, const void *from);
-/* A set over `base`, which must outlive it: its weights are base's own, packed once for
+/* A set over `base`, the set of a store, which must outlive it: its weights are base's own, packed once for
  * both, but for those that are replaced, made or derived here. */
 bt_status bt_weights_create_over(bt_weights *base, bt_weights **out, bt_error *err);
 /* In `ws` alone, `fill` computes the values of base's weight `of` anew (bt_weight_derive).
@@ -269,8 +275,9 @@ typedef struct bt_arena {
  * or bt_plan_run: what inputs and outputs held is then lost, and pointers to it. */
 void bt_plan_share(bt_plan *p, bt_arena *a);
 void bt_arena_free(bt_arena *a);
-/* Bytes of packed weights that a run reads. */
+/* Bytes of packed weights that a run reads; that the step reads which reads most. */
 uint64_t bt_plan_weights(const bt_plan *p);
+uint64_t bt_plan_widest(const bt_plan *p);
 /* Bytes of activations and scratch: known before anything is allocated. */
 uint64_t bt_plan_arena(const bt_plan *p);
 /* Floating-point operations of one run (a multiply-add is two), ops that count. */

@@ -208,15 +208,27 @@ static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s,
     return st;
 }
 
-/* Panels in memory, made from the tensor. */
+static void free_data(const bt_packed *p)
+{
+    if (p->scratch)
+        bt_scratch_close(p->data, bt_packed_bytes(p));
+    else if (!p->mapped)
+        bt_release(p->data);
+}
+
+/* Panels made from the tensor. */
 static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
 {
-    p->data = bt_alloc(bt_packed_bytes(p));
+    if (bt_weights_are_spare(w->set))
+        p->data = bt_pack_cache_scratch(bt_weights_ground(w->set)->cache, bt_packed_bytes(p));
+    p->mapped = p->scratch = p->data != NULL;
+    if (!p->data)
+        p->data = bt_alloc(bt_packed_bytes(p));
     if (!p->data)
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
     bt_status st = w->fill ? pack_derived(w, p, s, err) : pack_all(p, s, err);
     if (st != BT_OK)
-        bt_release(p->data);
+        free_data(p);
     else if (w->t != &w->own)
         bt_tensor_drop(w->t);
     return st;
@@ -276,8 +288,7 @@ void bt_packed_free(bt_packed *list)
 {
     for (bt_packed *p = list, *next; p; p = next) {
         next = p->next;
-        if (!p->mapped)
-            bt_release(p->data);
+        free_data(p);
         bt_release(p);
     }
 }
@@ -303,14 +314,19 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
     return st;
 }
 
+void bt_packed_rest(const bt_packed *p)
+{
+    if (p->mapped)
+        bt_map_drop(p->data, bt_packed_bytes(p));
+}
+
 static void rest(const bt_weight *w, const char *prefix)
 {
     if (strncmp(w->t->name, prefix, strlen(prefix)) != 0)
         return;
     pthread_mutex_lock(bt_weight_lock(w));
     for (bt_packed *p = w->packed; p; p = p->next)
-        if (p->mapped)
-            bt_map_drop(p->data, bt_packed_bytes(p));
+        bt_packed_rest(p);
     pthread_mutex_unlock(bt_weight_lock(w));
 }
 
@@ -318,7 +334,7 @@ void bt_weights_rest(bt_weights *ws, const char *prefix)
 {
     if (ws->base)
         bt_weights_rest(ws->base, prefix);
-    if (!ws->cache)
+    if (!ws->base && !ws->cache)
         return;
     for (size_t i = 0; i < ws->n_store; i++)
         rest(&ws->of_store[i], prefix);

@@ -33,8 +33,9 @@ typedef struct bt_packed {
     int panels;
     size_t panel_bytes;
     uint8_t *data;
-    bool mapped; /* data lies in the pack cache */
-    bool kept;   /* the cache has it, or nobody shall try again */
+    bool mapped;  /* data lies in a file: of the pack cache, or scratch */
+    bool scratch; /* in one of its own */
+    bool kept;    /* the cache has it, or nobody shall try again */
     struct bt_packed *next;
 } bt_packed;
 
@@ -45,6 +46,10 @@ bt_status bt_weight_pack(const bt_weight *w, bt_form form, bt_dtype type, const 
 /* Puts what was packed since the last call into the pack cache, if there is one;
  * for the end of a plan's preparation. Thread-safe. */
 void bt_weights_keep(bt_weights *ws);
+bool bt_weights_are_spare(const bt_weights *ws); /* bt_weights_spare was called */
+
+/* Lets go of the panels' memory if a file has them. They may be in use. */
+void bt_packed_rest(const bt_packed *p);
 
 static inline const uint8_t *bt_panel(const bt_packed *b, int panel, int tap)
 {

@@ -249,6 +249,17 @@ static bool save_locked(bt_pack_cache *c, int fd, const bt_pack_item *items, uin
     return ok;
 }
 
+/* The folder, made if need be; -1: there can be none. */
+static int folder_of(bt_pack_cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->folder < 0)
+        c->folder = bt_packs_open(c->dir, true);
+    const int folder = c->folder;
+    pthread_mutex_unlock(&c->lock);
+    return folder;
+}
+
 bool bt_pack_cache_save(bt_pack_cache *c, const bt_pack_item *items, uint32_t n, int threads,
                         bool *again)
 {
@@ -257,10 +268,9 @@ bool bt_pack_cache_save(bt_pack_cache *c, const bt_pack_item *items, uint32_t n,
     *again = false;
     if (c->off)
         return false;
-    if (c->folder < 0)
-        c->folder = bt_packs_open(c->dir, true);
+    const int folder = folder_of(c);
     snprintf(tmp, sizeof tmp, "%s.tmp", c->name);
-    const int fd = c->folder >= 0 ? bt_packs_begin(c->folder, tmp, &busy) : -1;
+    const int fd = folder >= 0 ? bt_packs_begin(folder, tmp, &busy) : -1;
     if (fd >= 0) {
         const int before = c->n_written;
         ok = save_locked(c, fd, items, n, threads);
@@ -271,6 +281,12 @@ bool bt_pack_cache_save(bt_pack_cache *c, const bt_pack_item *items, uint32_t n,
     *again = busy;
     c->off = !ok && !busy;
     return ok;
+}
+
+uint8_t *bt_pack_cache_scratch(bt_pack_cache *c, size_t n)
+{
+    const int folder = folder_of(c);
+    return folder >= 0 ? bt_scratch_open(folder, n) : NULL;
 }
 
 /* ---- description --------------------------------------------------------- */

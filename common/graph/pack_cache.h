@@ -35,6 +35,10 @@ const uint8_t *bt_pack_cache_find(bt_pack_cache *c, const bt_pack_item *want);
 bool bt_pack_cache_save(bt_pack_cache *c, const bt_pack_item *items, uint32_t n, int threads,
                         bool *again);
 
+/* Room for panels in the cache's folder, for bt_scratch_close; NULL: there is none. Any number of
+ * threads. */
+uint8_t *bt_pack_cache_scratch(bt_pack_cache *c, size_t n);
+
 /* Adds a JSON object: folder, files, models, bytes, limit. */
 void bt_pack_cache_describe(const char *dir, uint64_t limit, bt_buf *json);
 

@@ -261,6 +261,7 @@ bool bt_segment_write(int fd, const uint64_t key[2], const bt_pack_item *items, 
         e[i].hash = bt_hash_data(0, data, e[i].bytes);
         if (!write_at(fd, data, e[i].bytes, e[i].offset))
             atomic_store(&failed, true);
+        bt_packed_rest(items[i].packed);
     }
     h.hash = index_hash(&h, e);
     ok = !atomic_load(&failed) &&

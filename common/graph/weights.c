@@ -57,6 +57,20 @@ static void weight_clear(bt_weight *w)
     bt_release(w->values);
 }
 
+bool bt_weights_spare(bt_weights *ws)
+{
+    if (ws->base)
+        return bt_weights_spare(ws->base);
+    if (ws->cache)
+        atomic_store(&ws->spare, true);
+    return ws->cache != NULL;
+}
+
+bool bt_weights_are_spare(const bt_weights *ws)
+{
+    return atomic_load(&bt_weights_ground(ws)->spare);
+}
+
 void bt_weights_free(bt_weights *ws)
 {
     if (!ws)

@@ -29,6 +29,7 @@ struct bt_weights {
     const bt_store *store;
     const bt_compute *compute;
     struct bt_pack_cache *cache; /* NULL: none */
+    atomic_bool spare;           /* panels lie in files, and stay in memory while they are used */
     atomic_bool unkept;          /* something was packed that the cache does not have */
     pthread_mutex_t keeper;      /* who puts it there */
     bt_weight *of_store;         /* one per tensor of the store, in its order */
@@ -37,6 +38,12 @@ struct bt_weights {
     pthread_mutex_t lock; /* of the list of made weights */
     pthread_mutex_t stripes[BT_WEIGHT_LOCKS];
 };
+
+/* The set of the model itself: it has the pack cache. */
+static inline const bt_weights *bt_weights_ground(const bt_weights *ws)
+{
+    return ws->base ? ws->base : ws;
+}
 
 /* The lock of a weight's cached values and packed forms: several threads may
  * pack different weights at once. */

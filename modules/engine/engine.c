@@ -42,7 +42,7 @@ static bt_status configure(bt_engine *e, const bt_engine_options *o)
     e->compute.kernels = &e->kernels;
     e->compute.threads = o->threads ? o->threads : bt_cpu_count();
     e->compute.precision = (bt_precision)precision;
-    e->memory = o->memory;
+    e->compute.memory = o->memory;
     if (o->cache_dir && *o->cache_dir && !(e->compute.cache_dir = bt_strdup(o->cache_dir)))
         return BT_ENOMEM;
     e->compute.cache_size = o->cache_size;
@@ -167,7 +167,7 @@ bt_status bt_engine_describe(bt_engine *e, char **json)
     bt_buf_printf(&b, ",\"memory\":{\"total\":%llu,\"available\":%llu,\"budget\":%llu}",
                   (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemTotal:"),
                   (unsigned long long)bt_proc_bytes("/proc/meminfo", "MemAvailable:"),
-                  (unsigned long long)e->memory);
+                  (unsigned long long)e->compute.memory);
     bt_buf_puts(&b, ",\"pack_cache\":");
     if (e->compute.cache_dir)
         bt_pack_cache_describe(e->compute.cache_dir, e->compute.cache_size, &b);

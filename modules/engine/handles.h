@@ -36,7 +36,6 @@ struct bt_engine {
     atomic_long refs;
     bt_kernels kernels;
     bt_compute compute;
-    uint64_t memory;
     locale_t locale; /* "C": numbers read and print the same in every host */
 
     bool wants_peaks;

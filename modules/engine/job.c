@@ -112,7 +112,7 @@ bt_status bt_job_estimate(bt_job *j, bt_estimate *out)
 
 static bt_status within_budget(bt_job *j)
 {
-    const uint64_t budget = j->model->engine->memory;
+    const uint64_t budget = j->model->engine->compute.memory;
     bt_estimate est;
     if (budget == 0)
         return BT_OK;

@@ -12,7 +12,7 @@
 
 typedef struct sd_options {
     const char *prompt, *negative, *wildcards;
-    int64_t width, height, steps, seed, batch, clip_skip;
+    int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, eta;
     int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
     int scheduler; /* sd_grid_kind */
@@ -50,7 +50,7 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
                               bt_error *err);
 /* What a model does when nothing is asked: see the comment of the table. */
 double sd_default_guidance(const sd_model *m);
-enum { SD_DEFAULT_STEPS = 20 };
+int sd_default_steps(const sd_model *m);
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
@@ -61,7 +61,7 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 enum { SD_MAX_PLANS = 7 };
 
-typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER } sd_part;
+typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PARTS } sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;

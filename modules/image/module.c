@@ -47,6 +47,8 @@ const bt_option sd_option_table[] = {
       "folder of the LoRAs that <lora:NAME:STRENGTH> in the prompt names" },
     { "embedding", NULL, "embeddings", BT_OPT_LIST, OFF(embedding), "", 0, 0, NULL, NULL,
       "words learned by textual inversion: FILE or FILE:NAME, NAME being the word" },
+    { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
+      "side of the pieces in which pictures are decoded; 0 = whole, or as a memory budget asks" },
     { "rng", NULL, NULL, BT_OPT_CHOICE, OFF(rng), "torch", 0, 0, "torch=cpu,cuda=gpu=philox", NULL,
       "whose noise: torch on a CPU (diffusers), or on a GPU (A1111)" },
     { 0 }

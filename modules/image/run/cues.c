@@ -49,7 +49,7 @@ fail:
     return st;
 }
 
-bt_status sd_run_encode(sd_work *k, const sd_making *pics, int b)
+bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b)
 {
     bt_status st = BT_OK;
     sd_cache_pin(&k->j->cache);

@@ -81,7 +81,7 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
     sd_plan *p;
     bt_status st;
     /* Encode first: the text encoder's plan may take the place of another. */
-    BT_TRY(sd_run_encode(k, pics, b));
+    BT_TRY(sd_run_read_texts(k, pics, b));
     sd_cache_rest(&k->j->cache, SD_CLIP);
     sd_cache_rest(&k->j->cache, SD_CLIP2);
     k->encode += bt_now() - start;

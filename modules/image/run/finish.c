@@ -45,26 +45,23 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
     const sd_model *m = k->j->m;
     const sd_setup *s = &k->s;
-    size_t pixels = (size_t)s->w * (size_t)s->h;
-    double start = bt_now();
-    sd_plan *p;
-    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_DECODER, 1, s->lh, s->lw, &p, k->r->error);
-    if (st != BT_OK)
-        return st;
-    float *in = sd_plan_data(p, p->in);
+    const size_t n = (size_t)s->w * (size_t)s->h;
+    const double start = bt_now();
+    float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
+    uint8_t *rgb = bt_alloc(3 * n);
+    bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
     for (size_t i = 0; i < k->n; i++)
-        in[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
-    if ((st = sd_run_plan(k, p, "decoder")) != BT_OK)
-        return st;
-    uint8_t *rgb = bt_alloc(3 * pixels);
-    if (!rgb)
-        return sd_run_no_memory(k);
-    sd_picture_bytes(sd_plan_data(p, p->out), pixels, rgb);
-    if (k->mask)
-        paste_kept(k, rgb);
-    sd_cache_rest(&k->j->cache, SD_DECODER);
-    k->decode += bt_now() - start;
-    st = hand_over(k, pic, rgb);
+        latent[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
+    if (st == BT_OK)
+        st = sd_run_decode(k, latent, pixels);
+    if (st == BT_OK) {
+        sd_picture_bytes(pixels, n, rgb);
+        if (k->mask)
+            paste_kept(k, rgb);
+        k->decode += bt_now() - start;
+        st = hand_over(k, pic, rgb);
+    }
+    bt_release(pixels);
     bt_release(rgb);
     return st;
 }

@@ -24,8 +24,7 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-/* Six buffers of k->n values for each picture of a group. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b)
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
 {
     size_t each = 6 * k->n;
     float *block = bt_calloc((size_t)b * each, sizeof *block);
@@ -73,18 +72,12 @@ static bt_status join(const sd_work *k, group *g, bool *joined)
     return st;
 }
 
-/* How many of these pictures one run of the network takes: with AND fewer. */
-static int group_size(const sd_asked *a)
-{
-    const int n = 2 * SD_GROUP / sd_asked_rows(a);
-    return n < 1 ? 1 : n < SD_GROUP ? n : SD_GROUP;
-}
-
 static bt_status gather(const sd_work *k, group *g)
 {
     bool joined;
     bt_status st = join(k, g, &joined);
-    while (st == BT_OK && joined && g->n < group_size(g->asked[0]) && g->from + g->n < k->s.batch)
+    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0]) &&
+           g->from + g->n < k->s.batch)
         st = join(k, g, &joined);
     return st;
 }
@@ -95,7 +88,7 @@ static bt_status make_group(sd_work *k, const group *g)
     bt_status st = sd_run_loras(k->j, &g->asked[0]->loras, k->r->error);
     if (st != BT_OK)
         return st;
-    float *block = lay_out(k, pics, g->n);
+    float *block = sd_run_lay_out(k, pics, g->n);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
@@ -125,6 +118,7 @@ static bt_status report_all(const sd_work *k)
         { "steps", "%.0f", s->steps },
         { "cfg_scale", "%.10g", s->cfg },
         { "eta", "%.10g", s->eta },
+        { "vae_tile", "%.0f", s->tile * k->j->m->vae.factor },
         { "encode_seconds", "%.6f", k->encode },
         { "denoise_seconds", "%.6f", k->denoise },
         { "decode_seconds", "%.6f", k->decode },
@@ -190,6 +184,28 @@ fail:
     return st;
 }
 
+void sd_run_release(sd_work *k)
+{
+    bt_release(k->moments);
+    bt_release(k->pixels);
+    bt_release(k->mask);
+    bt_release(k->pixel_mask);
+    sd_grid_release(&k->s.grid);
+}
+
+/* As the first picture's prompts need it. */
+static bt_status economize(sd_work *k)
+{
+    sd_asked *a;
+    bt_status st = sd_run_ask(k->j->m, &k->s, k->s.seed, NULL, &a, k->r->error);
+    if (st == BT_OK)
+        st = sd_run_loras(k->j, &a->loras, k->r->error);
+    if (st == BT_OK)
+        st = sd_run_economize(k->j, &k->s, a, k->r->error);
+    sd_asked_free(a);
+    return st;
+}
+
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
@@ -199,42 +215,33 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         st = sd_run_words(j, ((const sd_options *)r->options)->embedding, r->error);
     k.s.words = j->cache.words;
     if (st == BT_OK)
+        st = economize(&k);
+    if (st == BT_OK && k.s.spare)
+        bt_weights_spare(j->m->ws);
+    if (st == BT_OK)
         st = run_all(&k);
-    bt_release(k.moments);
-    bt_release(k.pixels);
-    bt_release(k.mask);
-    bt_release(k.pixel_mask);
-    sd_grid_release(&k.s.grid);
+    sd_run_release(&k);
     return st;
 }
 
-/* ---- estimate ------------------------------------------------------------ */
+/* ---- estimate ---------------------------------------------------------------- */
 
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
-    const sd_model *m = j->m;
     sd_setup s = { 0 };
     sd_asked *a = NULL;
-    sd_plan *clip, *unet, *decoder;
-    bt_status st;
-    BT_TRY(sd_run_setup(m, options, NULL, NULL, &s, err));
-    BT_TRY(sd_run_words(j, ((const sd_options *)options)->embedding, err));
+    bt_status st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
+    if (st == BT_OK)
+        st = sd_run_words(j, ((const sd_options *)options)->embedding, err);
     s.words = j->cache.words;
-    BT_TRY(sd_run_ask(m, &s, s.seed, NULL, &a, err));
-    BT_TRY(sd_run_loras(j, &a->loras, err));
-    const int most = group_size(a), b = s.batch < most ? s.batch : most;
-    BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s.skip, 0, 0, &clip, err));
-    BT_TRY(sd_cache_unet(&j->cache, sd_asked_rows(a) * b, s.lh, s.lw, a->chunks, &unet, err));
-    BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, s.lh, s.lw, &decoder, err));
-    /* One part at a time, but the UNet's weights stay for the next picture. */
-    out->weights = bt_plan_weights(unet->plan) + bt_plan_weights(decoder->plan);
-    const uint64_t first = bt_plan_arena(unet->plan), last = bt_plan_arena(decoder->plan);
-    out->arena = first > last ? first : last;
-    out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float);
-    out->flops = a->encoded * bt_plan_flops(clip->plan) +
-                 bt_plan_flops(unet->plan) / b * s.batch * s.steps +
-                 bt_plan_flops(decoder->plan) * s.batch;
-fail:
+    if (st == BT_OK)
+        st = sd_run_ask(j->m, &s, s.seed, NULL, &a, err);
+    if (st == BT_OK)
+        st = sd_run_loras(j, &a->loras, err);
+    if (st == BT_OK)
+        st = sd_run_economize(j, &s, a, err);
+    if (st == BT_OK)
+        st = sd_run_need(j, &s, a, out, err);
     sd_asked_free(a);
     sd_grid_release(&s.grid);
     return st;

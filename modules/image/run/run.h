@@ -10,6 +10,7 @@
 #include "image/diffusion.h"
 #include "image/prompt/prompt.h"
 
+enum { SD_LEAST_TILE = 16 };
 enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
@@ -32,6 +33,9 @@ typedef struct sd_setup {
     const sd_learned *words; /* of the job; NULL: none */
     int plain;               /* prompts without syntax */
     const bt_image *init, *mask;
+    int group;  /* pictures that one run of the UNet takes */
+    bool spare; /* weights are in memory only while they are used */
+    int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
 } sd_setup;
 
 /* One prompt of those that a picture is made from, and its texts step by step. */
@@ -113,16 +117,37 @@ static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 
 /* cues.c: encodes all texts of a group's prompts; then fills the context of a call, row
  * (cue - first) * b + i being that of picture i. */
-bt_status sd_run_encode(sd_work *k, const sd_making *pics, int b);
+bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
 void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
 
 /* denoise.c: takes b started pictures through all steps. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
 
+/* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
+ * the autoencoder's scale to pixels [h*w][3]. */
+bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
+bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+
+/* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
+ * more than the engine's budget: the least that can be if that is still more. */
+bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt_estimate *out,
+                      bt_error *err);
+bt_status sd_run_economize(bt_module_job *j, sd_setup *s, const sd_asked *a, bt_error *err);
+/* How many pictures asked for like this one run of the network takes: with AND fewer. */
+static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
+{
+    const int n = 2 * SD_GROUP / sd_asked_rows(a);
+    return n < 1 ? 1 : n < s->group ? n : s->group;
+}
+
 /* finish.c: decodes a picture and hands it to the host. */
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+/* What b pictures need of memory, and where in it; bt_release. NULL: none. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b);
+/* All that the work holds. */
+void sd_run_release(sd_work *k);
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 

@@ -57,6 +57,13 @@ static void set_sampler(const sd_model *m, const sd_options *o, sd_setup *s)
         s->kind = SD_GRID_KARRAS;
 }
 
+/* Tiles of less than SD_LEAST_TILE latents are mostly edges. */
+static void set_tile(const sd_model *m, const sd_options *o, sd_setup *s)
+{
+    const int tile = (int)o->vae_tile / m->vae.factor;
+    s->tile = o->vae_tile == 0 ? 0 : tile > SD_LEAST_TILE ? tile : SD_LEAST_TILE;
+}
+
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err)
 {
@@ -67,14 +74,16 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
                      .wildcards = o->wildcards ? o->wildcards : "",
                      .lora = o->lora ? o->lora : "",
                      .lora_dir = o->lora_dir ? o->lora_dir : "",
-                     .plain = o->plain };
-    s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
+                     .plain = o->plain,
+                     .group = SD_GROUP };
+    s->steps = o->steps == BT_INT_UNSET ? sd_default_steps(m) : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
     s->philox = o->rng;
+    set_tile(m, o, s);
     set_sampler(m, o, s);
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);

@@ -12,22 +12,18 @@ static bt_status encode_init(sd_work *k)
     const sd_setup *s = &k->s;
     size_t bytes = (size_t)s->lw * (size_t)s->lh * 2 * (size_t)m->vae.latent * sizeof(float);
     size_t values = 3 * (size_t)s->w * (size_t)s->h;
-    sd_plan *p;
 
     k->pixels = sd_picture_resize(s->init, s->w, s->h, 3);
     k->moments = bt_alloc(bytes);
     if (!k->pixels || !k->moments)
         return sd_run_no_memory(k);
-    bt_status st = sd_cache_ready_plan(&k->j->cache, SD_ENCODER, 1, s->lh, s->lw, &p, k->r->error);
-    if (st != BT_OK)
-        return st;
-    float *in = sd_plan_data(p, p->in);
+    float *signed_pixels = bt_alloc(values * sizeof *signed_pixels);
+    if (!signed_pixels)
+        return sd_run_no_memory(k);
     for (size_t i = 0; i < values; i++)
-        in[i] = 2 * k->pixels[i] - 1;
-    st = sd_run_plan(k, p, "encoder");
-    if (st == BT_OK)
-        memcpy(k->moments, sd_plan_data(p, p->out), bytes);
-    sd_cache_rest(&k->j->cache, SD_ENCODER);
+        signed_pixels[i] = 2 * k->pixels[i] - 1;
+    const bt_status st = sd_run_encode(k, signed_pixels, k->moments);
+    bt_release(signed_pixels);
     return st;
 }
 

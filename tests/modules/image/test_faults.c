@@ -35,7 +35,7 @@ static void test_faults(void **state)
     (void)state;
     static uint8_t pixel[3];
     h = host_new(1, BT_PREC_F32);
-    h->o.prompt = "a red cat";
+    h->o.prompt = "a (red:1.2) {cat|dog}<x:y> [|BREAK] AND b :.5";
     h->o.steps = 2;
     h->o.width = h->o.height = 8;
     h->o.strength = 1;

@@ -2,6 +2,7 @@
  * LoRAs and learned words against diffusers and PEFT, and against the formulas
  * (make_lora.py); files that do not fit; jobs that do not disturb each other.
  */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -13,6 +14,8 @@
 
 #define TINY  BT_SOURCE_DIR "/tests/golden/tiny-sd"
 #define ASSET BT_SOURCE_DIR "/assets/icons-128.gguf"
+
+extern const bt_module bt_module_diffusion;
 
 static cJSON *side;
 static bt_store *golden;
@@ -470,6 +473,40 @@ static void test_quantized(void **state)
     free(without);
 }
 
+/* Packed weights of the model are kept for the next start; with a LoRA in them they are not. */
+static void test_cache(void **state)
+{
+    (void)state;
+    char path[1024];
+    const char *cache = temp_path("cache");
+    uint8_t *want[2] = { NULL, NULL }; /* without, with the LoRA */
+    assert_int_equal(mkdir(cache, 0700), 0);
+    paths_of("asset", path, sizeof path);
+    for (int run = 0; run < 8; run++) {
+        host *h = host_new(2, BT_PREC_AUTO);
+        bt_store *s;
+        h->compute.cache_dir = run < 2 ? NULL : cache;
+        if (bt_store_open(ASSET, &s, &h->error) ||
+            bt_module_diffusion.open(s, &h->compute, &h->model, &h->error) ||
+            bt_module_diffusion.job_open(h->model, &h->job, &h->error))
+            fail_msg("%s", h->error.text);
+        if (run >= 6) /* and with little memory: panels in files of their own */
+            assert_true(bt_weights_spare(((sd_model *)h->model)->ws));
+        h->o.prompt = "red apple";
+        h->o.steps = 2;
+        h->o.width = h->o.height = 64;
+        const bool with = run < 2 ? run == 1 : run % 2 == 0;
+        h->o.lora = with ? path : "";
+        host_must_run(h);
+        if (!want[with])
+            want[with] = bytes_of(h);
+        must_differ(h, want[with], false);
+        host_close(h);
+    }
+    must_differ(&(host){ .pictures = { { .rgb = want[0] } } }, want[1], true);
+    free(want[0]), free(want[1]);
+}
+
 /* ---- what does not fit ----------------------------------------------------------- */
 
 static void refused(host *h, const char *lora, const char *embedding, const char *why)
@@ -745,8 +782,9 @@ int main(void)
         cmocka_unit_test(test_pictures),     cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_tags),         cmocka_unit_test(test_word_at_chunk_end),
         cmocka_unit_test(test_changed_file), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_quantized),    cmocka_unit_test(test_misfits),
-        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_quantized),    cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_misfits),      cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

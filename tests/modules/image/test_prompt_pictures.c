@@ -46,7 +46,7 @@ static float *first_context(host *h, size_t *n)
         sd_run_ask(h->model, &k.s, k.s.seed, NULL, &a, &h->error))
         fail_msg("%s", h->error.text);
     const sd_making pic = { .asked = a };
-    if (sd_run_encode(&k, &pic, 1) ||
+    if (sd_run_read_texts(&k, &pic, 1) ||
         sd_cache_unet(&k.j->cache, sd_asked_rows(a), k.s.lh, k.s.lw, a->chunks, &p, &h->error) ||
         sd_cache_ready(p, &h->error))
         fail_msg("%s", h->error.text);
