@@ -109,8 +109,8 @@ const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *d
 typedef bt_status (*bt_weight_fill)(const void *from, float *out, bt_error *err);
 const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, const int64_t *dims,
                                   bt_weight_fill fill, const void *from);
-/* A set over `base`, the set of a store, which must outlive it: its weights are base's own, packed once for
- * both, but for those that are replaced, made or derived here. */
+/* A set over `base`, the set of a store, which must outlive it: its weights are base's
+ * own, packed once for both, but for those that are replaced, made or derived here. */
 bt_status bt_weights_create_over(bt_weights *base, bt_weights **out, bt_error *err);
 /* In `ws` alone, `fill` computes the values of base's weight `of` anew (bt_weight_derive).
  * It is multiplied in what `of` would be, but quantized to no less than 8 bits, and not
