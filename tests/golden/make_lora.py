@@ -1,7 +1,7 @@
 """lora.safetensors/.json: LoRAs of every form and learned words on tiny-sd/, through diffusers and PEFT in float32.
 
 Versions: diffusers 0.42.1, peft 0.21.2, transformers 5.23.0, torch 2.15.0. Generator: torch.Generator('cpu').manual_seed(seed) per call.
-Command: python make_lora.py
+Command: BOTTEGA_CLIP_BPE=<bpe_simple_vocab_16e6.txt.gz of open_clip_torch 3.3.0> python make_lora.py
 
 Files are made from names, so that none is committed: value i of tensor t is mean + amp * (u - 1/2) in double, then float32, with
 u = (splitmix64(fnv1a64(t) + i) >> 40) / 2^24. lora.json lists each file's tensors: name, shape, mean, amp.
@@ -9,8 +9,9 @@ Pictures: every one by diffusers with the file loaded by its own readers (load_l
 form; else ("by": "formulas") with weights merged here by the formulas of the LyCORIS paper (arXiv 2309.14859) and its code's shapes. Where
 diffusers reads the form, both must agree. "moved" is how far the final latents go from those without (relative L2); the bound is 1e-3.
 Tensors: merged weights by the formulas, one linear layer and one convolution of each form,
-the first 8 outputs.
+the first 4 outputs. The last two pictures are on the tiny SDXL of make_families.py (families_models.json.gz).
 """
+import gzip
 import json
 import os
 import re
@@ -18,12 +19,13 @@ import tempfile
 
 import numpy as np
 
-from golden_common import HERE, save, torch_setup, versions
+from golden_common import HERE, model, save, torch_setup, versions
 
 torch = torch_setup()
 import diffusers
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 diffusers.utils.logging.set_verbosity_error()
 TINY = os.path.join(HERE, "tiny-sd")
@@ -323,6 +325,99 @@ with tempfile.TemporaryDirectory() as folder:
     p.load_textual_inversion(os.path.join(folder, "token.safetensors"), token="<blue-thing>")
     keep("words", run(p, "a red my-word, on <blue-thing>."), embedding="word:my-word,token", prompt="a red my-word, on <blue-thing>.", by="diffusers")
 
+# ---- SDXL ---------------------------------------------------------------------------------------------------------------
+RECIPE = json.load(gzip.open(os.path.join(HERE, "families_models.json.gz")))["sdxl"]
+
+
+def tokenizer(folder, pad):
+    """CLIP's, as make_families.py has it."""
+    lines = gzip.open(model("BOTTEGA_CLIP_BPE"), "rt", encoding="utf-8").read().split("\n")[1:49152 - 256 - 2 + 1]
+    bs = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
+    chars = [chr(b) for b in bs] + [chr(256 + i) for i in range(256 - len(bs))]
+    words = chars + [c + "</w>" for c in chars] + ["".join(x.split()) for x in lines] + ["<|startoftext|>", "<|endoftext|>"]
+    json.dump({t: i for i, t in enumerate(words)}, open(folder + "/vocab.json", "w"), ensure_ascii=False)
+    open(folder + "/merges.txt", "w", encoding="utf-8").write("#version: 0.2\n" + "\n".join(lines) + "\n")
+    return CLIPTokenizer(folder + "/vocab.json", folder + "/merges.txt", pad_token=pad, model_max_length=77)
+
+
+def xl():
+    c = {k.split("/")[0]: v for k, v in RECIPE["files"].items() if k.endswith("config.json")}
+    text = lambda n, kind: kind(CLIPTextConfig(**{k: v for k, v in c[n].items() if k not in ("architectures", "model_type")})).eval()
+    parts = {"unet": UNet2DConditionModel.from_config(c["unet"]), "vae": AutoencoderKL.from_config(c["vae"]), "text_encoder": text("text_encoder", CLIPTextModel),
+             "text_encoder_2": text("text_encoder_2", CLIPTextModelWithProjection)}
+    state = {n: values(n, s, m, a) for n, s, m, a in RECIPE["tensors"]}
+    for folder, m in parts.items():
+        for n, p in m.state_dict().items():
+            if not n.endswith("position_ids"):
+                p.copy_(state[folder + "/" + (n if n.startswith("text_") or not folder.startswith("text") else "text_model." + n)])
+    with tempfile.TemporaryDirectory() as d:
+        parts["tokenizer"] = tokenizer(d, "<|endoftext|>")
+        parts["tokenizer_2"] = tokenizer(d, "!")
+    p = StableDiffusionXLPipeline(scheduler=EulerDiscreteScheduler.from_config(c["scheduler"]), add_watermarker=False, **parts)
+    p.set_progress_bar_config(disable=True)
+    return p
+
+
+def run_xl(p, prompt="a photo of a cat, red hat"):
+    keep = {}
+
+    def cb(_p, i, t, d):
+        keep["latents"] = d["latents"].clone()
+        return {}
+    r = p(prompt=prompt, negative_prompt="blurry", num_inference_steps=6, guidance_scale=5.0, generator=torch.Generator("cpu").manual_seed(7), output_type="np", callback_on_step_end=cb, height=32, width=32)
+    return keep["latents"][0], (r.images[0] * 255).round().astype("uint8")
+
+
+def xl_old(n):
+    """Names of the original code; one resnet a level."""
+    m = re.match(r"(down|up)_blocks\.(\d)\.attentions\.(\d)\.(.*)", n)
+    if not m:
+        return n.replace("mid_block.attentions.0.", "middle_block.1.")
+    b, i = int(m[2]), int(m[3])
+    return f"input_blocks.{1 + 2 * b + i}.1.{m[4]}" if m[1] == "down" else f"output_blocks.{2 * b + i}.1.{m[4]}"
+
+
+p = xl()
+XU = {n[:-7]: v.shape for n, v in p.unet.state_dict().items() if re.search(r"attentions.*(attn[12]\.to_[qv]|to_out\.0|proj_in)\.weight", n)}
+f = files["xl"] = File()
+for n, s in XU.items():
+    lora(f, "lora_unet_" + xl_old(n).replace(".", "_"), s, ".lora_down.weight", ".lora_up.weight", 2)
+XT = {}
+for i, m in ((1, p.text_encoder), (2, p.text_encoder_2)):
+    for n, v in m.state_dict().items():
+        if re.search(r"(q_proj|out_proj|fc1)\.weight", n):
+            XT[i, n[:-7]] = v.shape
+            lora(f, f"lora_te{i}_" + tname(n[:-7]).replace(".", "_"), v.shape, ".lora_down.weight", ".lora_up.weight", 2)
+f = files["xlword"] = File()
+f.add("clip_l", [2, 32], 2.4)
+f.add("clip_g", [2, 64], 2.4)
+plain_xl = run_xl(p)[0]
+g, seen = grouped(files["xl"]), set()
+for module, key, n in [(p.unet, "lora_unet_" + xl_old(n).replace(".", "_"), n) for n in XU] + [((p.text_encoder, p.text_encoder_2)[i - 1], f"lora_te{i}_" + tname(n).replace(".", "_"), n) for i, n in XT]:
+    w = module.get_submodule(n).weight
+    w.copy_(merged(w, g[key], 0.8))
+    seen.add(key)
+assert seen == set(g)
+made = run_xl(p)
+try:
+    with tempfile.TemporaryDirectory() as folder:
+        q = xl()
+        load(q, "xl", "xl", folder)
+        q.set_adapters(["xl"], [0.8])
+        d = relative(made[0], run_xl(q)[0])
+        print("xl: formulas and diffusers", d)
+        assert d < 1e-4
+        by = "diffusers"
+except ValueError as e:  # its mapping of original names knows SDXL's own number of layers
+    print("xl: diffusers does not read it:", e)
+    by = "formulas"
+keep("xl", made, lora="xl:0.8", prompt="a photo of a cat, red hat", against=plain_xl, by=by, model="sdxl")
+p = xl()
+w = files["xlword"].state()
+p.load_textual_inversion(w["clip_l"], token="xlword", text_encoder=p.text_encoder, tokenizer=p.tokenizer)
+p.load_textual_inversion(w["clip_g"], token="xlword", text_encoder=p.text_encoder_2, tokenizer=p.tokenizer_2)
+keep("xlword", run_xl(p, "a photo of xlword"), embedding="xlword", prompt="a photo of xlword", against=run_xl(xl(), "a photo of xlword")[0], by="diffusers", model="sdxl")
+
 # ---- tensors ------------------------------------------------------------------------------------------------------------
 layers = []
 for form in ("loha", "lokr", "mid", "lokr_full", "dora_out", "dora_in"):
@@ -330,7 +425,7 @@ for form in ("loha", "lokr", "mid", "lokr_full", "dora_out", "dora_in"):
         n = next(n for n in UNET if forms.get(n) == form and (UNET[n][-1] == 3) == conv)
         w = base.unet.get_submodule(n).weight
         new = merged(w, grouped(files["lycoris"])[KOHYA(n)], 0.5)
-        tensors[f"layer{len(layers):02d}"] = new[:8].float()
+        tensors[f"layer{len(layers):02d}"] = new[:4].float()
         layers.append(dict(layer=n, form=form, lora="lycoris:0.5", moved=relative(new, w.double())))
         print(layers[-1], list(w.shape))
 

@@ -10,6 +10,7 @@
 #include "image/adapters/layers.h"
 #include "image/run/run.h"
 #include "base/hash.h"
+#include "formats/gzip.h"
 #include "temp_dir.h"
 
 #define TINY  BT_SOURCE_DIR "/tests/golden/tiny-sd"
@@ -35,10 +36,11 @@ typedef struct writer {
     bt_buf header, data;
 } writer;
 
-static void put(writer *w, const char *name, int n_dims, const int64_t *dims, double mean,
-                double amp)
+/* seed: the name that the values come from */
+static void put_as(writer *w, const char *name, const char *seed, int n_dims, const int64_t *dims,
+                   double mean, double amp)
 {
-    const uint64_t hash = bt_hash(BT_HASH_INIT, name, strlen(name));
+    const uint64_t hash = bt_hash(BT_HASH_INIT, seed, strlen(seed));
     size_t n = 1, from = w->data.len;
     bt_buf_printf(&w->header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", w->header.len ? "," : "{",
                   name);
@@ -51,6 +53,24 @@ static void put(writer *w, const char *name, int n_dims, const int64_t *dims, do
         bt_buf_add(&w->data, &v, sizeof v);
     }
     bt_buf_printf(&w->header, "],\"data_offsets\":[%zu,%zu]}", from, w->data.len);
+}
+
+static void put(writer *w, const char *name, int n_dims, const int64_t *dims, double mean,
+                double amp)
+{
+    put_as(w, name, name, n_dims, dims, mean, amp);
+}
+
+/* [name, shape, mean, amp], named without its first `skip` bytes */
+static void put_row(writer *w, const cJSON *row, size_t skip)
+{
+    const cJSON *item;
+    const char *name = cJSON_GetArrayItem(row, 0)->valuestring;
+    int64_t dims[BT_MAX_DIMS];
+    int n = 0;
+    cJSON_ArrayForEach(item, cJSON_GetArrayItem(row, 1)) dims[n++] = (int64_t)item->valuedouble;
+    put_as(w, name + skip, name, n, dims, cJSON_GetArrayItem(row, 2)->valuedouble,
+           cJSON_GetArrayItem(row, 3)->valuedouble);
 }
 
 /* Writes dir/name.safetensors and empties w. */
@@ -81,16 +101,53 @@ static void write_golden(const cJSON *file)
         bt_buf_json(&w.header, item->valuestring, strlen(item->valuestring));
         bt_buf_puts(&w.header, "}");
     }
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(file, "tensors"))
-    {
-        const cJSON *shape = cJSON_GetArrayItem(row, 1);
-        int64_t dims[BT_MAX_DIMS];
-        int n = 0;
-        cJSON_ArrayForEach(item, shape) dims[n++] = (int64_t)item->valuedouble;
-        put(&w, cJSON_GetArrayItem(row, 0)->valuestring, n, dims,
-            cJSON_GetArrayItem(row, 2)->valuedouble, cJSON_GetArrayItem(row, 3)->valuedouble);
-    }
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(file, "tensors")) put_row(&w, row, 0);
     finish(&w, file->string);
+}
+
+/* The folder temp_dir/sdxl: the tiny SDXL of make_families.py. */
+static void write_xl(void)
+{
+    static const char *const parts[] = { "unet",      "vae",       "text_encoder", "text_encoder_2",
+                                         "scheduler", "tokenizer", "tokenizer_2" };
+    bt_packed_file packed;
+    bt_error err = { 0 };
+    const cJSON *row;
+    char path[512];
+    assert_int_equal(
+        bt_packed_open(BT_SOURCE_DIR "/tests/golden/families_models.json", 64 << 20, &packed, &err),
+        BT_OK);
+    cJSON *all = cJSON_ParseWithLength(packed.data, packed.size);
+    const cJSON *recipe = cJSON_GetObjectItem(all, "sdxl");
+    bt_packed_close(&packed);
+    mkdir(temp_path("sdxl"), 0700);
+    for (int i = 0; i < 7; i++) {
+        writer w = { { 0 }, { 0 } };
+        const size_t n = strlen(parts[i]);
+        snprintf(path, sizeof path, "%s/sdxl/%s", temp_dir, parts[i]);
+        mkdir(path, 0700);
+        cJSON_ArrayForEach(row, cJSON_GetObjectItem(recipe, "tensors"))
+        {
+            const char *name = cJSON_GetArrayItem(row, 0)->valuestring;
+            if (!strncmp(name, parts[i], n) && name[n] == '/')
+                put_row(&w, row, n + 1);
+        }
+        snprintf(path, sizeof path, "sdxl/%s/%s", parts[i],
+                 i < 2 ? "diffusion_pytorch_model" : "model");
+        if (w.header.len)
+            finish(&w, path);
+    }
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(recipe, "files"))
+    {
+        char *text = cJSON_PrintUnformatted(row);
+        snprintf(path, sizeof path, "%s/sdxl/%s", temp_dir, row->string);
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+        free(text);
+    }
+    cJSON_Delete(all);
 }
 
 static int setup(void **state)
@@ -210,20 +267,47 @@ static void compare(host *h, const cJSON *j)
     free(want), free(got), free(rgb), free(bytes);
 }
 
-/* One job, from one LoRA to the next. */
-static void test_pictures(void **state)
+/* One job, from one LoRA to the next; returns how many there were. */
+static int compare_all(host *h, bool xl)
 {
-    (void)state;
-    host *h = golden_host(TINY, 2, BT_PREC_F32);
     const cJSON *j;
     int n = 0;
     cJSON_ArrayForEach(j, cJSON_GetObjectItem(side, "pictures"))
     {
+        if (cJSON_HasObjectItem(j, "model") != xl)
+            continue;
         compare(h, j);
         n++;
     }
-    assert_int_equal(n, 9);
     host_close(h);
+    return n;
+}
+
+static void test_pictures(void **state)
+{
+    (void)state;
+    assert_int_equal(compare_all(golden_host(TINY, 2, BT_PREC_F32), false), 9);
+}
+
+/* Two text encoders; names of the original code. */
+static void test_sdxl(void **state)
+{
+    (void)state;
+    write_xl();
+    host *h = golden_host(temp_path("sdxl"), 2, BT_PREC_F32);
+    h->o.negative = "blurry";
+    h->o.sampler = 2;
+    h->o.seed = 7;
+    h->o.cfg = 5;
+    h->o.width = h->o.height = 32;
+    char path[1024];
+    h->o.lora = paths_of("kohya", path, sizeof path);
+    assert_int_equal(host_run(h), BT_EUNSUPPORTED);
+    h->o.lora = "";
+    h->o.embedding = paths_of("word", path, sizeof path);
+    assert_int_equal(host_run(h), BT_EUNSUPPORTED);
+    assert_non_null(strstr(h->error.text, "none for its text encoder 2"));
+    assert_int_equal(compare_all(h, true), 2);
 }
 
 /* The option "lora" alone. */
@@ -777,13 +861,21 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),         cmocka_unit_test(test_list),
-        cmocka_unit_test(test_words),        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_pictures),     cmocka_unit_test(test_jobs),
-        cmocka_unit_test(test_tags),         cmocka_unit_test(test_word_at_chunk_end),
-        cmocka_unit_test(test_changed_file), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_quantized),    cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_misfits),      cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_sdxl),
+        cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_word_at_chunk_end),
+        cmocka_unit_test(test_changed_file),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_quantized),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_misfits),
+        cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
