@@ -142,30 +142,25 @@ static float *values(const bt_weight *w, bt_error *err)
     return v;
 }
 
-/* y[m][n] += s a[m][k] b[k][n]; every value is one sum in the order of k. */
+/* y[m][n] += s a[m][k] b[k][n], eight rows of b at a time: y is read and written an
+ * eighth as often, and compilers make vectors of it. */
 static void add_product(float *y, const float *a, const float *b, int64_t m, int64_t k, int64_t n,
                         float s)
 {
-    enum { ROWS = 4, COLS = 8 };
-    for (int64_t j = 0; j < n; j += COLS)
-        for (int64_t i = 0; i < m; i += ROWS) {
-            const int rows = m - i < ROWS ? (int)(m - i) : ROWS;
-            const int cols = n - j < COLS ? (int)(n - j) : COLS;
-            float sum[ROWS][COLS] = { { 0 } };
-            if (rows == ROWS && cols == COLS)
-                for (int64_t t = 0; t < k; t++)
-                    for (int r = 0; r < ROWS; r++)
-                        for (int c = 0; c < COLS; c++)
-                            sum[r][c] += a[(i + r) * k + t] * b[t * n + j + c];
-            else
-                for (int64_t t = 0; t < k; t++)
-                    for (int r = 0; r < rows; r++)
-                        for (int c = 0; c < cols; c++)
-                            sum[r][c] += a[(i + r) * k + t] * b[t * n + j + c];
-            for (int r = 0; r < rows; r++)
-                for (int c = 0; c < cols; c++)
-                    y[(i + r) * n + j + c] += s * sum[r][c];
+    enum { AT_ONCE = 8 };
+    for (int64_t i = 0; i < m; i++, y += n, a += k) {
+        int64_t t = 0;
+        for (; t + AT_ONCE <= k; t += AT_ONCE) {
+            const float *c = a + t, *p = b + t * n;
+            for (int64_t j = 0; j < n; j++)
+                y[j] += s * (c[0] * p[j] + c[1] * p[j + n] + c[2] * p[j + 2 * n] +
+                             c[3] * p[j + 3 * n] + c[4] * p[j + 4 * n] + c[5] * p[j + 5 * n] +
+                             c[6] * p[j + 6 * n] + c[7] * p[j + 7 * n]);
         }
+        for (; t < k; t++)
+            for (int64_t j = 0; j < n; j++)
+                y[j] += s * a[t] * b[t * n + j];
+    }
 }
 
 static float *transposed(const float *a, int64_t rows, int64_t cols)

@@ -26,7 +26,8 @@ bool sd_lora_list_same(const sd_lora_list *a, const sd_lora_list *b)
     return a->n == b->n;
 }
 
-/* Takes path over. */
+/* In the order of paths, so that a picture's bytes do not hang on the order they were given
+ * in. Takes path over. */
 static bt_status add(sd_lora_list *l, char *path, double unet, double text, bt_error *err)
 {
     if (!path)
@@ -41,7 +42,10 @@ static bt_status add(sd_lora_list *l, char *path, double unet, double text, bt_e
         return bt_no_memory(err, "the list of LoRAs");
     }
     l->at = at;
-    l->at[l->n++] = (sd_lora_ask){ path, unet, text };
+    size_t i = l->n++;
+    for (; i > 0 && strcmp(at[i - 1].path, path) > 0; i--)
+        at[i] = at[i - 1];
+    at[i] = (sd_lora_ask){ path, unet, text };
     return BT_OK;
 }
 
