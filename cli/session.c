@@ -143,7 +143,7 @@ static int set_given(cli *c, size_t i)
     const cli_given *g = &c->given[i];
     char *all = cli_text("%s", g->value);
     for (size_t k = i; g->list && k-- > 0;)
-        if (c->given[k].option && strcmp(c->given[k].name, g->name) == 0) {
+        if (c->given[k].list && strcmp(c->given[k].name, g->name) == 0) {
             char *more = cli_text("%s,%s", c->given[k].value, all);
             free(all);
             all = more;
@@ -162,6 +162,8 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.timing = cb->timing;
         all.drop_samples = cb->drop_samples;
         all.patient = cb->patient;
+        all.preview = cb->preview;
+        all.preview_interval = cb->preview_interval;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -313,5 +315,8 @@ void cli_close(cli *c)
     free(c->explained);
     cli_times_clear(c);
     free(c->given);
+    for (size_t i = 0; i < c->n_kept; i++)
+        free(c->kept[i]);
+    free(c->kept);
     free(c->args);
 }

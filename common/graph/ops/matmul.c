@@ -351,7 +351,8 @@ static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t fro
         w->k->gate(cols, c, c, mm->act[0], c2, mm->act[1]);
         bias = NULL;
     }
-    w->k->epilogue(cols, y, c, bias, residual, act_of(n), n->alpha, 1.0f);
+    w->k->epilogue(cols, y, c, bias, residual, act_of(n), n->alpha,
+                   n->scale != 0 ? n->scale : 1.0f);
     if (row) {
         const int64_t picture = row->shape.n > 1 ? r / (n->shape.h * n->shape.w) : 0;
         w->k->add(cols, y, y, bt_row(row, picture) + from);
@@ -472,7 +473,7 @@ static size_t mm_packed_bytes(const bt_node *n)
 
 const bt_op bt_op_matmul = {
     .name = "matmul",
-    .flags = BT_OP_ACT | BT_OP_RESIDUAL | BT_OP_ROW | BT_OP_HALF,
+    .flags = BT_OP_ACT | BT_OP_SCALE | BT_OP_RESIDUAL | BT_OP_ROW | BT_OP_HALF,
     .phases = 2,
     .tiles = mm_tiles,
     .run = mm_run,

@@ -5,6 +5,7 @@
  * pipelines with one CPU generator per picture: picture i of a batch is the
  * one that seed + i makes alone.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,22 +25,31 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
+/* x, noise, x0, start and the walk's of each; SD_BROWNIAN_TMP once. */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
 {
-    size_t each = 6 * k->n;
-    float *block = bt_calloc((size_t)b * each, sizeof *block);
-    for (int i = 0; block && i < b; i++) {
-        float *at = block + (size_t)i * each;
-        pics[i] = (sd_making){ .p = { .x = at,
-                                      .old = at + k->n,
-                                      .noise = at + 2 * k->n,
-                                      .tmp = at + 3 * k->n,
-                                      .c = k->j->m->vae.latent,
-                                      .h = k->s.lh,
-                                      .w = k->s.lw },
-                               .x0 = at + 4 * k->n,
-                               .start = at + 5 * k->n };
+    const uint64_t n = (uint64_t)s->lw * (uint64_t)s->lh * (uint64_t)channels;
+    return ((4 + SD_WALK_FLOATS) * (uint64_t)b + SD_BROWNIAN_TMP) * n * sizeof(float);
+}
+
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
+{
+    size_t n = k->n, all = (size_t)b * n;
+    float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
+    if (!block)
+        return NULL;
+    for (int i = 0; i < b; i++) {
+        float *at = block + (size_t)i * n;
+        pics[i] = (sd_making){ .p = { .shape = { k->j->m->vae.latent, k->s.lh, k->s.lw },
+                                      .x = at,
+                                      .noise = at + all,
+                                      .tmp = block + 4 * all },
+                               .x0 = at + 2 * all,
+                               .start = at + 3 * all };
     }
+    *walk = block + 4 * all + SD_BROWNIAN_TMP * n;
     return block;
 }
 
@@ -47,28 +57,37 @@ float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
  * are those of the one before are the same object. */
 typedef struct group {
     int from, n;
-    sd_asked *asked[SD_GROUP];
+    sd_asked *asked[2][SD_GROUP]; /* in the first pass; in the second, if there is one */
 } group;
 
 static void free_group(group *g)
 {
-    for (int i = 0; i < g->n; i++)
-        if (i == 0 || g->asked[i] != g->asked[i - 1])
-            sd_asked_free(g->asked[i]);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < g->n; i++)
+            if (i == 0 || g->asked[pass][i] != g->asked[pass][i - 1])
+                sd_asked_free(g->asked[pass][i]);
     g->n = 0;
 }
 
 /* The next picture joins if its prompts have the group's shape. */
 static bt_status join(const sd_work *k, group *g, bool *joined)
 {
-    const uint64_t seed = k->s.seed + (uint64_t)(g->from + g->n);
-    sd_asked *a, *last = g->n ? g->asked[g->n - 1] : NULL;
-    bt_status st = sd_run_ask(k->j->m, &k->s, seed, last, &a, k->r->error);
-    *joined = st == BT_OK && (!last || sd_asked_alike(last, a));
-    if (*joined)
-        g->asked[g->n++] = a;
-    else
-        sd_asked_free(a);
+    const sd_setup *const passes[2] = { &k->s, k->second };
+    const uint64_t seed = sd_run_seed(&k->s, g->from + g->n);
+    const int n = g->n++;
+    bt_status st = BT_OK;
+    *joined = true;
+    for (int i = 0; i < 2 && st == BT_OK; i++) {
+        sd_asked **a = &g->asked[i][n], *last = n ? g->asked[i][n - 1] : NULL;
+        if (passes[i])
+            st = sd_run_ask(k->j->m, passes[i], seed, last, a, k->r->error);
+        *joined &= st == BT_OK && (!last || sd_asked_alike(last, *a));
+    }
+    for (int i = 0; i < 2 && !*joined; i++) {
+        if (n == 0 || g->asked[i][n] != g->asked[i][n - 1])
+            sd_asked_free(g->asked[i][n]);
+        g->n = n;
+    }
     return st;
 }
 
@@ -76,31 +95,68 @@ static bt_status gather(const sd_work *k, group *g)
 {
     bool joined;
     bt_status st = join(k, g, &joined);
-    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0]) &&
+    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0][0]) &&
            g->from + g->n < k->s.batch)
         st = join(k, g, &joined);
+    return st;
+}
+
+static bt_status finish_group(sd_work *k, const sd_making *pics, int from, int b)
+{
+    bt_status st;
+    for (int i = 0; i < b; i++) {
+        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
+        BT_TRY(sd_run_finish(k, &pics[i]));
+    }
+    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+fail:
+    return st;
+}
+
+static size_t latent_values(const sd_work *k, const sd_setup *s)
+{
+    return (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
+}
+
+/* The second pass, in a run of its own kind whose counts go on. */
+static bt_status finish_larger(sd_work *k, const sd_making *pics, const group *g)
+{
+    sd_making to[SD_GROUP];
+    sd_work big = *k;
+    bt_status st;
+    big.base = &k->s;
+    big.s = *k->second;
+    big.n = latent_values(k, &big.s);
+    float *walk, *block = sd_run_lay_out(&big, to, g->n, &walk);
+    if (!block)
+        return sd_run_no_memory(&big);
+    for (int i = 0; i < g->n; i++)
+        to[i].asked = g->asked[1][i];
+    BT_TRY(sd_run_hires(k, pics, &big, to, g->from, g->n));
+    BT_TRY(sd_run_denoise(&big, to, g->n, g->from, walk));
+    st = finish_group(&big, to, g->from, g->n);
+fail:
+    bt_release(block);
+    k->done = big.done;
+    k->encode = big.encode, k->denoise = big.denoise, k->decode = big.decode;
     return st;
 }
 
 static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
-    bt_status st = sd_run_loras(k->j, &g->asked[0]->loras, k->r->error);
+    bt_status st = sd_run_loras(k->j, &g->asked[0][0]->loras, k->r->error);
     if (st != BT_OK)
         return st;
-    float *block = sd_run_lay_out(k, pics, g->n);
+    float *walk, *block = sd_run_lay_out(k, pics, g->n, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
-        pics[i].asked = g->asked[i];
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(g->from + i));
+        pics[i].asked = g->asked[0][i];
+        sd_run_start(k, &pics[i], g->from + i);
     }
-    BT_TRY(sd_run_denoise(k, pics, g->n));
-    for (int i = 0; i < g->n; i++) {
-        BT_TRY(k->r->progress(k->r->host, "decode", g->from + i, k->s.batch));
-        BT_TRY(sd_run_finish(k, &pics[i]));
-    }
-    st = k->r->progress(k->r->host, "decode", g->from + g->n, k->s.batch);
+    BT_TRY(sd_run_denoise(k, pics, g->n, g->from, walk));
+    st = k->second ? finish_larger(k, pics, g) : finish_group(k, pics, g->from, g->n);
 fail:
     bt_release(block);
     return st;
@@ -131,8 +187,12 @@ static bt_status report_all(const sd_work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
-    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
-        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
+    if (s->variation > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->variation_seed);
+        BT_TRY(k->r->report(k->r->host, "variation_seed", text));
+    }
+    snprintf(text, sizeof text, "\"%s\"", sd_grid_name(s->kind)); /* a sampler's name may say it */
+    BT_TRY(k->r->report(k->r->host, "scheduler", text));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:
@@ -158,7 +218,7 @@ static bt_status for_groups(sd_work *k, int *count, bt_status (*make)(sd_work *,
         group g = { .from = i };
         st = gather(k, &g);
         if (st == BT_OK && !make && i == 0)
-            st = report_prompt(k, g.asked[0]);
+            st = report_prompt(k, g.asked[0][0]);
         if (st == BT_OK && make)
             st = make(k, &g);
         i += g.n;
@@ -172,11 +232,15 @@ static bt_status run_all(sd_work *k)
     const sd_setup *s = &k->s;
     int groups;
     bt_status st;
-    k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
+    const sd_setup *last = k->second;
+    const int each = s->grid.n - s->first + (last ? last->grid.n - last->first : 0);
+    k->n = latent_values(k, s);
     double start = bt_now();
     BT_TRY(for_groups(k, &groups, NULL));
-    k->total = groups * (s->steps - s->first);
+    k->total = groups * each;
     BT_TRY(sd_run_read_inputs(k));
+    if (s->init)
+        BT_TRY(sd_run_encode_init(k));
     k->encode = bt_now() - start;
     BT_TRY(for_groups(k, &groups, make_group));
     return report_all(k);
@@ -184,24 +248,15 @@ fail:
     return st;
 }
 
-void sd_run_release(sd_work *k)
-{
-    bt_release(k->moments);
-    bt_release(k->pixels);
-    bt_release(k->mask);
-    bt_release(k->pixel_mask);
-    sd_grid_release(&k->s.grid);
-}
-
 /* As the first picture's prompts need it. */
-static bt_status economize(sd_work *k)
+static bt_status economize(const sd_work *k, sd_setup *s)
 {
     sd_asked *a;
-    bt_status st = sd_run_ask(k->j->m, &k->s, k->s.seed, NULL, &a, k->r->error);
+    bt_status st = sd_run_ask(k->j->m, s, s->seed, NULL, &a, k->r->error);
     if (st == BT_OK)
         st = sd_run_loras(k->j, &a->loras, k->r->error);
     if (st == BT_OK)
-        st = sd_run_economize(k->j, &k->s, a, k->r->error);
+        st = sd_run_economize(k->j, s, a, k->r->error);
     sd_asked_free(a);
     return st;
 }
@@ -209,18 +264,27 @@ static bt_status economize(sd_work *k)
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
+    sd_setup second = { 0 };
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
     if (st == BT_OK)
         st = sd_run_words(j, ((const sd_options *)r->options)->embedding, r->error);
     k.s.words = j->cache.words;
+    if (st == BT_OK && k.s.hires_scale > 1) {
+        st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
+        k.second = &second;
+    }
     if (st == BT_OK)
-        st = economize(&k);
+        st = economize(&k, k.second ? &second : &k.s);
+    if (k.second)
+        k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
     if (st == BT_OK && k.s.spare)
         bt_weights_spare(j->m->ws);
     if (st == BT_OK)
         st = run_all(&k);
-    sd_run_release(&k);
+    sd_run_forget_inputs(&k);
+    sd_grid_release(&k.s.grid);
+    sd_grid_release(&second.grid);
     return st;
 }
 
@@ -228,22 +292,32 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
-    sd_setup s = { 0 };
+    sd_options o = *(const sd_options *)options;
+    sd_setup s = { 0 }, big = { 0 };
+    bt_estimate first = { 0 };
     sd_asked *a = NULL;
-    bt_status st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
+    o.outpaint = ""; /* the first picture is not known yet */
+    bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
     if (st == BT_OK)
-        st = sd_run_words(j, ((const sd_options *)options)->embedding, err);
+        st = sd_run_words(j, o.embedding, err);
     s.words = j->cache.words;
+    if (st == BT_OK && s.hires_scale > 1)
+        st = sd_run_setup_hires(j->m, &s, &big, err);
+    sd_setup *final = s.hires_scale > 1 ? &big : &s;
     if (st == BT_OK)
-        st = sd_run_ask(j->m, &s, s.seed, NULL, &a, err);
+        st = sd_run_ask(j->m, final, s.seed, NULL, &a, err);
     if (st == BT_OK)
         st = sd_run_loras(j, &a->loras, err);
     if (st == BT_OK)
-        st = sd_run_economize(j, &s, a, err);
+        st = sd_run_economize(j, final, a, err);
     if (st == BT_OK)
-        st = sd_run_need(j, &s, a, out, err);
+        st = sd_run_need(j, final, a, out, err);
+    if (st == BT_OK && final == &big)
+        st = sd_run_need(j, &s, a, &first, err);
+    out->flops += first.flops;
     sd_asked_free(a);
     sd_grid_release(&s.grid);
+    sd_grid_release(&big.grid);
     return st;
 }
 

@@ -1,43 +1,34 @@
 /* SPDX-License-Identifier: MIT
- * What a picture starts from: noise, and the first picture with its mask.
+ * What a picture starts from: noise, and the first picture's latent.
  */
 #include <math.h>
 #include <string.h>
 
 #include "image/run/run.h"
 
-static bt_status encode_init(sd_work *k)
+bt_status sd_run_encode_init(sd_work *k)
 {
     const sd_model *m = k->j->m;
     const sd_setup *s = &k->s;
     size_t bytes = (size_t)s->lw * (size_t)s->lh * 2 * (size_t)m->vae.latent * sizeof(float);
     size_t values = 3 * (size_t)s->w * (size_t)s->h;
 
-    k->pixels = sd_picture_resize(s->init, s->w, s->h, 3);
     k->moments = bt_alloc(bytes);
-    if (!k->pixels || !k->moments)
+    if (!k->moments)
         return sd_run_no_memory(k);
-    float *signed_pixels = bt_alloc(values * sizeof *signed_pixels);
-    if (!signed_pixels)
+    float *in = bt_alloc(values * sizeof *in);
+    if (!in)
         return sd_run_no_memory(k);
+    memcpy(in, k->pixels, values * sizeof *in);
+    bt_status st = BT_OK;
+    if (s->repaints && s->fill != SD_ORIGINAL && !sd_mask_fill(in, k->pixel_mask, s->w, s->h))
+        st = sd_run_no_memory(k);
     for (size_t i = 0; i < values; i++)
-        signed_pixels[i] = 2 * k->pixels[i] - 1;
-    const bt_status st = sd_run_encode(k, signed_pixels, k->moments);
-    bt_release(signed_pixels);
+        in[i] = 2 * in[i] - 1;
+    if (st == BT_OK)
+        st = sd_run_encode(k, in, k->moments);
+    bt_release(in);
     return st;
-}
-
-/* White repaints. A latent row follows the mean of its pixels. */
-static bt_status read_mask(sd_work *k)
-{
-    const sd_setup *s = &k->s;
-    k->pixel_mask = sd_picture_resize(s->mask, s->w, s->h, 1);
-    k->mask = sd_picture_resize(s->mask, s->lw, s->lh, 1);
-    if (!k->pixel_mask || !k->mask)
-        return sd_run_no_memory(k);
-    for (size_t i = 0; i < (size_t)s->lw * (size_t)s->lh; i++)
-        k->mask[i] = k->mask[i] >= 0.5f;
-    return BT_OK;
 }
 
 /* A sample of the encoder's distribution, in the UNet's scale. */
@@ -46,7 +37,7 @@ static void draw_init(const sd_work *k, sd_making *pic)
     const sd_vae_config *v = &k->j->m->vae;
     sd_latent *p = &pic->p;
     int c = v->latent;
-    sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w);
+    sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
     for (size_t i = 0; i < k->n; i++) {
         const float *row = k->moments + i / (size_t)c * 2 * (size_t)c;
         float mean = row[i % (size_t)c], logvar = row[i % (size_t)c + (size_t)c];
@@ -55,27 +46,54 @@ static void draw_init(const sd_work *k, sd_making *pic)
     }
 }
 
-bt_status sd_run_read_inputs(sd_work *k)
+/* What the mask hides: no picture at all, but noise or nothing. */
+static void hide(const sd_work *k, sd_making *pic)
 {
-    bt_status st = k->s.init ? encode_init(k) : BT_OK;
-    return st == BT_OK && k->s.mask ? read_mask(k) : st;
+    size_t c = (size_t)pic->p.shape.c;
+    for (size_t i = 0; i < k->n; i++)
+        if (k->mask[i / c] != 0)
+            pic->x0[i] = k->s.fill == SD_LATENT_NOISE ? pic->start[i] : 0;
 }
 
-/* The generator first gives the noise of the first picture's sample, if there is
- * one, then the starting noise, then the steps': diffusers' order. */
-void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed)
+/* The first noise: the picture's own, or a blend of that with another's. */
+static void draw_start(const sd_work *k, sd_making *pic)
 {
     const sd_setup *s = &k->s;
     sd_latent *p = &pic->p;
-    pic->seed = seed;
-    p->done = 0;
-    sd_noise_seed(&p->rng, s->philox, seed);
+    sd_noise other;
+    sd_noise_draw(&p->rng, p->shape, pic->start, p->tmp);
+    if (s->variation <= 0)
+        return;
+    sd_noise_seed(&other, s->philox, pic->variation_seed);
+    sd_noise_draw(&other, p->shape, p->noise, p->tmp);
+    sd_noise_blend(p->shape, s->variation, pic->start, p->noise);
+}
+
+/* The generator first gives the noise of the first picture's sample, if there is
+ * one, then the starting noise, then (with a mask) that of a second sample, which
+ * only inpainting models look at, then the steps': diffusers' order. With a mask
+ * and all steps nothing of the picture is left in the start, as there. */
+void sd_run_start(const sd_work *k, sd_making *pic, int i)
+{
+    const sd_setup *s = &k->s;
+    sd_latent *p = &pic->p;
+    pic->seed = sd_run_seed(s, i);
+    const uint64_t place = pic->seed - s->seed;
+    pic->variation_seed = s->variation_seed + (uint64_t)i;
+    sd_noise_seed(&p->rng, s->philox, pic->seed);
     if (s->init)
         draw_init(k, pic);
-    sd_noise_draw(&p->rng, pic->start, p->tmp, p->c, p->h, p->w);
-    if (s->init)
+    draw_start(k, pic);
+    if (k->mask)
+        sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
+    if (k->mask && (s->fill == SD_LATENT_NOISE || s->fill == SD_LATENT_NOTHING))
+        hide(k, pic);
+    if (s->own_rng)
+        sd_noise_seed(&p->rng, s->sampler_philox, s->sampler_seed + place);
+    p->path = sd_sampler_path(&s->grid, s->sampler_philox, s->path_seed + place);
+    if (s->init && !(k->mask && s->first == 0))
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);
     else
-        for (size_t i = 0; i < k->n; i++)
-            p->x[i] = pic->start[i] * s->grid.start;
+        for (size_t j = 0; j < k->n; j++)
+            p->x[j] = pic->start[j] * s->grid.start;
 }

@@ -224,21 +224,15 @@ static float *latents(host *h)
         fail_msg("%s", h->error.text);
     k.n = 4 * (size_t)k.s.lw * (size_t)k.s.lh;
     k.total = k.s.steps;
-    float *block = calloc(6 * k.n, sizeof *block);
-    pic.p = (sd_latent){ .x = block,
-                         .old = block + k.n,
-                         .noise = block + 2 * k.n,
-                         .tmp = block + 3 * k.n,
-                         .c = 4,
-                         .h = k.s.lh,
-                         .w = k.s.lw };
-    pic.start = block + 5 * k.n;
-    sd_run_start(&k, &pic, k.s.seed);
-    if (sd_run_denoise(&k, &pic, 1))
+    sd_asked *asked = pic.asked;
+    float *walk, *block = sd_run_lay_out(&k, &pic, 1, &walk);
+    pic.asked = asked;
+    sd_run_start(&k, &pic, 0);
+    if (sd_run_denoise(&k, &pic, 1, 0, walk))
         fail_msg("%s", h->error.text);
     float *out = to_nchw(pic.p.x, 4, k.s.lh, k.s.lw);
-    free(block);
-    sd_asked_free(pic.asked);
+    bt_release(block);
+    sd_asked_free(asked);
     sd_grid_release(&k.s.grid);
     return out;
 }
