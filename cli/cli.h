@@ -64,7 +64,7 @@ typedef struct cli_command {
 /* A flag as given. `option`: it belongs to a module. */
 typedef struct cli_given {
     const char *name, *value;
-    bool option;
+    bool option, list; /* list: it may be given several times */
 } cli_given;
 
 typedef struct cli_progress {

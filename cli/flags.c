@@ -38,7 +38,7 @@ const cli_flag cli_common[] = {
 typedef struct found {
     const char *name;
     const char *choices;
-    bool option, is_switch, negated;
+    bool option, is_switch, negated, list;
 } found;
 
 static char fold(char c) { return c == '_' ? '-' : c; }
@@ -82,7 +82,7 @@ static bool find_in(const cli_flag *flags, unsigned groups, const char *word, si
             continue;
         if (!matches(word, n, is_short, flags->name, flags->short_name, flags->aliases))
             continue;
-        *f = (found){ flags->name, flags->choices, false, !flags->value, false };
+        *f = (found){ flags->name, flags->choices, false, !flags->value, false, false };
         return true;
     }
     return false;
@@ -94,7 +94,7 @@ static bool find_option(cli *c, const char *word, size_t n, bool is_short, found
     for (size_t i = 0; bt_option_at(c->engine, c->command->kind, i, &o) == BT_OK; i++) {
         if (!matches(word, n, is_short, o.name, o.short_name, o.aliases))
             continue;
-        *f = (found){ o.name, NULL, true, o.type == BT_OPT_BOOL, false };
+        *f = (found){ o.name, NULL, true, o.type == BT_OPT_BOOL, false, o.type == BT_OPT_LIST };
         return true;
     }
     return false;
@@ -132,11 +132,11 @@ static void *grown(void *list, size_t n, size_t size)
     return all;
 }
 
-/* In the order given: the last one counts, but --module counts every time. */
+/* In the order given: the last one counts, but --module and lists count every time. */
 static void keep(cli *c, const found *f, const char *value)
 {
     c->given = grown(c->given, c->n_given, sizeof *c->given);
-    c->given[c->n_given++] = (cli_given){ f->name, value, f->option };
+    c->given[c->n_given++] = (cli_given){ f->name, value, f->option, f->list };
 }
 
 void cli_give(cli *c, const char *name, const char *value, bool option)
@@ -145,7 +145,7 @@ void cli_give(cli *c, const char *name, const char *value, bool option)
     c->kept[c->n_kept++] = cli_text("%s", value);
     c->given = grown(c->given, c->n_given, sizeof *c->given);
     memmove(c->given + 1, c->given, c->n_given++ * sizeof *c->given);
-    c->given[0] = (cli_given){ name, c->kept[c->n_kept - 1], option };
+    c->given[0] = (cli_given){ name, c->kept[c->n_kept - 1], option, false };
 }
 
 /* One flag at argv[*i]; moves *i over its value. */

@@ -72,6 +72,7 @@ static const char *value_of(const bt_option_info *o)
     case BT_OPT_UINT64: return "N";
     case BT_OPT_FLOAT: return "X";
     case BT_OPT_CHOICE: return "NAME";
+    case BT_OPT_LIST: return "LIST";
     default: return "TEXT";
     }
 }

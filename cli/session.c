@@ -137,6 +137,22 @@ int cli_job_set(cli *c, const char *name, const char *value)
                     bt_job_message(c->job));
 }
 
+/* Option number i of those given; a list with all that was given for it so far. */
+static int set_given(cli *c, size_t i)
+{
+    const cli_given *g = &c->given[i];
+    char *all = cli_text("%s", g->value);
+    for (size_t k = i; g->list && k-- > 0;)
+        if (c->given[k].list && strcmp(c->given[k].name, g->name) == 0) {
+            char *more = cli_text("%s,%s", c->given[k].value, all);
+            free(all);
+            all = more;
+        }
+    const int rc = cli_job_set(c, g->name, all);
+    free(all);
+    return rc;
+}
+
 int cli_job_open(cli *c, const bt_callbacks *cb)
 {
     bt_callbacks all = { .struct_size = sizeof all, .user = c, .progress = cli_on_progress };
@@ -159,7 +175,7 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
     int rc = EXIT_DONE;
     for (size_t i = 0; i < c->n_given && rc == EXIT_DONE; i++)
         if (c->given[i].option && !(c->several && !bt_job_get(c->job, c->given[i].name)))
-            rc = cli_job_set(c, c->given[i].name, c->given[i].value);
+            rc = set_given(c, i);
     if (rc == EXIT_DONE && cli_get(c, "profile"))
         rc = cli_job_set(c, "profile", "true");
     return rc;

@@ -122,7 +122,8 @@ typedef enum bt_option_type {
     BT_OPT_UINT64,
     BT_OPT_FLOAT,
     BT_OPT_STRING,
-    BT_OPT_CHOICE
+    BT_OPT_CHOICE,
+    BT_OPT_LIST /* a text: items with commas between them; a flag may be given several times */
 } bt_option_type;
 
 typedef struct bt_option_info {

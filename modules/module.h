@@ -20,7 +20,7 @@
 /* An option: where its value lies in the module's option struct, and all that
  * a command line, a JSON job, a help page or a dialog needs to know of it.
  * Field types: BOOL, CHOICE: int (the choice's index); INT: int64_t; UINT64:
- * uint64_t; FLOAT: double; STRING: const char * (never NULL; may hold any
+ * uint64_t; FLOAT: double; STRING, LIST: const char * (never NULL; may hold any
  * text; the job's). A default of "" on a number or choice means "unset":
  * BT_INT_UNSET, UINT64_MAX, NAN or -1, and the module fills in the model's own
  * value and reports it. */

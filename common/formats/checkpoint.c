@@ -59,53 +59,70 @@ static void measure(bt_ldm *l)
 
 /* ---- tensors ---------------------------------------------------------------- */
 
-static bt_status add_named(bt_store *s, const bt_tensor *t, const char *name, bt_error *err)
+static bt_status bad(const bt_store *s, size_t i, const char *what, bt_error *err)
 {
-    bt_tensor copy = *t;
-    copy.name = bt_store_own_str(s, name, strlen(name));
-    return copy.name ? bt_store_add(s, bt_store_path(s), &copy, err) : bt_store_no_memory(s, err);
+    return bt_fail(err, BT_EFORMAT, "%s: tensor '%.200s' %s", bt_store_path(s),
+                   bt_store_at(s, i)->name, what);
 }
 
-/* Queries, keys and values, one below the other in one tensor, as three. */
-static bt_status add_thirds(bt_store *s, const bt_tensor *t, const char *name, bt_error *err)
+/* Tensor i under this name. */
+static bt_status rename_tensor(bt_store *s, size_t i, const char *name, bt_error *err)
+{
+    if (bt_store_find(s, name))
+        return bad(s, i, "is there twice", err);
+    const char *copy = bt_store_own_str(s, name, strlen(name));
+    return copy ? bt_store_rename(s, i, copy, err) : bt_store_no_memory(s, err);
+}
+
+/* Queries, keys and values, one below the other in one tensor, as three: it becomes the
+ * queries. */
+static bt_status cut_in_three(bt_store *s, size_t i, const char *name, bt_error *err)
 {
     static const char *const parts[] = { "q_proj", "k_proj", "v_proj" };
     const char *at = strstr(name, "in_proj.");
-    bt_tensor third = *t;
+    bt_tensor third = *bt_store_at(s, i);
     char cut[256];
-    if (t->n_dims < 1 || t->n_dims > 2 || t->dims[0] % 3 || t->bytes == 0)
-        return bt_fail(err, BT_EFORMAT, "%s: tensor '%.200s' cannot be cut in three",
-                       bt_store_path(s), t->name);
+    const size_t whole = third.bytes;
+    const bool even = third.n_dims > 0 && third.n_dims < 3 && third.dims[0] % 3 == 0;
     third.dims[0] /= 3;
-    third.bytes /= 3;
+    if (!even || !bt_tensor_measure(&third) || whole == 0 || third.bytes * 3 != whole)
+        return bad(s, i, "cannot be cut in three", err);
     bt_status st = BT_OK;
-    for (int i = 0; i < 3 && st == BT_OK; i++) {
-        snprintf(cut, sizeof cut, "%.*s%s%s", (int)(at - name), name, parts[i], at + 7);
-        st = add_named(s, &third, cut, err);
-        third.data += third.bytes;
+    for (int k = 0; k < 3 && st == BT_OK; k++, third.data += third.bytes) {
+        snprintf(cut, sizeof cut, "%.*s%s%s", (int)(at - name), name, parts[k], at + 7);
+        if (k == 0) {
+            *bt_store_edit(s, i) = third;
+            st = rename_tensor(s, i, cut, err);
+            continue;
+        }
+        third.name = bt_store_own_str(s, cut, strlen(cut));
+        st = third.name ? bt_store_add(s, bt_store_path(s), &third, err)
+                        : bt_store_no_memory(s, err);
     }
     return st;
 }
 
 /* open_clip multiplies by the projection itself, transformers by its transpose. */
-static bt_status add_projection(bt_store *s, const bt_tensor *t, const char *name, bt_error *err)
+static bt_status turn(bt_store *s, size_t i, bt_error *err)
 {
-    const size_t rows = (size_t)t->dims[0], cols = (size_t)t->dims[1];
-    bt_tensor turned = { .dtype = BT_F32, .n_dims = 2, .dims = { t->dims[1], t->dims[0] } };
-    if (t->n_dims != 2 || !bt_tensor_measure(&turned) || turned.bytes == 0)
-        return bt_fail(err, BT_EFORMAT, "%s: tensor '%.200s' is no matrix", bt_store_path(s),
-                       t->name);
+    const bt_tensor t = *bt_store_at(s, i);
+    const size_t rows = (size_t)t.dims[0], cols = (size_t)t.dims[1];
+    bt_tensor turned = { .name = t.name, .n_dims = 2, .dims = { t.dims[1], t.dims[0] } };
+    turned.dtype = BT_F32;
+    if (t.n_dims != 2 || !bt_tensor_measure(&turned) || turned.bytes == 0)
+        return bad(s, i, "is no matrix", err);
     float *values = bt_alloc(turned.bytes), *to = bt_store_own(s, turned.bytes);
     bt_status st = values && to ? BT_OK : bt_store_no_memory(s, err);
-    if (st == BT_OK && bt_dequantize_row(t->dtype, t->data, values, rows * cols) != 0)
-        st = bt_fail(err, BT_EUNSUPPORTED, "%s: tensor '%.200s' has type %s, which cannot be read",
-                     bt_store_path(s), t->name, bt_dtypes[t->dtype].name);
+    if (st == BT_OK && bt_dequantize_row(t.dtype, t.data, values, rows * cols) != 0)
+        st = bad(s, i, "has a type that cannot be read", err);
     for (size_t r = 0; r < rows && st == BT_OK; r++)
         for (size_t c = 0; c < cols; c++)
             to[c * rows + r] = values[r * cols + c];
     bt_release(values);
     turned.data = (const uint8_t *)to;
-    return st == BT_OK ? add_named(s, &turned, name, err) : st;
+    if (st == BT_OK)
+        *bt_store_edit(s, i) = turned;
+    return st;
 }
 
 /* Is the projection as open_clip has it? Only transformers' own name says that not. */
@@ -118,22 +135,24 @@ static bool is_open_projection(const char *old, const char *name)
 
 static bt_status adopt_tensor(bt_store *s, size_t i, const char *name, bt_error *err)
 {
-    const bt_tensor t = *bt_store_at(s, i);
     if (strstr(name, ".self_attn.in_proj."))
-        return add_thirds(s, &t, name, err);
-    if (is_open_projection(t.name, name))
-        return add_projection(s, &t, name, err);
-    if (bt_store_find(s, name))
-        return bt_fail(err, BT_EFORMAT, "%s: tensor '%.200s' is there twice", bt_store_path(s),
-                       name);
-    const char *copy = bt_store_own_str(s, name, strlen(name));
-    return copy ? bt_store_rename(s, i, copy, err) : bt_store_no_memory(s, err);
+        return cut_in_three(s, i, name, err);
+    const bt_status st =
+        is_open_projection(bt_store_at(s, i)->name, name) ? turn(s, i, err) : BT_OK;
+    return st == BT_OK ? rename_tensor(s, i, name, err) : st;
+}
+
+/* UNets of the same shape that are asked otherwise: of EDM's noise levels, of videos. */
+static bool is_other(const bt_store *s)
+{
+    return bt_store_find(s, "edm_mean") ||
+           bt_store_find(s, BT_LDM_UNET "input_blocks.1.0.time_stack.in_layers.0.weight");
 }
 
 bt_status bt_ldm_adopt(bt_store *s, bt_error *err)
 {
     bt_ldm l = { .s = s };
-    if (!bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight"))
+    if (!bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight") || is_other(s))
         return BT_OK;
     measure(&l);
     bt_buf name = { 0 };

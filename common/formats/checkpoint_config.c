@@ -242,14 +242,19 @@ static const bt_tensor *first_matrix(const bt_ldm *l, const bt_ldm_encoder *e, i
                        e->prefix, layer);
 }
 
-/* SD 2 leaves out open_clip's last layer; files made from diffusers' do not have it. */
+/* SD 2 leaves out open_clip's last layer; files made from diffusers' do not have it. Queries,
+ * keys and values in one are open_clip's, whatever the names. */
 static int used_layers(const model *m, const bt_ldm_encoder *e)
 {
     enum { OF_SD2 = 24 };
+    const bool whole = e->open || bt_ldm_find(m->l,
+                                              "%stext_model.encoder.layers.0.self_attn.in_proj."
+                                              "weight",
+                                              e->prefix);
     int n = 0;
     while (n < 64 && first_matrix(m->l, e, n))
         n++;
-    return m->family == SD2 && n > 1 && (e->open || n == OF_SD2) ? n - 1 : n;
+    return m->family == SD2 && n > 1 && (whole || n == OF_SD2) ? n - 1 : n;
 }
 
 /* Heads are of 64 channels in all of them; open_clip's have the exact GELU and pad
@@ -288,10 +293,10 @@ static void put_schedule(bt_buf *b, const model *m)
                   "{\"_class_name\":\"%s\",\"beta_schedule\":\"scaled_linear\","
                   "\"beta_start\":0.00085,\"beta_end\":0.012,\"num_train_timesteps\":1000,"
                   "\"clip_sample\":false,\"set_alpha_to_one\":false,\"steps_offset\":1,"
-                  "\"timestep_spacing\":\"leading\",\"prediction_type\":\"%s\","
-                  "\"rescale_betas_zero_snr\":%s}",
+                  "\"prediction_type\":\"%s\",\"rescale_betas_zero_snr\":%s%s}",
                   m->family >= XL ? "EulerDiscreteScheduler" : "PNDMScheduler",
-                  m->v ? "v_prediction" : "epsilon", m->zero_snr ? "true" : "false");
+                  m->v ? "v_prediction" : "epsilon", m->zero_snr ? "true" : "false",
+                  m->family >= XL ? ",\"timestep_spacing\":\"leading\"" : "");
 }
 
 static void put_index(bt_buf *b, const model *m)

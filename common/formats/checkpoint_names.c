@@ -137,15 +137,16 @@ static bool vae_level(const bt_ldm *l, bool down, const char *p, const char *sid
         return false;
     if (!down)
         level = l->vae_levels - 1 - level;
-    if (take(&p, "downsample.conv."))
+    if (take(&p, "downsample.conv.")) {
         bt_buf_printf(out, "vae/%s.%s.%d.downsamplers.0.conv.%s", side, list, level, p);
-    else if (take(&p, "upsample.conv."))
+    } else if (take(&p, "upsample.conv.")) {
         bt_buf_printf(out, "vae/%s.%s.%d.upsamplers.0.conv.%s", side, list, level, p);
-    else if (take(&p, "block.") && take_number(&p, &at))
-        bt_buf_printf(out, "vae/%s.%s.%d.resnets.%d.%s%s", side, list, level, at,
-                      take(&p, "nin_shortcut.") ? "conv_shortcut." : "", p);
-    else
+    } else if (take(&p, "block.") && take_number(&p, &at)) {
+        const char *to = take(&p, "nin_shortcut.") ? "conv_shortcut." : "";
+        bt_buf_printf(out, "vae/%s.%s.%d.resnets.%d.%s%s", side, list, level, at, to, p);
+    } else {
         return false;
+    }
     return true;
 }
 

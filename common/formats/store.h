@@ -70,6 +70,9 @@ const bt_tensor *bt_store_at(const bt_store *s, size_t i);
 double bt_store_parameters(const bt_store *s);                       /* values of all tensors */
 const bt_tensor *bt_store_find(const bt_store *s, const char *name); /* NULL: none. Hashed. */
 
+/* For the message that nothing reads this model: "a FLUX model", or NULL. */
+const char *bt_store_looks_like(const bt_store *s);
+
 /* Side files by relative name: "model_index.json", "unet/config.json",
  * "tokenizer/merges.txt", "voice.json" (a voice's or vocoder's <path>.json),
  * "vocab.json", "voices.json" and "config.json" (of the same folder). Zero-terminated

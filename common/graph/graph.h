@@ -109,6 +109,14 @@ const bt_weight *bt_weight_make(bt_weights *ws, const char *name, const float *d
 typedef bt_status (*bt_weight_fill)(const void *from, float *out, bt_error *err);
 const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, const int64_t *dims,
                                   bt_weight_fill fill, const void *from);
+/* A set over `base`, the set of a store, which must outlive it: its weights are base's
+ * own, packed once for both, but for those that are replaced, made or derived here. */
+bt_status bt_weights_create_over(bt_weights *base, bt_weights **out, bt_error *err);
+/* In `ws` alone, `fill` computes the values of base's weight `of` anew (bt_weight_derive).
+ * It is multiplied in what `of` would be, but quantized to no less than 8 bits, and not
+ * at all for F32; its panels stay out of the pack cache. NULL: no memory. */
+const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_fill fill,
+                                   const void *from);
 /* All values as floats (torch order), bt_release; NULL: no memory. */
 float *bt_weight_values(const bt_weight *w, bt_error *err);
 
@@ -163,8 +171,10 @@ bt_node *bt_conv_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const 
 bt_node *bt_depthwise_transpose1d(bt_graph *g, bt_node *x, const bt_weight *w, const bt_weight *b,
                                   int stride, int pad, int more);
 
-/* Row ids[i] of W [rows, c]: -> [1, 1, n, c] */
+/* Row ids[i] of W [rows, c]: -> [1, 1, n, c]; zeros where there is none */
 bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w);
+/* The same for a table that goes on where another ends: row ids[i] - first. */
+bt_node *bt_embed_from(bt_graph *g, bt_node *ids, const bt_weight *w, int64_t first);
 /* Row ids[i] of x (its n*h*w rows): -> [1, 1, n, c]; for repeating frames */
 bt_node *bt_gather(bt_graph *g, bt_node *x, bt_node *ids);
 

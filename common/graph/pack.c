@@ -219,8 +219,8 @@ static void free_data(const bt_packed *p)
 /* Panels made from the tensor. */
 static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
 {
-    if (atomic_load(&w->set->spare))
-        p->data = bt_pack_cache_scratch(w->set->cache, bt_packed_bytes(p));
+    if (bt_weights_are_spare(w->set))
+        p->data = bt_pack_cache_scratch(bt_weights_ground(w->set)->cache, bt_packed_bytes(p));
     p->mapped = p->scratch = p->data != NULL;
     if (!p->data)
         p->data = bt_alloc(bt_packed_bytes(p));
@@ -332,7 +332,9 @@ static void rest(const bt_weight *w, const char *prefix)
 
 void bt_weights_rest(bt_weights *ws, const char *prefix)
 {
-    if (!ws->cache)
+    if (ws->base)
+        bt_weights_rest(ws->base, prefix);
+    if (!ws->base && !ws->cache)
         return;
     for (size_t i = 0; i < ws->n_store; i++)
         rest(&ws->of_store[i], prefix);
@@ -399,6 +401,8 @@ static bool news_collect(news *list, bt_weights *ws)
  * `kept` belongs to who has the lock of the keeper. */
 void bt_weights_keep(bt_weights *ws)
 {
+    if (ws->base)
+        bt_weights_keep(ws->base);
     if (!ws->cache)
         return;
     pthread_mutex_lock(&ws->keeper);

@@ -12,6 +12,7 @@
 
 #include "graph/pack_cache.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "kernels/quant.h"
 
 bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt_weights **out,
@@ -42,6 +43,14 @@ bt_status bt_weights_create(const bt_store *store, const bt_compute *compute, bt
     return BT_OK;
 }
 
+bt_status bt_weights_create_over(bt_weights *base, bt_weights **out, bt_error *err)
+{
+    const bt_status st = bt_weights_create(NULL, base->compute, out, err);
+    if (st == BT_OK)
+        (*out)->base = base;
+    return st;
+}
+
 static void weight_clear(bt_weight *w)
 {
     bt_packed_free(w->packed);
@@ -50,12 +59,17 @@ static void weight_clear(bt_weight *w)
 
 bool bt_weights_spare(bt_weights *ws)
 {
+    if (ws->base)
+        return bt_weights_spare(ws->base);
     if (ws->cache)
         atomic_store(&ws->spare, true);
     return ws->cache != NULL;
 }
 
-bool bt_weights_are_spare(const bt_weights *ws) { return atomic_load(&ws->spare); }
+bool bt_weights_are_spare(const bt_weights *ws)
+{
+    return atomic_load(&bt_weights_ground(ws)->spare);
+}
 
 void bt_weights_free(bt_weights *ws)
 {
@@ -83,9 +97,10 @@ const bt_compute *bt_weights_compute(const bt_weights *ws) { return ws->compute;
 
 static const bt_weight *find_made(bt_weights *ws, const char *name)
 {
+    const uint64_t hash = bt_hash(BT_HASH_INIT, name, strlen(name));
     pthread_mutex_lock(&ws->lock);
     bt_weight *w = ws->made;
-    while (w && strcmp(w->own.name, name) != 0)
+    while (w && (w->hash != hash || strcmp(w->own.name, name) != 0))
         w = w->next_made;
     pthread_mutex_unlock(&ws->lock);
     return w;
@@ -96,7 +111,8 @@ const bt_weight *bt_weight_find(bt_weights *ws, const char *name)
     const bt_tensor *t = ws->n_store ? bt_store_find(ws->store, name) : NULL;
     if (t)
         return &ws->of_store[t - bt_store_at(ws->store, 0)];
-    return find_made(ws, name);
+    const bt_weight *made = find_made(ws, name);
+    return made || !ws->base ? made : bt_weight_find(ws->base, name);
 }
 
 const bt_tensor *bt_weight_tensor(const bt_weight *w) { return w->t; }
@@ -122,6 +138,7 @@ static bt_weight *new_own(const char *name, int n_dims, const int64_t *dims)
         w->own.dims[i] = i < n_dims ? dims[i] : 1;
     w->own.bytes = (size_t)bt_tensor_count(&w->own) * sizeof(float);
     w->own.name = bt_strdup(name);
+    w->hash = bt_hash(BT_HASH_INIT, name, strlen(name));
     w->t = &w->own;
     if (w->own.name)
         return w;
@@ -168,6 +185,23 @@ const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, 
         return NULL;
     w->fill = fill;
     w->from = from;
+    return add_own(ws, w);
+}
+
+const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_fill fill,
+                                   const void *from)
+{
+    int64_t dims[BT_MAX_DIMS]; /* torch order, whatever the layout of `of` */
+    for (int i = 0; i < of->t->n_dims; i++)
+        dims[i] = bt_weight_dim(of, i);
+    bt_weight *w = new_own(of->t->name, of->t->n_dims, dims);
+    if (!w)
+        return NULL;
+    w->fill = fill;
+    w->from = from;
+    const bool packs =
+        bt_dtypes[of->t->dtype].block > 1 || of->t->dtype == BT_F16 || of->t->dtype == BT_BF16;
+    w->like = packs ? of->t->dtype : BT_F32;
     return add_own(ws, w);
 }
 

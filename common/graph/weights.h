@@ -15,6 +15,8 @@ struct bt_weight {
     bt_weights *set;
     const bt_tensor *t;
     bt_tensor own; /* what t points to, for weights made in memory; data NULL: derived */
+    uint64_t hash; /* of own.name */
+    bt_dtype like; /* derived in place of a weight of this type; BT_F32 for all others */
     bt_weight_fill fill;
     const void *from;
     float *values;     /* cached by bt_weight_cached, or NULL */
@@ -23,6 +25,7 @@ struct bt_weight {
 };
 
 struct bt_weights {
+    bt_weights *base; /* where to look for what is not here; NULL: nowhere */
     const bt_store *store;
     const bt_compute *compute;
     struct bt_pack_cache *cache; /* NULL: none */
@@ -36,6 +39,12 @@ struct bt_weights {
     pthread_mutex_t stripes[BT_WEIGHT_LOCKS];
 };
 
+/* The set of the model itself: it has the pack cache. */
+static inline const bt_weights *bt_weights_ground(const bt_weights *ws)
+{
+    return ws->base ? ws->base : ws;
+}
+
 /* The lock of a weight's cached values and packed forms: several threads may
  * pack different weights at once. */
 static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
@@ -45,6 +54,14 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 
 /* Made in memory from what the caller had: its name does not say what is in it. */
 static inline bool bt_weight_is_made(const bt_weight *w) { return w->t == &w->own && !w->fill; }
+
+/* The type by which a weight's multiply is chosen. */
+static inline bt_dtype bt_weight_type(const bt_weight *w, bt_precision p)
+{
+    if (w->like == BT_F32 || p == BT_PREC_F32)
+        return w->t->dtype;
+    return bt_dtypes[w->like].block > 1 ? BT_Q8_0 : w->like;
+}
 
 void bt_packed_free(bt_packed *list); /* pack.c */
 

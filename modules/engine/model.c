@@ -11,6 +11,10 @@ static bt_status no_module(const bt_store *s, bt_error *err)
 {
     size_t n;
     const char *arch = bt_store_str(s, "general.architecture", &n);
+    const char *like = bt_store_looks_like(s);
+    if (like)
+        return bt_fail(err, BT_EUNSUPPORTED, "%s looks like %s, which no module reads",
+                       bt_store_path(s), like);
     if (arch)
         return bt_fail(err, BT_EUNSUPPORTED, "%s: no module knows the architecture \"%.60s\"",
                        bt_store_path(s), arch);

@@ -240,13 +240,18 @@ static bt_status read_string(const bt_option *o, const char *text, bt_buf *canon
     return bt_fail(err, BT_EFORMAT, "%s: invalid UTF-8 at byte %zu", o->name, at);
 }
 
+static bool is_text(const bt_option *o)
+{
+    return o->type == BT_OPT_STRING || o->type == BT_OPT_LIST;
+}
+
 bt_status bt_option_read(const bt_option *o, const char *text, void *field, char **canonical,
                          bt_error *err)
 {
     bt_buf canon = { 0 };
     bt_status st = BT_OK;
     *canonical = NULL;
-    if (o->type == BT_OPT_STRING)
+    if (is_text(o))
         st = read_string(o, text, &canon, err);
     else if (!*text && !*bt_option_default(o))
         set_unset(o, field);
@@ -262,7 +267,7 @@ bt_status bt_option_read(const bt_option *o, const char *text, void *field, char
         st = read_choice(o, text, field, &canon, err);
     if (st == BT_OK && !(*canonical = bt_buf_take(&canon)))
         st = bt_fail(err, BT_ENOMEM, "out of memory");
-    if (st == BT_OK && o->type == BT_OPT_STRING)
+    if (st == BT_OK && is_text(o))
         *(const char **)field = *canonical;
     bt_buf_free(&canon);
     return st;
@@ -272,10 +277,14 @@ bt_status bt_option_read(const bt_option *o, const char *text, void *field, char
 
 bt_status bt_option_check(const bt_option *o, size_t size, bt_error *err)
 {
-    static const size_t sizes[] = {
-        0,          sizeof(int), sizeof(int64_t), sizeof(uint64_t), sizeof(double), sizeof(char *),
-        sizeof(int)
-    };
+    static const size_t sizes[] = { 0,
+                                    sizeof(int),
+                                    sizeof(int64_t),
+                                    sizeof(uint64_t),
+                                    sizeof(double),
+                                    sizeof(char *),
+                                    sizeof(int),
+                                    sizeof(char *) };
     union {
         double d;
         uint64_t u;
@@ -283,7 +292,7 @@ bt_status bt_option_check(const bt_option *o, size_t size, bt_error *err)
         int i;
     } field;
     char *canonical;
-    if (!*o->name || o->type < BT_OPT_BOOL || o->type > BT_OPT_CHOICE)
+    if (!*o->name || o->type < BT_OPT_BOOL || o->type > BT_OPT_LIST)
         return bt_fail(err, BT_EINVAL, "option %.40s has no such type", o->name);
     if (sizes[o->type] > size || o->offset > size - sizes[o->type])
         return bt_fail(err, BT_EINVAL, "option %.40s lies outside its struct", o->name);
@@ -294,7 +303,7 @@ bt_status bt_option_check(const bt_option *o, size_t size, bt_error *err)
 
 void bt_option_json(const bt_option *o, const char *text, bt_buf *b)
 {
-    if (o->type == BT_OPT_STRING || o->type == BT_OPT_CHOICE)
+    if (is_text(o) || o->type == BT_OPT_CHOICE)
         bt_buf_json(b, text, strlen(text));
     else
         bt_buf_puts(b, *text ? text : "null");

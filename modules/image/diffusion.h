@@ -5,6 +5,7 @@
 #define BT_IMAGE_DIFFUSION_H
 
 #include "module.h"
+#include "image/adapters/adapters.h"
 #include "image/network/networks.h"
 #include "image/picture/picture.h"
 #include "image/sampling/samplers.h"
@@ -21,6 +22,7 @@ typedef struct sd_options {
     int rng;         /* 0 torch, 1 philox */
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
+    const char *lora, *lora_dir, *embedding;
 
     double hires_scale, hires_strength;
     int64_t hires_steps; /* 0: as many as the first pass */
@@ -64,7 +66,7 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
                               bt_error *err);
 /* What a model does when nothing is asked: see the comment of the table. */
 double sd_default_guidance(const sd_model *m);
-enum { SD_DEFAULT_STEPS = 20 };
+int sd_default_steps(const sd_model *m);
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
@@ -105,6 +107,8 @@ typedef struct sd_encoded {
 
 typedef struct sd_cache {
     const sd_model *m;
+    bt_weights *ws;          /* the model's, or adapters' over them */
+    const sd_learned *words; /* in ws; NULL: none */
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;

@@ -12,7 +12,7 @@ static void check_chunks(const bt_bpe *b, const sd_pieces *p)
     enum { TOKENS = 7 };
     sd_chunks c;
     bt_error err;
-    if (sd_prompt_chunks(b, p, TOKENS, &c, &err) != BT_OK)
+    if (sd_prompt_chunks(b, NULL, p, TOKENS, &c, &err) != BT_OK)
         return;
     if (c.n < 1 || c.n > SD_MAX_CHUNKS)
         __builtin_trap();

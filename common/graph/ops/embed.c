@@ -13,7 +13,7 @@ typedef struct attr {
     const uint8_t *rows; /* n_rows rows of c values, row_bytes apart */
     bt_dtype dtype;
     size_t row_bytes;
-    int64_t n_rows;
+    int64_t n_rows, first; /* id `first` has row 0 */
 } attr;
 
 static int64_t embed_tiles(const bt_node *n, const bt_exec *x, int phase)
@@ -33,10 +33,11 @@ static void embed_run(const bt_node *n, const bt_exec *x, int phase, int64_t til
 
     for (int64_t i = tile * TILE; i < end; i++) {
         float *y = bt_row(n, i);
-        if (ids[i] < 0 || ids[i] >= a->n_rows)
+        const int64_t row = ids[i] - a->first;
+        if (row < 0 || row >= a->n_rows)
             memset(y, 0, c * sizeof *y);
         else
-            bt_dequantize_row(a->dtype, a->rows + (size_t)ids[i] * a->row_bytes, y, c);
+            bt_dequantize_row(a->dtype, a->rows + (size_t)row * a->row_bytes, y, c);
     }
 }
 
@@ -46,7 +47,7 @@ static const bt_op op_embed = {
     .run = embed_run,
 };
 
-bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w)
+bt_node *bt_embed_from(bt_graph *g, bt_node *ids, const bt_weight *w, int64_t first)
 {
     if (!ids || !w)
         return NULL;
@@ -58,11 +59,16 @@ bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w)
         return bt_graph_fail(g, "embedding needs ids");
     if (n_rows < 1 || c < 1 || bt_tensor_count(t) != n_rows * c)
         return bt_graph_fail(g, "%s: not a table of embeddings", t->name);
-    if (bt_dequantize_row(t->dtype, t->data, probe, bt_dtypes[t->dtype].block))
+    if (!t->data || bt_dequantize_row(t->dtype, t->data, probe, bt_dtypes[t->dtype].block))
         return bt_graph_fail(g, "%s: cannot read type %s", t->name, bt_dtypes[t->dtype].name);
 
-    attr a = { t->data, t->dtype, bt_row_bytes(t->dtype, (size_t)c), n_rows };
+    attr a = { t->data, t->dtype, bt_row_bytes(t->dtype, (size_t)c), n_rows, first };
     bt_shape s = ids->shape;
     int64_t n = s.n * s.h * s.w * s.c;
     return bt_node_new(g, &op_embed, (bt_shape){ 1, 1, n, c }, &ids, 1, &a, sizeof a);
+}
+
+bt_node *bt_embed(bt_graph *g, bt_node *ids, const bt_weight *w)
+{
+    return bt_embed_from(g, ids, w, 0);
 }

@@ -3,6 +3,8 @@
  */
 #include "graph/ops/matmul.h"
 
+#include "graph/weights.h"
+
 /* What a weight is multiplied in. `auto` follows from the weight's type and the
  * processor: int8 where the file is quantized; for floats bf16 where AMX has it,
  * int8 where there are int8 dot products, else f32 (VDPBF16PS is no faster than
@@ -71,7 +73,7 @@ bt_node *bt_matmul_node(bt_graph *g, bt_node *x, bt_shape out, bt_mm mm, int n,
     const bt_kernels *k = bt_weights_compute(bt_graph_weights(g))->kernels;
     const bt_precision p = bt_graph_precision_of(g);
     for (int i = 0; i < n; i++) {
-        bt_dtype t = bt_weight_tensor(w[i])->dtype;
+        bt_dtype t = bt_weight_type(w[i], p);
         bt_mm_compute compute =
             choose(k, t, x->shape.c, mm.kind == BT_MM_LINEAR, p, &mm.part[i].type);
         if (i && compute != mm.compute)

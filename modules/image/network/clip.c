@@ -44,7 +44,11 @@ static bt_node *embed(bt_graph *g, const sd_clip_config *c, int tokens, sd_plan 
     const bt_weight *table = bt_w(g, "%s/text_model.embeddings.token_embedding.weight", c->folder);
     const bt_weight *places =
         bt_w(g, "%s/text_model.embeddings.position_embedding.weight", c->folder);
-    bt_node *x = bt_add(g, bt_embed(g, p->ids, table), bt_embed(g, p->positions, places));
+    const bt_weight *learned = bt_w_opt(g, "%s/text_model.embeddings.learned.weight", c->folder);
+    bt_node *words = bt_embed(g, p->ids, table);
+    if (learned && table)
+        words = bt_add(g, words, bt_embed_from(g, p->ids, learned, bt_weight_dim(table, 0)));
+    bt_node *x = bt_add(g, words, bt_embed(g, p->positions, places));
     if (x && bt_shape_of(x).c != c->hidden)
         bt_graph_fail(g, "%s: embeddings do not have hidden_size channels", c->folder);
     return x;

@@ -18,8 +18,12 @@ static void name_of(const char *path, char *out, size_t size)
     while (start > 0 && path[start - 1] != '/')
         start--;
     size_t len = n - start;
-    if (len > 5 && !memcmp(path + n - 5, ".gguf", 5))
-        len -= 5;
+    static const char *const suffixes[] = { ".gguf", ".safetensors" };
+    for (int i = 0; i < 2; i++) {
+        const size_t m = strlen(suffixes[i]);
+        if (len > m && !memcmp(path + n - m, suffixes[i], m))
+            len -= m;
+    }
     snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), path + start);
 }
 
@@ -163,16 +167,48 @@ void sd_model_close(void *model)
     bt_release(m);
 }
 
-/* diffusers' pipeline has 7.5. Models trained down to pure noise (zero terminal
- * SNR) saturate there: for them 4 (arXiv 2305.08891, section 3.4). */
-double sd_default_guidance(const sd_model *m) { return m->schedule.zero_snr ? 4 : 7.5; }
+static bool is_lcm(const sd_model *m)
+{
+    return m->unet.guide_dim || !strcmp(m->schedule.class_name, "LCMScheduler");
+}
+
+/* Adversarially distilled models (SD-Turbo, SDXL-Turbo, Lightning) differ from the others by
+ * their time grid, which ends in the last step of training. */
+static bool is_turbo(const sd_model *m)
+{
+    return m->schedule.spacing == SD_TRAILING && m->schedule.prediction == SD_EPSILON &&
+           !m->schedule.zero_snr && !strncmp(m->schedule.class_name, "Euler", 5);
+}
+
+/* diffusers' pipeline has 7.5, and 8.5 for models that are told the guidance. Models
+ * trained down to pure noise (zero terminal SNR) saturate there: for them 4 (arXiv
+ * 2305.08891, section 3.4). */
+double sd_default_guidance(const sd_model *m)
+{
+    if (is_lcm(m))
+        return m->unet.guide_dim ? 8.5 : 1;
+    return m->schedule.zero_snr ? 4 : is_turbo(m) ? 1 : 7.5;
+}
+
+int sd_default_steps(const sd_model *m) { return is_lcm(m) || is_turbo(m) ? 4 : 20; }
+
+/* Which of the published families has this shape. */
+static const char *family_of(const sd_model *m)
+{
+    enum { CLIP_L = 768, CLIP_H = 1024 };
+    if (m->pooled)
+        return m->pipeline.aesthetic ? "SDXL refiner" : "SDXL";
+    return m->clip.hidden == CLIP_L ? "SD 1" : m->clip.hidden == CLIP_H ? "SD 2" : "SD";
+}
 
 bt_status sd_model_describe(void *model, bt_buf *b)
 {
     static const char *const predictions[] = { "epsilon", "v_prediction", "sample" };
     const sd_model *m = model;
     const double parameters = bt_store_parameters(m->store);
-    bt_buf_printf(b, "{\"family\":\"stable-diffusion\",\"name\":");
+    bt_buf_printf(b,
+                  "{\"family\":\"stable-diffusion\",\"variant\":\"%s%s\",\"name\":", family_of(m),
+                  m->unet.guide_dim ? ", LCM" : "");
     bt_buf_json(b, m->name, strlen(m->name));
     bt_buf_printf(b, ",\"parameters\":%.0f,\"width\":%d,\"height\":%d,\"multiple_of\":%d",
                   parameters, m->unet.sample_w * m->vae.factor, m->unet.sample_h * m->vae.factor,
@@ -183,7 +219,7 @@ bt_status sd_model_describe(void *model, bt_buf *b)
                   predictions[m->schedule.prediction], m->schedule.zero_snr ? "true" : "false");
     bt_buf_json(b, m->schedule.class_name, strlen(m->schedule.class_name));
     bt_buf_printf(b, ",\"sampler\":\"%s\",\"steps\":%d,\"cfg_scale\":%g}",
-                  sd_sampler_of(&m->schedule)->name, SD_DEFAULT_STEPS, sd_default_guidance(m));
+                  sd_sampler_of(&m->schedule)->name, sd_default_steps(m), sd_default_guidance(m));
     return b->failed ? BT_ENOMEM : BT_OK;
 }
 

@@ -11,6 +11,7 @@ enum { BACKTRACK = 20 };
 
 typedef struct chunker {
     sd_chunks *out;
+    const sd_learned *words;
     int32_t bos, eos, pad, comma;
     int room, cap; /* ids of a chunk; chunks there is memory for */
     int used;      /* ids of the last chunk, which is out->n */
@@ -109,12 +110,15 @@ static bt_status add(chunker *c, int32_t id, float weight)
 static bt_status add_piece(chunker *c, const bt_bpe *b, const char *s, const sd_piece *p)
 {
     bt_ids ids = { 0 };
-    bt_status st = bt_bpe_encode(b, s, p->n, true, &ids);
+    bt_status st = sd_learned_encode(c->words, b, s, p->n, true, &ids);
     if (st != BT_OK)
         bt_no_memory(c->err, "the prompt");
     c->out->words += ids.len;
-    for (size_t i = 0; i < ids.len && st == BT_OK; i++)
+    for (size_t i = 0; i < ids.len && st == BT_OK; i++) {
+        if (c->used && c->used + sd_learned_rows(c->words, ids.data[i]) > c->room)
+            end(c);
         st = add(c, ids.data[i], (float)p->weight);
+    }
     bt_ids_free(&ids);
     return st;
 }
@@ -137,10 +141,10 @@ static bt_status add_all(chunker *c, const bt_bpe *b, const sd_pieces *p)
     return st;
 }
 
-bt_status sd_prompt_chunks(const bt_bpe *b, const sd_pieces *p, int tokens, sd_chunks *out,
-                           bt_error *err)
+bt_status sd_prompt_chunks(const bt_bpe *b, const sd_learned *words, const sd_pieces *p, int tokens,
+                           sd_chunks *out, bt_error *err)
 {
-    chunker c = { .out = out, .room = tokens - 2, .last_comma = -1, .err = err };
+    chunker c = { .out = out, .words = words, .room = tokens - 2, .last_comma = -1, .err = err };
     *out = (sd_chunks){ .tokens = tokens };
     if (c.room < 1)
         return bt_fail(err, BT_EUNSUPPORTED, "the text encoder reads %d tokens", tokens);

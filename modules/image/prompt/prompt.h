@@ -15,8 +15,7 @@
 #ifndef BT_IMAGE_PROMPT_H
 #define BT_IMAGE_PROMPT_H
 
-#include "base/status.h"
-#include "text/bpe.h"
+#include "image/adapters/learned.h"
 
 enum {
     SD_MAX_PROMPT = 1 << 20, /* bytes of a prompt, also of one made by wildcards */
@@ -113,8 +112,9 @@ typedef struct sd_chunks {
     bool weighted;  /* a weight is not 1 */
 } sd_chunks;
 
-bt_status sd_prompt_chunks(const bt_bpe *b, const sd_pieces *p, int tokens, sd_chunks *out,
-                           bt_error *err);
+/* words: NULL for none. A learned word is not torn at a chunk's end. */
+bt_status sd_prompt_chunks(const bt_bpe *b, const sd_learned *words, const sd_pieces *p, int tokens,
+                           sd_chunks *out, bt_error *err);
 void sd_chunks_free(sd_chunks *c);
 
 /* ---- shared: Python's \s and \w ------------------------------------------------ */

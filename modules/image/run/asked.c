@@ -11,15 +11,15 @@ enum {
 };
 
 /* Chunks and ids of a text. */
-static bt_status measure(const sd_model *m, int plain, const char *text, int *chunks, size_t *words,
-                         bt_error *err)
+static bt_status measure(const sd_model *m, const sd_setup *s, const char *text, int *chunks,
+                         size_t *words, bt_error *err)
 {
     sd_pieces pieces = { 0 };
     sd_chunks c = { 0 };
     bt_status st =
-        plain ? sd_prompt_whole(text, &pieces, err) : sd_prompt_weigh(text, &pieces, err);
+        s->plain ? sd_prompt_whole(text, &pieces, err) : sd_prompt_weigh(text, &pieces, err);
     if (st == BT_OK)
-        st = sd_prompt_chunks(m->bpe, &pieces, m->tokens, &c, err);
+        st = sd_prompt_chunks(m->bpe, s->words, &pieces, m->tokens, &c, err);
     *chunks = c.n;
     *words = c.words;
     sd_pieces_free(&pieces);
@@ -54,7 +54,7 @@ static bt_status add_cue(const sd_model *m, const sd_setup *s, sd_asked *a, cons
     for (int i = 0; i < c->turns.n_texts; i++) {
         int chunks;
         size_t words;
-        BT_TRY(measure(m, s->plain, c->turns.texts[i], &chunks, &words, err));
+        BT_TRY(measure(m, s, c->turns.texts[i], &chunks, &words, err));
         c->chunks = chunks > c->chunks ? chunks : c->chunks;
         a->words += i == 0 && a->n > 1 ? words : 0;
     }
@@ -94,14 +94,15 @@ static bt_status read_cues(const sd_model *m, const sd_setup *s, sd_asked *a, bt
     sd_tags tags = { 0 };
     char *rest = NULL;
     bt_status st;
+    BT_TRY(sd_lora_list_read(&a->loras, s->lora, err));
     BT_TRY(add_cue(m, s, a, a->negative, 1, err));
     if (s->plain)
         return add_cue(m, s, a, a->prompt, 1, err);
     BT_TRY(sd_prompt_tags(a->prompt, &rest, &tags, err));
-    if (tags.n > 0)
-        st = bt_fail(err, BT_EINVAL, "<lora:%.60s>: no LoRA of this name is given", tags.v[0].name);
-    else
-        st = add_clauses(m, s, a, rest, err);
+    for (size_t i = 0; i < tags.n; i++)
+        BT_TRY(sd_lora_list_name(&a->loras, s->lora_dir, tags.v[i].name, tags.v[i].unet,
+                                 tags.v[i].text, err));
+    st = add_clauses(m, s, a, rest, err);
 fail:
     sd_tags_free(&tags);
     bt_release(rest);
@@ -171,5 +172,6 @@ void sd_asked_free(sd_asked *a)
     }
     bt_release(a->prompt);
     bt_release(a->negative);
+    sd_lora_list_release(&a->loras);
     bt_release(a);
 }

@@ -10,15 +10,16 @@
 
 #include "image/diffusion.h"
 
-static bt_status make_plan(const sd_model *m, const sd_cached_plan *e, sd_plan *p, bt_error *err)
+static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *p, bt_error *err)
 {
+    const sd_model *m = c->m;
     const int n = e->n, h = e->h, w = e->w;
     switch (e->part) {
-    case SD_CLIP: return sd_clip_plan(m->ws, &m->clip, m->tokens, n, p, err);
-    case SD_CLIP2: return sd_clip_plan(m->ws, &m->clip2, m->tokens, n, p, err);
-    case SD_UNET: return sd_unet_plan(m->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
-    case SD_DECODER: return sd_vae_decoder_plan(m->ws, &m->vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(m->ws, &m->vae, h, w, p, err);
+    case SD_CLIP: return sd_clip_plan(c->ws, &m->clip, m->tokens, n, p, err);
+    case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
+    case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
+    case SD_DECODER: return sd_vae_decoder_plan(c->ws, &m->vae, h, w, p, err);
+    default: return sd_vae_encoder_plan(c->ws, &m->vae, h, w, p, err);
     }
 }
 
@@ -43,7 +44,7 @@ static bt_status find_plan(sd_cache *c, const sd_cached_plan *key, sd_plan **out
     }
     sd_plan_free(&slot->p);
     *slot = *key;
-    bt_status st = make_plan(c->m, key, &slot->p, err);
+    bt_status st = make_plan(c, key, &slot->p, err);
     if (st != BT_OK) {
         sd_plan_free(&slot->p);
         return st;
@@ -89,7 +90,7 @@ void sd_cache_rest(sd_cache *c, sd_part part)
         if (c->plans[i].p.plan && c->plans[i].part == part)
             bt_plan_rest(c->plans[i].p.plan);
     if (prefixes[part])
-        bt_weights_rest(c->m->ws, prefixes[part]);
+        bt_weights_rest(c->ws, prefixes[part]);
 }
 
 void sd_cache_release(sd_cache *c)

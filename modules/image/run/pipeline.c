@@ -34,7 +34,7 @@ uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
 
 /* Room for a group: x and noise of all pictures, the rest of each, what all of
  * them use by turns, and the walk's. */
-static float *lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
 {
     size_t n = k->n, all = (size_t)b * n;
     float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
@@ -127,7 +127,7 @@ static bt_status finish_larger(sd_work *k, const sd_making *pics, const group *g
     big.base = &k->s;
     big.s = *k->second;
     big.n = latent_values(k, &big.s);
-    float *walk, *block = lay_out(&big, to, g->n, &walk);
+    float *walk, *block = sd_run_lay_out(&big, to, g->n, &walk);
     if (!block)
         return sd_run_no_memory(&big);
     for (int i = 0; i < g->n; i++)
@@ -145,8 +145,10 @@ fail:
 static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
-    bt_status st;
-    float *walk, *block = lay_out(k, pics, g->n, &walk);
+    bt_status st = sd_run_loras(k->j, &g->asked[0][0]->loras, k->r->error);
+    if (st != BT_OK)
+        return st;
+    float *walk, *block = sd_run_lay_out(k, pics, g->n, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
@@ -252,6 +254,8 @@ static bt_status economize(const sd_work *k, sd_setup *s)
     sd_asked *a;
     bt_status st = sd_run_ask(k->j->m, s, s->seed, NULL, &a, k->r->error);
     if (st == BT_OK)
+        st = sd_run_loras(k->j, &a->loras, k->r->error);
+    if (st == BT_OK)
         st = sd_run_economize(k->j, s, a, k->r->error);
     sd_asked_free(a);
     return st;
@@ -263,6 +267,9 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     sd_setup second = { 0 };
     bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
                                 r->image_in(r->host, "mask"), &k.s, r->error);
+    if (st == BT_OK)
+        st = sd_run_words(j, ((const sd_options *)r->options)->embedding, r->error);
+    k.s.words = j->cache.words;
     if (st == BT_OK && k.s.hires_scale > 1) {
         st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
         k.second = &second;
@@ -291,11 +298,16 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     sd_asked *a = NULL;
     o.outpaint = ""; /* the first picture is not known yet */
     bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
+    if (st == BT_OK)
+        st = sd_run_words(j, o.embedding, err);
+    s.words = j->cache.words;
     if (st == BT_OK && s.hires_scale > 1)
         st = sd_run_setup_hires(j->m, &s, &big, err);
     sd_setup *final = s.hires_scale > 1 ? &big : &s;
     if (st == BT_OK)
         st = sd_run_ask(j->m, final, s.seed, NULL, &a, err);
+    if (st == BT_OK)
+        st = sd_run_loras(j, &a->loras, err);
     if (st == BT_OK)
         st = sd_run_economize(j, final, a, err);
     if (st == BT_OK)
@@ -317,6 +329,7 @@ bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err)
     if (!*job)
         return bt_no_memory(err, "the job");
     (*job)->m = (*job)->cache.m = model;
+    sd_run_unadapt(*job);
     return BT_OK;
 }
 
@@ -324,6 +337,6 @@ void sd_job_close(bt_module_job *j)
 {
     if (!j)
         return;
-    sd_cache_release(&j->cache);
+    sd_run_unadapt(j);
     bt_release(j);
 }

@@ -16,6 +16,8 @@ enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
 struct bt_module_job {
     const sd_model *m;
     sd_cache cache;
+    sd_adapters *adapters; /* NULL: the model as it is */
+    sd_learned words;
 };
 
 /* Of the option "inpaint_fill". */
@@ -41,10 +43,11 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     uint64_t seed, variation_seed, sampler_seed, path_seed;
-    const char *prompt, *negative, *wildcards, *model_hash;
-    int plain;        /* prompts without syntax */
-    int turns;        /* runs of the network that prompts count by */
-    int turns_before; /* those of the pass before; 0: there was none */
+    const char *prompt, *negative, *wildcards, *lora, *lora_dir, *model_hash;
+    const sd_learned *words; /* of the job; NULL: none */
+    int plain;               /* prompts without syntax */
+    int turns;               /* runs of the network that prompts count by */
+    int turns_before;        /* those of the pass before; 0: there was none */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -71,6 +74,7 @@ typedef struct sd_asked {
     int chunks;       /* of the network's context */
     size_t words;     /* ids of the prompt */
     uint64_t encoded; /* chunks that the text encoder reads */
+    sd_lora_list loras;
 } sd_asked;
 
 /* What all pictures of a run share. */
@@ -111,6 +115,12 @@ bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err);
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
 
+/* adapt.c: what the job changes of the model: the words of the option "embedding", which
+ * must be known before prompts are read; then LoRAs. What no longer holds is forgotten. */
+bt_status sd_run_words(bt_module_job *j, const char *embedding, bt_error *err);
+bt_status sd_run_loras(bt_module_job *j, const sd_lora_list *loras, bt_error *err);
+void sd_run_unadapt(bt_module_job *j);
+
 /* inputs.c: reads the first picture and the mask; puts what was made into its place.
  * *rgb [h][w][3] may become larger; bt_release it. */
 bt_status sd_run_read_inputs(sd_work *k);
@@ -144,7 +154,8 @@ static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
 /* Both can be made in one run. */
 static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 {
-    return a->n == b->n && a->first == b->first && a->chunks == b->chunks;
+    return a->n == b->n && a->first == b->first && a->chunks == b->chunks &&
+           sd_lora_list_same(&a->loras, &b->loras);
 }
 
 /* cues.c: encodes all texts of a group's prompts; then fills the context of a call, row
@@ -190,6 +201,8 @@ static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
+/* Room for b pictures; *walk: for what all use by turns. bt_release it; NULL: no memory. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk);
 uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);

@@ -161,10 +161,12 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
                      .negative = o->negative,
                      .model_hash = o->model_hash,
                      .wildcards = o->wildcards ? o->wildcards : "",
+                     .lora = o->lora ? o->lora : "",
+                     .lora_dir = o->lora_dir ? o->lora_dir : "",
                      .plain = o->plain,
                      .group = SD_GROUP };
     bt_status st;
-    s->steps = o->steps == BT_INT_UNSET ? SD_DEFAULT_STEPS : (int)o->steps;
+    s->steps = o->steps == BT_INT_UNSET ? sd_default_steps(m) : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;
     s->batch = (int)o->batch;

@@ -61,7 +61,7 @@ static bt_status encode(sd_cache *c, const bt_run *r, sd_encoded *e)
     bt_status st;
     BT_TRY(e->plain ? sd_prompt_whole(e->text, &pieces, r->error)
                     : sd_prompt_weigh(e->text, &pieces, r->error));
-    BT_TRY(sd_prompt_chunks(m->bpe, &pieces, m->tokens, &chunks, r->error));
+    BT_TRY(sd_prompt_chunks(m->bpe, c->words, &pieces, m->tokens, &chunks, r->error));
     const size_t n = (size_t)chunks.n;
     e->chunks = chunks.n;
     e->weights = chunks.weights;

@@ -139,6 +139,9 @@ host *host_new(int threads, bt_precision precision)
     assert_non_null(h);
     h->o = (sd_options){ .prompt = "",
                          .negative = "",
+                         .lora = "",
+                         .lora_dir = "",
+                         .embedding = "",
                          .model_hash = "",
                          .outpaint = "",
                          .inpaint_fill = -1,

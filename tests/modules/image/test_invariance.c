@@ -263,7 +263,8 @@ static void test_rest(void **state)
 {
     (void)state;
     host *h = open_small(2, BT_PREC_F32);
-    sd_cache cache = { .m = h->model };
+    const sd_model *m = h->model;
+    sd_cache cache = { .m = m, .ws = m->ws };
     sd_plan *p;
     assert_int_equal(sd_cache_ready_plan(&cache, SD_DECODER, 1, 8, 8, &p, &h->error), BT_OK);
     float *first = malloc(64 * 64 * 3 * sizeof *first);

@@ -257,7 +257,7 @@ static void test_refused(void **state)
     static const struct {
         const char *prompt, *message;
     } bad[] = {
-        { "a <lora:style:0.8> cat", "<lora:style>: no LoRA" },
+        { "a <lora:style:0.8> cat", "needs the folder of LoRAs" },
         { "<lora:x:y>", "not a weight" },
         { "<hypernet:x:1>", "hypernetworks" },
         { "a __colour__ cat", "no folder of wildcards" },

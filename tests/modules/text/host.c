@@ -50,7 +50,8 @@ static void defaults(host *h)
         case BT_OPT_INT: *(int64_t *)at = atoll(o->default_value); break;
         case BT_OPT_UINT64: *(uint64_t *)at = strtoull(o->default_value, NULL, 10); break;
         case BT_OPT_FLOAT: *(double *)at = atof(o->default_value); break;
-        case BT_OPT_STRING: *(const char **)at = o->default_value; break;
+        case BT_OPT_STRING:
+        case BT_OPT_LIST: *(const char **)at = o->default_value; break;
         }
     }
 }
