@@ -10,13 +10,14 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative, *wildcards;
+    const char *prompt, *negative, *wildcards, *vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, strength, eta;
-    int sampler;   /* 0 = the model's, else see sd_sampler_chosen */
-    int scheduler; /* sd_grid_kind */
-    int rng;       /* 0 torch, 1 philox */
-    int plain;     /* prompts without syntax */
+    int sampler;    /* 0 = the model's, else see sd_sampler_chosen */
+    int scheduler;  /* sd_grid_kind */
+    int rng;        /* 0 torch, 1 philox */
+    int plain;      /* prompts without syntax */
+    int prediction; /* 0 = the model's, else sd_prediction + 1 */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -87,8 +88,17 @@ typedef struct sd_encoded {
     uint64_t used;
 } sd_encoded;
 
+/* An autoencoder from another file. */
+typedef struct sd_other_vae {
+    char *path; /* NULL: the model's own is used */
+    bt_store *store;
+    bt_weights *ws;
+    sd_vae_config vae;
+} sd_other_vae;
+
 typedef struct sd_cache {
     const sd_model *m;
+    sd_other_vae other;
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
@@ -116,6 +126,13 @@ bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip
  * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
 bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
                           float *pooled);
+/* From now on pictures are decoded, and encoded, by the autoencoder of this file; NULL or "":
+ * by the model's (run/other_vae.c). */
+bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err);
+void sd_cache_drop_vae(sd_cache *c);
+/* Whether a part is of that file, and the settings of the autoencoder that it is of. */
+bool sd_cache_is_other(const sd_cache *c, sd_part part);
+const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);

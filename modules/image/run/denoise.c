@@ -55,7 +55,7 @@ static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
 static bt_status one_step(sd_work *k, sd_plan *p, sd_making *pics, int b, int i)
 {
     const sd_setup *s = &k->s;
-    sd_step step = { &s->grid, &k->j->m->schedule, i, s->eta };
+    sd_step step = { &s->grid, &s->schedule, i, s->eta };
     bt_status st;
     BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
     sd_run_fill_context(k, p, pics, b); /* inputs may not outlive a run */

@@ -205,8 +205,11 @@ static bt_status economize(sd_work *k)
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
-    bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
-                                r->image_in(r->host, "mask"), &k.s, r->error);
+    const sd_options *o = r->options;
+    bt_status st = sd_cache_use_vae(&j->cache, o->vae, r->error);
+    if (st == BT_OK)
+        st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
+                          r->error);
     if (st == BT_OK)
         st = economize(&k);
     if (st == BT_OK && k.s.spare)
@@ -223,7 +226,9 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
 {
     sd_setup s = { 0 };
     sd_asked *a = NULL;
-    bt_status st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
+    bt_status st = sd_cache_use_vae(&j->cache, ((const sd_options *)options)->vae, err);
+    if (st == BT_OK)
+        st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
     if (st == BT_OK)
         st = sd_run_ask(j->m, &s, s.seed, NULL, &a, err);
     if (st == BT_OK)

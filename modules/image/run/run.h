@@ -26,6 +26,7 @@ typedef struct sd_setup {
     const sd_sampler *sampler;
     sd_grid_kind kind;
     sd_grid grid;
+    sd_schedule_config schedule; /* the model's, but for the prediction asked for */
     uint64_t seed;
     const char *prompt, *negative, *wildcards;
     int plain; /* prompts without syntax */

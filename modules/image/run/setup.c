@@ -82,6 +82,9 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     s->strength = o->strength;
     s->philox = o->rng;
     set_tile(m, o, s);
+    s->schedule = m->schedule;
+    if (o->prediction)
+        s->schedule.prediction = (sd_prediction)(o->prediction - 1);
     set_sampler(m, o, s);
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
@@ -92,6 +95,6 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
         st = set_start(s, err);
     if (st != BT_OK)
         return st;
-    return sd_grid_create(&m->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
+    return sd_grid_create(&s->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
                           err);
 }

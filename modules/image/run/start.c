@@ -43,7 +43,7 @@ static bt_status read_mask(sd_work *k)
 /* A sample of the encoder's distribution, in the UNet's scale. */
 static void draw_init(const sd_work *k, sd_making *pic)
 {
-    const sd_vae_config *v = &k->j->m->vae;
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_ENCODER);
     sd_latent *p = &pic->p;
     int c = v->latent;
     sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w);
