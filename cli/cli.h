@@ -242,6 +242,8 @@ char *cli_cache_dir(void); /* where packed weights are kept; NULL: no home; free
 /* ---- help.c ---- */
 
 int cli_help(cli *c);
+/* What the module's option `name` (or its plural) may be, with all spellings. */
+int cli_list(cli *c, const char *name);
 int cli_overview(const cli_command *const *commands, FILE *f);
 
 /* ---- session.c ---- */

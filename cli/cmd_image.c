@@ -14,6 +14,8 @@ static const cli_flag flags[] = {
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "init", "i", "init-img,init-image", "FILE", NULL, "PNG to start from", 0 },
     { "mask", NULL, NULL, "FILE", NULL, "PNG that is white where the picture may change", 0 },
+    { "list", NULL, NULL, "OPTION", NULL,
+      "print what an option may be, with all spellings: samplers, schedulers", 0 },
     { 0 }
 };
 
@@ -114,6 +116,8 @@ static int run(cli *c)
 {
     size_t n = 1;
     char **prompts = NULL;
+    if (cli_get(c, "list"))
+        return cli_list(c, cli_get(c, "list"));
     int rc = check(c);
     if (rc != EXIT_DONE)
         return rc;

@@ -138,6 +138,53 @@ int cli_help(cli *c)
     return EXIT_DONE;
 }
 
+/* ---- --list ---------------------------------------------------------------- */
+
+static bool find_choices(cli *c, const char *name, bt_option_info *o)
+{
+    size_t n = strlen(name);
+    *o = (bt_option_info){ .struct_size = sizeof *o };
+    for (size_t i = 0; bt_option_at(c->engine, c->command->kind, i, o) == BT_OK; i++)
+        if (o->spellings && (cli_same(name, n, o->name) ||
+                             (n > 1 && name[n - 1] == 's' && cli_same(name, n - 1, o->name))))
+            return true;
+    return false;
+}
+
+/* One choice: its first spelling, then the others. */
+static void print_choice(const char *p, size_t n, bool json, const char *gap)
+{
+    const char *end = p + n;
+    p += *p == '=';
+    size_t k = strcspn(p, ",=");
+    printf(json ? "%s{\"name\":\"%.*s\",\"spellings\":[" : "%s%.*s", json ? gap : "", (int)k, p);
+    int column = (int)k;
+    gap = "";
+    for (p += k; p < end; p += k, gap = json ? "," : ", ") {
+        k = strcspn(++p, ",=");
+        if (!json)
+            printf("%*s", column < COLUMN ? COLUMN - column : 0, "");
+        printf(json ? "%s\"%.*s\"" : "%s%.*s", gap, (int)k, p);
+        column = COLUMN;
+    }
+    printf(json ? "]}" : "\n");
+}
+
+int cli_list(cli *c, const char *name)
+{
+    bt_option_info o;
+    const char *gap = "[";
+    if (!find_choices(c, name, &o))
+        return cli_fail(EXIT_USAGE, "--list %s: no option with a list of choices", name);
+    for (const char *p = o.spellings; *p; gap = ",") {
+        const size_t n = strcspn(p, ",");
+        print_choice(p, n, c->json, gap);
+        p += n + (p[n] == ',');
+    }
+    printf(c->json ? "]\n" : "");
+    return cli_flush();
+}
+
 int cli_overview(const cli_command *const *commands, FILE *f)
 {
     fprintf(f,

@@ -136,6 +136,7 @@ typedef struct bt_option_info {
     const char *choices;       /* comma-separated, BT_OPT_CHOICE only */
     const char *unit;          /* "pixels", "s", or NULL */
     const char *help;
+    const char *spellings; /* of the choices: "a,b=c,=d": "c" is taken for "b"; "d" is not listed */
 } bt_option_info;
 
 /* Options of every module of a kind, in help order. Index 0..count-1; beyond

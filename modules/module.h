@@ -30,7 +30,8 @@ typedef struct bt_option {
     size_t offset;
     const char *default_value;
     double min, max;
-    const char *choices; /* "a,b=c,d": "b" and "c" are spellings of choice 1 */
+    /* "a,b=c,=d": "b" and "c" are spellings of choice 1; choice 2 is taken, but not listed. */
+    const char *choices;
     const char *unit;
     const char *help;
 } bt_option;

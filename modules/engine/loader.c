@@ -208,7 +208,7 @@ static void fill_info(const bt_option *o, const char *choices, bt_option_info *i
     *info = (bt_option_info){ sizeof *info, o->name, o->short_name,
                               o->aliases,   o->type, bt_option_default(o),
                               o->min,       o->max,  choices,
-                              o->unit,      o->help };
+                              o->unit,      o->help, o->choices };
 }
 
 /* Counts the options of a kind, and describes number `want` of them. */

@@ -83,21 +83,16 @@ static bool same_choice(const char *a, size_t n, const char *b)
 static int find_choice(const char *choices, const char *text, const char **first, size_t *len)
 {
     int i = 0;
-    const char *p = choices ? choices : "";
-    *first = p;
-    *len = strcspn(p, ",=");
-    while (*p) {
-        const size_t n = strcspn(p, ",=");
-        if (n && same_choice(p, n, text))
-            return i;
-        p += n;
-        if (*p == ',') {
-            i++;
-            *first = p + 1;
-            *len = strcspn(p + 1, ",=");
+    for (const char *p = choices ? choices : ""; *p; i++) {
+        *first = p + (*p == '=');
+        *len = strcspn(*first, ",=");
+        for (const char *end = p + strcspn(p, ","); p < end;) {
+            const size_t n = strcspn(p, ",=");
+            if (n && same_choice(p, n, text))
+                return i;
+            p += n + (p + n < end);
         }
-        if (*p)
-            p++;
+        p += *p == ',';
     }
     return -1;
 }
@@ -106,11 +101,12 @@ char *bt_option_choices(const bt_option *o)
 {
     bt_buf b = { 0 };
     for (const char *p = o->choices; p && *p;) {
-        bt_buf_add(&b, p, strcspn(p, ",="));
+        if (*p != '=') {
+            bt_buf_puts(&b, b.len ? "," : "");
+            bt_buf_add(&b, p, strcspn(p, ",="));
+        }
         p += strcspn(p, ",");
-        if (*p++ != ',')
-            break;
-        bt_buf_puts(&b, ",");
+        p += *p == ',';
     }
     return bt_buf_take(&b);
 }

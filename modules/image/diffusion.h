@@ -12,12 +12,15 @@
 typedef struct sd_options {
     const char *prompt, *negative, *wildcards, *vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
-    double cfg, strength, eta;
-    int sampler;    /* 0 = the model's, else see sd_sampler_chosen */
-    int scheduler;  /* sd_grid_kind */
-    int rng;        /* 0 torch, 1 philox */
-    int plain;      /* prompts without syntax */
-    int prediction; /* 0 = the model's, else sd_prediction + 1 */
+    double cfg, strength, variation;
+    double eta; /* NAN: the sampler's */
+    int64_t variation_seed, sampler_seed, ensd;
+    int sampler;     /* 0 = the model's, else see sd_sampler_chosen */
+    int scheduler;   /* sd_grid_kind */
+    int rng;         /* 0 torch, 1 philox */
+    int sampler_rng; /* 0 the same, 1 torch, 2 philox */
+    int plain;       /* prompts without syntax */
+    int prediction;  /* 0 = the model's, else sd_prediction + 1 */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -152,9 +155,13 @@ void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
 typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;
     int steps, width, height, clip_skip, philox;
-    double cfg, eta;
-    double strength; /* NAN: not from a picture */
-    uint64_t seed;
+    double cfg;
+    double eta;       /* NAN: the sampler's own */
+    bool eta_ddim;    /* whose, in A1111's words */
+    double strength;  /* NAN: not from a picture */
+    double variation; /* 0: none */
+    int64_t ensd;
+    uint64_t seed, variation_seed;
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -37,8 +37,9 @@ const bt_option sd_option_table[] = {
       "pictures", "how many to make" },
     { "strength", NULL, "denoising_strength", BT_OPT_FLOAT, OFF(strength), "0.75", 0, 1, NULL, NULL,
       "with a picture to start from: share of the steps that are taken" },
-    { "eta", NULL, NULL, BT_OPT_FLOAT, OFF(eta), "0", 0, 1, NULL, NULL,
-      "ddim: share of fresh noise in a step" },
+    { "eta", NULL, NULL, BT_OPT_FLOAT, OFF(eta), "", 0, 1, NULL, NULL,
+      "share of fresh noise in a step; default: 1 for samplers that add some, 0.3 for tcd, 0 for "
+      "ddim" },
     { "clip_skip", NULL, NULL, BT_OPT_INT, OFF(clip_skip), "1", 1, 64, NULL, NULL,
       "take the text encoder's layer this far from the end" },
     { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
@@ -51,6 +52,18 @@ const bt_option sd_option_table[] = {
       "what the network was trained to answer, where a file does not say" },
     { "rng", NULL, NULL, BT_OPT_CHOICE, OFF(rng), "torch", 0, 0, "torch=cpu,cuda=gpu=philox", NULL,
       "whose noise: torch on a CPU (diffusers), or on a GPU (A1111)" },
+    { "sampler_rng", NULL, NULL, BT_OPT_CHOICE, OFF(sampler_rng), "same", 0, 0,
+      "same,torch=cpu,cuda=gpu=philox", NULL,
+      "whose noise the steps add; same = the picture's generator goes on" },
+    { "sampler_seed", NULL, NULL, BT_OPT_INT, OFF(sampler_seed), "", 0, 9223372036854774784.0, NULL,
+      NULL, "of the noise that steps add; default: the picture's" },
+    { "ensd", NULL, "eta_noise_seed_delta", BT_OPT_INT, OFF(ensd), "0", -4294967296.0, 4294967296.0,
+      NULL, NULL, "is added to the seed for the noise that steps add" },
+    { "variation_strength", NULL, "subseed_strength", BT_OPT_FLOAT, OFF(variation), "0", 0, 1, NULL,
+      NULL, "how far the first noise goes towards that of variation_seed" },
+    { "variation_seed", NULL, "subseed", BT_OPT_INT, OFF(variation_seed), "-1", -1,
+      9223372036854774784.0, NULL, NULL,
+      "of picture i: this + i, all having one seed; -1 = random" },
     { 0 }
 };
 

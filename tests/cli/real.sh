@@ -34,7 +34,21 @@ done
 expect 0 "$bottega" image -p cat --steps 2 --sampler "Euler a Karras" --scheduler simple -o one.png
 says one.png "Sampler: Euler a, Schedule type: Simple"
 expect 2 "$bottega" image -p cat --sampler "DPM adaptive" -o one.png
-says err "none of model,ddim,euler,euler_a,dpm++2m,euler_karras"
+says err "none of model,ddim,euler,euler_a,dpm++2m,heun,"
+says err ",tcd,restart"
+expect 0 "$bottega" image --list samplers
+says out "dpm++2m_sde_karras"
+says out "k_dpmpp_2m_sde_ka"
+expect 0 "$bottega" image --list schedulers --json
+[ "$(json out '[s["spellings"] for s in d if s["name"] == "align_your_steps"]')" = "[['ays']]" ] ||
+    complain "$(cat out)"
+expect 2 "$bottega" image --list steps
+one_line_error
+for steps in 0 1001 10000; do
+    expect 2 "$bottega" image -p cat --steps $steps -o none.png
+    one_line_error
+done
+absent none.png
 
 expect 0 "$bottega" speak "Hello from the workshop." -o hello.wav --seed 1
 [ "$(stat -c %s hello.wav)" -gt 20000 ] || complain "hello.wav is short"
@@ -57,7 +71,6 @@ one_line_error
 
 # What a run leaves out is told.
 expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
-says err "its end is left out"
 expect 0 "$bottega" speak -m en_US-joe-medium --phonemes "abc §§" -o odd.wav
 says err "left out: 2 phonemes"
 expect 3 "$bottega" speak --phonemes "abc §§" -o odd.wav

@@ -254,9 +254,9 @@ static void read_trained(sd_fields *f, sd_schedule_config *c)
 
 /* Only the solvers that an ODE or SDE of the variance-preserving kind has. */
 static const sd_only schedule_only[] = {
-    { "thresholding", NULL },         { "use_beta_sigmas", NULL }, { "use_lu_lambdas", NULL },
-    { "use_flow_sigmas", NULL },      { "variance_type", NULL },   { "timestep_type", "discrete" },
-    { "use_dynamic_shifting", NULL },
+    { "thresholding", NULL },        { "use_lu_lambdas", NULL },
+    { "use_flow_sigmas", NULL },     { "variance_type", "fixed_small" },
+    { "timestep_type", "discrete" }, { "use_dynamic_shifting", NULL },
 };
 
 static void read_solver(sd_fields *f, sd_schedule_config *c)
@@ -264,14 +264,18 @@ static void read_solver(sd_fields *f, sd_schedule_config *c)
     static const char *const finals[] = { "zero", "sigma_min", NULL };
     static const char *const kinds[] = { "midpoint", "heun", "logrho", "bh1", "bh2", NULL };
     static const char *const interpolations[] = { "linear", "log_linear", NULL };
-    static const char *const algorithms[] = { "dpmsolver++", "deis", NULL };
+    static const char *const algorithms[] = { "dpmsolver++", "deis", "sde-dpmsolver++", NULL };
 
-    sd_choice(f, "algorithm_type", algorithms, 0);
+    c->sde = sd_choice(f, "algorithm_type", algorithms, 0) == 2;
     c->karras = sd_bool(f, "use_karras_sigmas", false);
     c->exponential = sd_bool(f, "use_exponential_sigmas", false);
     c->log_linear = sd_choice(f, "interpolation_type", interpolations, 0) == 1;
     c->final_sigma_min = sd_choice(f, "final_sigmas_type", finals, 0) == 1;
-    c->heun = sd_choice(f, "solver_type", kinds, 0) == 1;
+    c->beta = sd_bool(f, "use_beta_sigmas", false);
+    const int kind = sd_choice(f, "solver_type", kinds, 0);
+    c->heun = kind == 1;
+    c->bh1 = kind == 3;
+    c->skip_prk = sd_bool(f, "skip_prk_steps", false);
     c->lower_order_final = sd_bool(f, "lower_order_final", true);
     c->euler_at_final = sd_bool(f, "euler_at_final", false);
     c->order = sd_int(f, "solver_order", 2, 1, 3);
@@ -306,6 +310,9 @@ bt_status sd_schedule_read(const bt_store *s, sd_schedule_config *c, bt_error *e
     c->alpha_to_one = sd_bool3(&f, "set_alpha_to_one");
     c->clip_sample = sd_bool3(&f, "clip_sample");
     c->clip_range = sd_number(&f, "clip_sample_range", 1, 0, 1e6);
+    c->original_steps =
+        sd_int(&f, "original_inference_steps", c->steps < 50 ? c->steps : 50, 1, c->steps);
+    c->time_scale = sd_number(&f, "timestep_scaling", 10, 0, 1e6);
     read_solver(&f, c);
     if (sd_fields_close(&f) != BT_OK)
         sd_schedule_release(c);

@@ -76,10 +76,14 @@ typedef struct sd_schedule_config {
     int offset;
     int zero_snr, alpha_to_one, clip_sample;
     double clip_range, sigma_min, sigma_max, lambda_min;
-    bool karras, exponential, log_linear;
+    bool karras, exponential, beta, log_linear;
     bool final_sigma_min; /* final_sigmas_type */
-    bool lower_order_final, euler_at_final, heun;
+    bool lower_order_final, euler_at_final, heun, bh1;
+    bool sde;      /* algorithm_type */
+    bool skip_prk; /* PNDM */
     int order;
+    int original_steps; /* LCM, TCD: of the distillation */
+    double time_scale;  /* LCM */
 } sd_schedule_config;
 
 /* model_index.json: what the pipeline does besides */

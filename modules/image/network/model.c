@@ -219,8 +219,7 @@ bt_status sd_model_describe(void *model, bt_buf *b)
                   predictions[m->schedule.prediction], m->schedule.zero_snr ? "true" : "false");
     bt_buf_json(b, m->schedule.class_name, strlen(m->schedule.class_name));
     bt_buf_printf(b, ",\"sampler\":\"%s\",\"steps\":%d,\"cfg_scale\":%g}",
-                  sd_sampler_of(m->schedule.class_name)->name, sd_default_steps(m),
-                  sd_default_guidance(m));
+                  sd_sampler_of(&m->schedule)->name, sd_default_steps(m), sd_default_guidance(m));
     return b->failed ? BT_ENOMEM : BT_OK;
 }
 

@@ -30,14 +30,19 @@ char *sd_infotext(const sd_info *i)
                   i->steps, i->sampler, i->scheduler, i->cfg, (unsigned long long)i->seed, i->width,
                   i->height);
     value(&b, i->model);
+    if (i->variation > 0)
+        bt_buf_printf(&b, ", Variation seed: %llu, Variation seed strength: %.6g",
+                      (unsigned long long)i->variation_seed, i->variation);
     if (!isnan(i->strength))
         bt_buf_printf(&b, ", Denoising strength: %.6g", i->strength);
     if (i->clip_skip > 1)
         bt_buf_printf(&b, ", Clip skip: %d", i->clip_skip);
-    if (i->eta > 0)
-        bt_buf_printf(&b, ", Eta DDIM: %.6g", i->eta);
+    if (i->ensd)
+        bt_buf_printf(&b, ", ENSD: %lld", (long long)i->ensd);
     if (!i->philox)
         bt_buf_puts(&b, ", RNG: CPU");
+    if (!isnan(i->eta))
+        bt_buf_printf(&b, i->eta_ddim ? ", Eta DDIM: %.6g" : ", Eta: %.6g", i->eta);
     bt_buf_puts(&b, ", Version: bottega " BT_VERSION);
     return bt_buf_take(&b);
 }

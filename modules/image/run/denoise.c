@@ -11,24 +11,23 @@
 #include "image/run/run.h"
 
 /* Rows of the batch: with the negative prompt for every picture, then with each prompt. */
-static void fill_input(const sd_work *k, sd_plan *p, const sd_making *pics, int b, int step)
+static void fill_input(const sd_work *k, const float *x, float t)
 {
-    const sd_setup *s = &k->s;
-    float *in = sd_plan_data(p, p->in);
-    for (int i = 0; i < b; i++)
-        sd_sampler_input(s->sampler, &s->grid, step, pics[i].p.x, in + (size_t)i * k->n, k->n);
-    for (int i = 1; i < sd_asked_rows(pics[0].asked); i++)
-        memcpy(in + (size_t)(i * b) * k->n, in, (size_t)b * k->n * sizeof *in);
-    sd_unet_time(&k->j->m->unet, s->grid.t[step], sd_plan_data(p, p->time));
-    if (p->guide)
-        sd_unet_guide(&k->j->m->unet, (float)s->cfg, sd_plan_data(p, p->guide));
+    const size_t n = (size_t)k->b * k->n;
+    float *in = sd_plan_data(k->unet, k->unet->in);
+    for (int i = 0; i < sd_asked_rows(k->pics[0].asked); i++)
+        memcpy(in + (size_t)i * n, x, n * sizeof *in);
+    sd_unet_time(&k->j->m->unet, t, sd_plan_data(k->unet, k->unet->time));
+    if (k->unet->guide)
+        sd_unet_guide(&k->j->m->unet, (float)k->s.cfg, sd_plan_data(k->unet, k->unet->guide));
 }
 
 /* The network's answer for picture i, guided: none + the sum of cfg * weight * (with - none). */
-static const float *answer(const sd_work *k, sd_plan *p, const sd_making *pics, int b, int i)
+static const float *answer(const sd_work *k, int i)
 {
-    const sd_asked *a = pics[i].asked;
-    float *out = sd_plan_data(p, p->out), *none = out + (size_t)i * k->n;
+    const sd_asked *a = k->pics[i].asked;
+    const int b = k->b;
+    float *out = sd_plan_data(k->unet, k->unet->out), *none = out + (size_t)i * k->n;
     if (a->first > 0)
         return none;
     float *sum = out + (size_t)(b + i) * k->n;
@@ -41,10 +40,25 @@ static const float *answer(const sd_work *k, sd_plan *p, const sd_making *pics, 
     return sum;
 }
 
+/* What a sampler asks for; see sd_walk. */
+static bt_status ask(void *host, const float *in, float t, float *out)
+{
+    sd_work *k = host;
+    bt_status st;
+    sd_run_fill_context(k, k->unet, k->pics, k->b); /* inputs may not outlive a run */
+    fill_input(k, in, t);
+    BT_TRY(sd_run_plan(k, k->unet, "unet"));
+    k->call++;
+    for (int i = 0; i < k->b; i++)
+        memcpy(out + (size_t)i * k->n, answer(k, i), k->n * sizeof *out);
+fail:
+    return st;
+}
+
 /* Where the mask keeps the first picture, its latent as noisy as the rest. */
 static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
 {
-    size_t c = (size_t)pic->p.c;
+    size_t c = (size_t)pic->p.shape.c;
     float *was = pic->p.noise; /* free between steps */
     sd_sampler_mix(k->s.sampler, &k->s.grid, step, pic->x0, pic->start, was, k->n);
     for (size_t i = 0; i < k->n; i++)
@@ -52,33 +66,44 @@ static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
             pic->p.x[i] = was[i];
 }
 
-static bt_status one_step(sd_work *k, sd_plan *p, sd_making *pics, int b, int i)
+static bt_status all_steps(sd_work *k, sd_walk *w)
 {
-    const sd_setup *s = &k->s;
-    sd_step step = { &s->grid, &s->schedule, i, s->eta };
-    bt_status st;
-    BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
-    sd_run_fill_context(k, p, pics, b); /* inputs may not outlive a run */
-    fill_input(k, p, pics, b, i);
-    BT_TRY(sd_run_plan(k, p, "unet"));
-    k->call++;
-    for (int j = 0; j < b; j++) {
-        s->sampler->step(&step, &pics[j].p, answer(k, p, pics, b, j));
-        pics[j].p.done++;
-        if (k->mask)
-            keep_unmasked(k, &pics[j], i + 1);
+    bt_status st = BT_OK;
+    for (k->step = k->s.first; k->step < k->s.grid.n; k->step++) {
+        BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
+        BT_TRY(sd_walk_step(w, k->step));
+        for (int j = 0; k->mask && sd_walk_between(w, k->step) && j < w->b; j++)
+            keep_unmasked(k, &k->pics[j], k->step + 1);
     }
-    return BT_OK;
 fail:
     return st;
 }
 
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
+static sd_walk walk_of(sd_work *k, sd_making *pics, int b, float *block)
+{
+    sd_walk w = { .sampler = k->s.sampler,
+                  .grid = &k->s.grid,
+                  .config = &k->s.schedule,
+                  .train = &k->j->m->train,
+                  .eta = k->s.eta,
+                  .b = b,
+                  .n = (size_t)b * k->n,
+                  .x = pics[0].p.x,
+                  .noise = pics[0].p.noise,
+                  .host = k,
+                  .ask = ask };
+    for (int i = 0; i < b; i++)
+        w.p[i] = &pics[i].p;
+    sd_walk_lay_out(&w, block);
+    return w;
+}
+
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block)
 {
     const sd_setup *s = &k->s;
     const sd_asked *like = pics[0].asked;
     double start = bt_now();
-    sd_plan *p;
+    sd_walk w = walk_of(k, pics, b, block);
     bt_status st;
     /* Encode first: the text encoder's plan may take the place of another. */
     BT_TRY(sd_run_read_texts(k, pics, b));
@@ -86,12 +111,13 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b)
     sd_cache_rest(&k->j->cache, SD_CLIP2);
     k->encode += bt_now() - start;
     start = bt_now();
-    BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks, &p,
-                         k->r->error));
-    BT_TRY(sd_cache_ready(p, k->r->error));
+    k->b = b;
+    k->pics = pics;
+    BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks,
+                         &k->unet, k->r->error));
+    BT_TRY(sd_cache_ready(k->unet, k->r->error));
     k->call = 0;
-    for (int i = s->first; i < s->steps; i++)
-        BT_TRY(one_step(k, p, pics, b, i));
+    BT_TRY(all_steps(k, &w));
     sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
     return k->r->progress(k->r->host, "denoise", k->done, k->total);

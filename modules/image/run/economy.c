@@ -18,7 +18,8 @@ static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plan
 {
     const double second = plans[SD_CLIP2] ? bt_plan_flops(plans[SD_CLIP2]->plan) : 0;
     return (double)a->encoded * (bt_plan_flops(plans[SD_CLIP]->plan) + second) +
-           bt_plan_flops(plans[SD_UNET]->plan) / group * s->batch * s->steps +
+           bt_plan_flops(plans[SD_UNET]->plan) / group * s->batch *
+               sd_sampler_asks(s->sampler, &s->grid, s->first) +
            bt_plan_flops(plans[SD_DECODER]->plan) * s->batch * (double)s->lh * s->lw / tile;
 }
 
@@ -51,7 +52,7 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     }
     /* the prompts', and pixels as floats, shares of tiles and bytes */
     out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float) +
-                  pixels * (4 * sizeof(float) + 3);
+                  pixels * (4 * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
     out->flops = flops_of(s, a, plans, b, (double)h * w);
 fail:
     return st;

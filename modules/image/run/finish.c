@@ -29,7 +29,11 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .clip_skip = s->skip + 1,
         .philox = s->philox,
         .cfg = s->cfg,
-        .eta = s->eta,
+        .eta = s->eta == s->sampler->eta ? (double)NAN : s->eta,
+        .eta_ddim = s->sampler->rules.family == SD_DDIM,
+        .variation = s->variation,
+        .variation_seed = pic->variation_seed,
+        .ensd = s->ensd,
         .strength = s->init ? s->strength : NAN,
         .seed = pic->seed,
     };

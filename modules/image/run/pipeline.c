@@ -24,22 +24,29 @@ bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
     return st;
 }
 
-float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b)
+/* x, noise, x0, start and the walk's of each; SD_BROWNIAN_TMP once. */
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
 {
-    size_t each = 6 * k->n;
-    float *block = bt_calloc((size_t)b * each, sizeof *block);
-    for (int i = 0; block && i < b; i++) {
-        float *at = block + (size_t)i * each;
-        pics[i] = (sd_making){ .p = { .x = at,
-                                      .old = at + k->n,
-                                      .noise = at + 2 * k->n,
-                                      .tmp = at + 3 * k->n,
-                                      .c = k->j->m->vae.latent,
-                                      .h = k->s.lh,
-                                      .w = k->s.lw },
-                               .x0 = at + 4 * k->n,
-                               .start = at + 5 * k->n };
+    const uint64_t n = (uint64_t)s->lw * (uint64_t)s->lh * (uint64_t)channels;
+    return ((4 + SD_WALK_FLOATS) * (uint64_t)b + SD_BROWNIAN_TMP) * n * sizeof(float);
+}
+
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
+{
+    size_t n = k->n, all = (size_t)b * n;
+    float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
+    if (!block)
+        return NULL;
+    for (int i = 0; i < b; i++) {
+        float *at = block + (size_t)i * n;
+        pics[i] = (sd_making){ .p = { .shape = { k->j->m->vae.latent, k->s.lh, k->s.lw },
+                                      .x = at,
+                                      .noise = at + all,
+                                      .tmp = block + 4 * all },
+                               .x0 = at + 2 * all,
+                               .start = at + 3 * all };
     }
+    *walk = block + 4 * all + SD_BROWNIAN_TMP * n;
     return block;
 }
 
@@ -86,14 +93,14 @@ static bt_status make_group(sd_work *k, const group *g)
 {
     sd_making pics[SD_GROUP];
     bt_status st;
-    float *block = sd_run_lay_out(k, pics, g->n);
+    float *walk, *block = sd_run_lay_out(k, pics, g->n, &walk);
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
         pics[i].asked = g->asked[i];
-        sd_run_start(k, &pics[i], k->s.seed + (uint64_t)(g->from + i));
+        sd_run_start(k, &pics[i], g->from + i);
     }
-    BT_TRY(sd_run_denoise(k, pics, g->n));
+    BT_TRY(sd_run_denoise(k, pics, g->n, walk));
     for (int i = 0; i < g->n; i++) {
         BT_TRY(k->r->progress(k->r->host, "decode", g->from + i, k->s.batch));
         BT_TRY(sd_run_finish(k, &pics[i]));
@@ -129,8 +136,12 @@ static bt_status report_all(const sd_work *k)
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->seed);
     BT_TRY(k->r->report(k->r->host, "seed", text));
-    if (s->kind == SD_GRID_KARRAS) /* the sampler's name may have brought it */
-        BT_TRY(k->r->report(k->r->host, "scheduler", "\"karras\""));
+    if (s->variation > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->variation_seed);
+        BT_TRY(k->r->report(k->r->host, "variation_seed", text));
+    }
+    snprintf(text, sizeof text, "\"%s\"", sd_grid_name(s->kind)); /* a sampler's name may say it */
+    BT_TRY(k->r->report(k->r->host, "scheduler", text));
     snprintf(text, sizeof text, "\"%s\"", s->sampler->name);
     return k->r->report(k->r->host, "sampler", text);
 fail:
@@ -173,7 +184,7 @@ static bt_status run_all(sd_work *k)
     k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
     double start = bt_now();
     BT_TRY(for_groups(k, &groups, NULL));
-    k->total = groups * (s->steps - s->first);
+    k->total = groups * (s->grid.n - s->first);
     BT_TRY(sd_run_read_inputs(k));
     k->encode = bt_now() - start;
     BT_TRY(for_groups(k, &groups, make_group));

@@ -10,8 +10,8 @@
 #include "image/diffusion.h"
 #include "image/prompt/prompt.h"
 
+/* One run of the UNet takes up to SD_GROUP pictures; twice that with guidance. */
 enum { SD_LEAST_TILE = 16 };
-enum { SD_GROUP = 4 }; /* pictures that one run of the UNet takes; twice that with guidance */
 
 struct bt_module_job {
     const sd_model *m;
@@ -20,14 +20,17 @@ struct bt_module_job {
 
 /* Options with everything decided. */
 typedef struct sd_setup {
-    int w, h, lw, lh, steps, first, batch, skip, philox;
-    double cfg, eta, strength;
-    bool guided;
+    int w, h, lw, lh, steps, batch, skip;
+    int first; /* step of the grid */
+    double cfg, eta, strength, variation;
+    bool guided, philox, sampler_philox;
+    int64_t ensd;
+    bool own_rng; /* the steps' noise has a generator of its own */
     const sd_sampler *sampler;
     sd_grid_kind kind;
     sd_grid grid;
     sd_schedule_config schedule; /* the model's, but for the prediction asked for */
-    uint64_t seed;
+    uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative, *wildcards;
     int plain; /* prompts without syntax */
     const bt_image *init, *mask;
@@ -68,6 +71,9 @@ typedef struct sd_work {
     float *pixels;                  /* of the first picture, 0..1 */
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
+    struct sd_making *pics;         /* of the group that is being made */
+    sd_plan *unet;                  /* theirs */
+    int b, step;                    /* how many; the step of the grid that they take */
     int done, total;                /* steps, for progress */
     int call;                       /* of the network, for the pictures being made */
     double encode, denoise, decode; /* seconds */
@@ -75,10 +81,10 @@ typedef struct sd_work {
 
 /* A picture and what it needs besides. */
 typedef struct sd_making {
-    sd_latent p;
+    sd_latent p; /* x and noise of a group's pictures lie one after the other */
     sd_asked *asked;
     float *x0, *start; /* with a first picture: its latent, and the first noise */
-    uint64_t seed;
+    uint64_t seed, variation_seed;
 } sd_making;
 
 /* setup.c: decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
@@ -87,7 +93,8 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
 
 /* start.c: reads the first picture and the mask; then starts pictures. */
 bt_status sd_run_read_inputs(sd_work *k);
-void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed);
+/* Picture i of the batch. */
+void sd_run_start(const sd_work *k, sd_making *pic, int i);
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
@@ -110,8 +117,8 @@ static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
 void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
 
-/* denoise.c: takes b started pictures through all steps. */
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b);
+/* denoise.c: takes b started pictures through all steps; block: the walk's. */
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block);
 
 /* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
  * the autoencoder's scale to pixels [h*w][3]. */
@@ -134,8 +141,10 @@ static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
-/* What b pictures need of memory, and where in it; bt_release. NULL: none. */
-float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b);
+uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. bt_release; NULL: none. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk);
 /* All that the work holds. */
 void sd_run_release(sd_work *k);
 bt_status sd_run_no_memory(const sd_work *k);

@@ -31,30 +31,48 @@ static bt_status set_size(const sd_model *m, const sd_options *o, sd_setup *s, b
     return BT_OK;
 }
 
-/* As diffusers' img2img: of n steps only the last int(n * strength) are done. */
+/* A scheduler that is asked for by its own name outweighs the sampler's. */
+static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s, bt_error *err)
+{
+    sd_grid_kind kind = SD_GRID_MODEL;
+    s->sampler = o->sampler ? sd_sampler_chosen(o->sampler, &kind) : sd_sampler_of(&m->schedule);
+    s->kind = o->scheduler ? (sd_grid_kind)o->scheduler : kind;
+    s->eta = s->sampler->eta;
+    if (!isnan(o->eta) && (s->eta > 0 || s->sampler->rules.family == SD_DDIM))
+        s->eta = o->eta;
+    bool xl = m->unet.context >= 1280; /* SDXL and its refiner */
+    return sd_grid_create(&s->schedule, &m->train, &s->sampler->rules, s->kind, s->steps, xl,
+                          &s->grid, err);
+}
+
+/* Where in the grid a first picture comes in. */
 static bt_status set_start(sd_setup *s, bt_error *err)
 {
     if (s->mask && !s->init)
         return bt_fail(err, BT_EINVAL, "a mask needs a picture to start from");
-    if (!s->init)
-        return BT_OK;
-    s->first = s->steps - (int)(s->steps * s->strength);
-    if (s->first >= s->steps)
+    if (s->init)
+        s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
+    if (s->first >= s->grid.n)
         return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
                        s->steps);
-    return BT_OK;
+    return s->sampler->restarts ? sd_grid_restart(&s->grid, s->first, err) : BT_OK;
 }
 
-/* A scheduler that is asked for by its own name outweighs the sampler's. */
-static void set_sampler(const sd_model *m, const sd_options *o, sd_setup *s)
+/* The steps' noise goes on with the picture's generator unless something says
+ * otherwise (rng of their own, seed of their own, A1111's ENSD). */
+static bt_status set_seeds(const sd_options *o, sd_setup *s, bt_error *err)
 {
-    bool karras = false;
-    s->sampler =
-        o->sampler ? sd_sampler_chosen(o->sampler, &karras) : sd_sampler_of(m->schedule.class_name);
-    s->eta = s->sampler->family == SD_DDIM ? o->eta : 0;
-    s->kind = (sd_grid_kind)o->scheduler;
-    if (karras && s->kind == SD_GRID_MODEL)
-        s->kind = SD_GRID_KARRAS;
+    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    if (st == BT_OK)
+        st = bt_seed_choose(o->variation_seed, &s->variation_seed, err);
+    s->variation = o->variation;
+    s->philox = o->rng;
+    s->sampler_philox = o->sampler_rng ? o->sampler_rng - 1 : o->rng;
+    s->path_seed = o->sampler_seed == BT_INT_UNSET ? s->seed : (uint64_t)o->sampler_seed;
+    s->sampler_seed = s->path_seed + (uint64_t)o->ensd;
+    s->ensd = o->ensd;
+    s->own_rng = o->sampler_rng || o->sampler_seed != BT_INT_UNSET || o->ensd;
+    return st;
 }
 
 /* Tiles of less than SD_LEAST_TILE latents are mostly edges. */
@@ -80,21 +98,16 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
-    s->philox = o->rng;
     set_tile(m, o, s);
     s->schedule = m->schedule;
     if (o->prediction)
         s->schedule.prediction = (sd_prediction)(o->prediction - 1);
-    set_sampler(m, o, s);
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
-    bt_status st = bt_seed_choose(o->seed, &s->seed, err);
+    bt_status st = set_seeds(o, s, err);
     if (st == BT_OK)
         st = set_size(m, o, s, err);
     if (st == BT_OK)
-        st = set_start(s, err);
-    if (st != BT_OK)
-        return st;
-    return sd_grid_create(&s->schedule, &m->train, s->sampler->family, s->kind, s->steps, &s->grid,
-                          err);
+        st = set_sampler(m, o, s, err);
+    return st == BT_OK ? set_start(s, err) : st;
 }

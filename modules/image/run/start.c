@@ -46,7 +46,7 @@ static void draw_init(const sd_work *k, sd_making *pic)
     const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_ENCODER);
     sd_latent *p = &pic->p;
     int c = v->latent;
-    sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w);
+    sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
     for (size_t i = 0; i < k->n; i++) {
         const float *row = k->moments + i / (size_t)c * 2 * (size_t)c;
         float mean = row[i % (size_t)c], logvar = row[i % (size_t)c + (size_t)c];
@@ -61,21 +61,40 @@ bt_status sd_run_read_inputs(sd_work *k)
     return st == BT_OK && k->s.mask ? read_mask(k) : st;
 }
 
-/* The generator first gives the noise of the first picture's sample, if there is
- * one, then the starting noise, then the steps': diffusers' order. */
-void sd_run_start(const sd_work *k, sd_making *pic, uint64_t seed)
+/* The first noise: the picture's own, or a blend of that with another's. */
+static void draw_start(const sd_work *k, sd_making *pic)
 {
     const sd_setup *s = &k->s;
     sd_latent *p = &pic->p;
-    pic->seed = seed;
-    p->done = 0;
-    sd_noise_seed(&p->rng, s->philox, seed);
+    sd_noise other;
+    sd_noise_draw(&p->rng, p->shape, pic->start, p->tmp);
+    if (s->variation <= 0)
+        return;
+    sd_noise_seed(&other, s->philox, pic->variation_seed);
+    sd_noise_draw(&other, p->shape, p->noise, p->tmp);
+    sd_noise_blend(p->shape, s->variation, pic->start, p->noise);
+}
+
+/* The generator first gives the noise of the first picture's sample, if there is
+ * one, then the starting noise, then the steps': diffusers' order. With
+ * variations all pictures of a batch have one seed, as in A1111. */
+void sd_run_start(const sd_work *k, sd_making *pic, int i)
+{
+    const sd_setup *s = &k->s;
+    sd_latent *p = &pic->p;
+    uint64_t place = s->variation > 0 ? 0 : (uint64_t)i;
+    pic->seed = s->seed + place;
+    pic->variation_seed = s->variation_seed + (uint64_t)i;
+    sd_noise_seed(&p->rng, s->philox, pic->seed);
     if (s->init)
         draw_init(k, pic);
-    sd_noise_draw(&p->rng, pic->start, p->tmp, p->c, p->h, p->w);
+    draw_start(k, pic);
+    if (s->own_rng)
+        sd_noise_seed(&p->rng, s->sampler_philox, s->sampler_seed + place);
+    p->path = sd_sampler_path(&s->grid, s->sampler_philox, s->path_seed + place);
     if (s->init)
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);
     else
-        for (size_t i = 0; i < k->n; i++)
-            p->x[i] = pic->start[i] * s->grid.start;
+        for (size_t j = 0; j < k->n; j++)
+            p->x[j] = pic->start[j] * s->grid.start;
 }

@@ -1,212 +1,290 @@
 /* SPDX-License-Identifier: MIT
- * Samplers, each one function, as diffusers 0.42 computes them (scheduling_
- * ddim.py, _euler_discrete.py, _euler_ancestral_discrete.py,
- * _dpmsolver_multistep.py): floats in the same order of operations.
+ * The table of samplers, and what they share.
  *
- * DDIM and DPM++ hold sqrt(abar) x0 + sqrt(1 - abar) noise, Euler holds
- * x0 + sigma noise. Each step first turns the network's answer (the noise, the
- * picture, or v = sqrt(abar) noise - sqrt(1 - abar) x0) into the picture x0
- * that it foresees, then goes from here towards it.
+ * A step first turns the network's answer (the noise, the picture, or v =
+ * sqrt(abar) noise - sqrt(1 - abar) x0) into the picture x0 that it foresees,
+ * then goes from here towards it.
  */
 #include "image/sampling/samplers.h"
 
 #include <math.h>
 #include <string.h>
 
-void sd_noise_seed(sd_noise *r, int philox, uint64_t seed)
+#include "image/sampling/steps.h"
+
+/* ---- table ---------------------------------------------------------------- */
+
+/* X(name, further spellings, members): A1111's, ComfyUI's, stable-diffusion.cpp's. */
+#define SAMPLERS(X)                                                                                \
+    X("ddim", "", .label = "DDIM", .class_name = "DDIMScheduler",                                  \
+      .rules = { SD_DDIM, SD_GRID_AUTOMATIC, false }, .step = sd_step_ddim)                        \
+    X("euler", "=k_euler", .label = "Euler", .class_name = "EulerDiscreteScheduler",               \
+      .rules = { SD_EULER, SD_GRID_UNIFORM, false }, .step = sd_step_euler)                        \
+    X("euler_a", "=euler_ancestral=k_euler_a=k_euler_ancestral", .label = "Euler a",               \
+      .class_name = "EulerAncestralDiscreteScheduler",                                             \
+      .rules = { SD_EULER, SD_GRID_UNIFORM, false }, .eta = 1, .step = sd_step_euler_a)            \
+    X("dpm++2m", "=dpm++_2m=dpmpp_2m=dpmpp2m=k_dpmpp_2m", .label = "DPM++ 2M",                     \
+      .class_name = "DPMSolverMultistepScheduler", .rules = { SD_DPM, SD_GRID_KARRAS, false },     \
+      .step = sd_step_multistep)                                                                   \
+    X("heun", "=k_heun", .label = "Heun", .class_name = "HeunDiscreteScheduler",                   \
+      .rules = { SD_EULER, SD_GRID_UNIFORM, false }, .twice = true, .step = sd_step_heun)          \
+    X("dpm2", "=dpm_2=k_dpm_2", .label = "DPM2", .class_name = "KDPM2DiscreteScheduler",           \
+      .rules = { SD_EULER, SD_GRID_KARRAS, true }, .twice = true, .step = sd_step_dpm2)            \
+    X("dpm2_a", "=dpm_2_ancestral=dpm2_ancestral=k_dpm_2_a=k_dpm_2_ancestral", .label = "DPM2 a",  \
+      .class_name = "KDPM2AncestralDiscreteScheduler",                                             \
+      .rules = { SD_EULER, SD_GRID_KARRAS, true }, .twice = true, .eta = 1, .step = sd_step_dpm2)  \
+    X("lms", "=k_lms", .label = "LMS", .class_name = "LMSDiscreteScheduler",                       \
+      .rules = { SD_EULER, SD_GRID_UNIFORM, false }, .step = sd_step_lms)                          \
+    X("dpm++2s_a",                                                                                 \
+      "=dpm++_2s_a=dpmpp_2s_a=dpmpp2s_a=dpmpp_2s_ancestral=k_dpmpp_2s_a=k_dpmpp_2s_ancestral",     \
+      .label = "DPM++ 2S a", .rules = { SD_EULER, SD_GRID_KARRAS, false }, .twice = true,          \
+      .eta = 1, .step = sd_step_2s)                                                                \
+    X("dpm++sde", "=dpm++_sde=dpmpp_sde=dpmpp_sde_gpu=k_dpmpp_sde", .label = "DPM++ SDE",          \
+      .class_name = "DPMSolverSDEScheduler", .rules = { SD_EULER, SD_GRID_KARRAS, false },         \
+      .twice = true, .eta = 1, .brownian = true, .step = sd_step_sde)                              \
+    X("dpm++2m_sde", "=dpm++_2m_sde=dpmpp_2m_sde=dpmpp_2m_sde_gpu=dpm++2m_sde_bt=k_dpmpp_2m_sde",  \
+      .label = "DPM++ 2M SDE", .rules = { SD_DPM, SD_GRID_EXPONENTIAL, false }, .eta = 1,          \
+      .brownian = true, .step = sd_step_multistep)                                                 \
+    X("dpm++2m_sde_heun",                                                                          \
+      "=dpm++_2m_sde_heun=dpmpp_2m_sde_heun=dpmpp_2m_sde_heun_gpu=k_dpmpp_2m_sde_heun",            \
+      .label = "DPM++ 2M SDE Heun", .rules = { SD_DPM, SD_GRID_EXPONENTIAL, false }, .heun = true, \
+      .eta = 1, .brownian = true, .step = sd_step_multistep)                                       \
+    X("dpm++3m_sde", "=dpm++_3m_sde=dpmpp_3m_sde=dpmpp_3m_sde_gpu=k_dpmpp_3m_sde",                 \
+      .label = "DPM++ 3M SDE", .rules = { SD_DPM, SD_GRID_EXPONENTIAL, true }, .order = 3,         \
+      .heun = true, .eta = 1, .brownian = true, .step = sd_step_multistep)                         \
+    X("ddpm", "", .label = "DDPM", .class_name = "DDPMScheduler",                                  \
+      .rules = { SD_DDPM, SD_GRID_UNIFORM, false }, .eta = 1, .step = sd_step_ddpm)                \
+    X("plms", "=pndm=k_plms", .label = "PLMS", .class_name = "PNDMScheduler",                      \
+      .rules = { SD_PLMS, SD_GRID_AUTOMATIC, false }, .step = sd_step_plms)                        \
+    X("unipc", "=uni_pc=k_unipc", .label = "UniPC", .class_name = "UniPCMultistepScheduler",       \
+      .rules = { SD_UNIPC, SD_GRID_AUTOMATIC, false }, .step = sd_step_unipc)                      \
+    X("deis", "=k_deis", .label = "DEIS", .class_name = "DEISMultistepScheduler",                  \
+      .rules = { SD_DEIS, SD_GRID_UNIFORM, false }, .step = sd_step_deis)                          \
+    X("lcm", "=k_lcm", .label = "LCM", .class_name = "LCMScheduler",                               \
+      .rules = { SD_LCM, SD_GRID_AUTOMATIC, false }, .eta = 1, .step = sd_step_lcm)                \
+    X("tcd", "", .label = "TCD", .class_name = "TCDScheduler",                                     \
+      .rules = { SD_LCM, SD_GRID_TRAILING, false }, .eta = 0.3, .step = sd_step_tcd)               \
+    X("restart", "=k_restart", .label = "Restart", .rules = { SD_EULER, SD_GRID_KARRAS, false },   \
+      .twice = true, .restarts = true, .step = sd_step_restart)
+
+#define ENTRY(first, more, ...)  { .name = first, __VA_ARGS__ },
+#define CHOICE(first, more, ...) "," first more
+
+const sd_sampler sd_samplers[] = { SAMPLERS(ENTRY){ 0 } };
+
+/* X(sampler, grid, spellings); too many to be listed among the choices */
+#define PAIRS(X)                                                                                   \
+    X("euler", KARRAS, "euler_karras=k_euler_karras=k_euler_ka")                                   \
+    X("euler_a", KARRAS, "euler_a_karras=euler_ancestral_karras=k_euler_a_karras=k_euler_a_ka")    \
+    X("dpm++2m", KARRAS,                                                                           \
+      "dpm++2m_karras=dpm++_2m_karras=dpmpp_2m_karras=dpmpp2m_karras=k_dpmpp_2m_karras="           \
+      "k_dpmpp_2m_ka")                                                                             \
+    X("heun", KARRAS, "heun_karras=k_heun_karras=k_heun_ka")                                       \
+    X("lms", KARRAS, "lms_karras=k_lms_karras=k_lms_ka")                                           \
+    X("dpm2", KARRAS, "dpm2_karras=dpm_2_karras=k_dpm_2_karras=k_dpm_2_ka")                        \
+    X("dpm2_a", KARRAS, "dpm2_a_karras=dpm_2_ancestral_karras=k_dpm_2_a_karras=k_dpm_2_a_ka")      \
+    X("dpm++2s_a", KARRAS,                                                                         \
+      "dpm++2s_a_karras=dpm++_2s_a_karras=dpmpp_2s_a_karras=dpmpp_2s_ancestral_karras="            \
+      "k_dpmpp_2s_a_karras=k_dpmpp_2s_a_ka")                                                       \
+    X("dpm++sde", KARRAS,                                                                          \
+      "dpm++sde_karras=dpm++_sde_karras=dpmpp_sde_karras=k_dpmpp_sde_karras=k_dpmpp_sde_ka")       \
+    X("dpm++2m_sde", KARRAS,                                                                       \
+      "dpm++2m_sde_karras=dpm++_2m_sde_karras=dpmpp_2m_sde_karras=k_dpmpp_2m_sde_karras="          \
+      "k_dpmpp_2m_sde_ka")                                                                         \
+    X("dpm++2m_sde", EXPONENTIAL,                                                                  \
+      "dpm++2m_sde_exponential=dpm++_2m_sde_exponential=dpmpp_2m_sde_exponential="                 \
+      "k_dpmpp_2m_sde_exp")                                                                        \
+    X("dpm++2m_sde_heun", KARRAS,                                                                  \
+      "dpm++2m_sde_heun_karras=dpm++_2m_sde_heun_karras=dpmpp_2m_sde_heun_karras="                 \
+      "k_dpmpp_2m_sde_heun_ka")                                                                    \
+    X("dpm++2m_sde_heun", EXPONENTIAL,                                                             \
+      "dpm++2m_sde_heun_exponential=dpm++_2m_sde_heun_exponential="                                \
+      "dpmpp_2m_sde_heun_exponential=k_dpmpp_2m_sde_heun_exp")                                     \
+    X("dpm++3m_sde", KARRAS,                                                                       \
+      "dpm++3m_sde_karras=dpm++_3m_sde_karras=dpmpp_3m_sde_karras=k_dpmpp_3m_sde_ka")              \
+    X("dpm++3m_sde", EXPONENTIAL,                                                                  \
+      "dpm++3m_sde_exponential=dpm++_3m_sde_exponential=dpmpp_3m_sde_exponential="                 \
+      "k_dpmpp_3m_sde_exp")                                                                        \
+    X("ddim", TRAILING, "ddim_trailing")
+
+#define PAIR(sampler, grid, spellings)        { sampler, SD_GRID_##grid },
+#define PAIR_CHOICE(sampler, grid, spellings) ",=" spellings
+
+static const struct {
+    const char *sampler;
+    sd_grid_kind kind;
+} pairs[] = { PAIRS(PAIR) };
+
+const char sd_sampler_choices[] = "model" SAMPLERS(CHOICE) PAIRS(PAIR_CHOICE);
+
+static const sd_sampler *named(const char *name)
 {
-    *r = (sd_noise){ .philox = philox, .seed = seed };
-    bt_torch_seed(&r->torch, seed);
+    const sd_sampler *s = sd_samplers;
+    while (strcmp(s->name, name) != 0)
+        s++;
+    return s;
 }
 
-void sd_noise_draw(sd_noise *r, float *out, float *tmp, int c, int h, int w)
+const sd_sampler *sd_sampler_chosen(int choice, sd_grid_kind *kind)
 {
-    size_t rows = (size_t)h * (size_t)w;
-    if (r->philox)
-        bt_philox_randn(r->seed, r->calls++, tmp, rows * (size_t)c);
-    else
-        bt_torch_randn(&r->torch, tmp, rows * (size_t)c);
-    for (size_t i = 0; i < rows; i++)
-        for (size_t k = 0; k < (size_t)c; k++)
-            out[i * (size_t)c + k] = tmp[k * rows + i];
+    enum { COUNT = sizeof sd_samplers / sizeof *sd_samplers - 1 };
+    *kind = SD_GRID_MODEL;
+    if (choice <= COUNT)
+        return &sd_samplers[choice - 1];
+    *kind = pairs[choice - COUNT - 1].kind;
+    return named(pairs[choice - COUNT - 1].sampler);
 }
 
-static size_t values(const sd_latent *p) { return (size_t)p->c * (size_t)p->h * (size_t)p->w; }
-
-static void draw(sd_latent *p) { sd_noise_draw(&p->rng, p->noise, p->tmp, p->c, p->h, p->w); }
-
-/* ---- DDIM (arXiv 2010.02502, formulas 12 and 16) ------------------------- */
-
-static void ddim_step(const sd_step *s, sd_latent *p, const float *out)
+const sd_sampler *sd_sampler_of(const sd_schedule_config *c)
 {
-    const sd_schedule_config *c = s->config;
-    float a = s->grid->abar[s->i], next = s->grid->next[s->i];
-    float root_a = sqrtf(a), root_b = sqrtf(1 - a);
-    float variance = (1 - next) / (1 - a) * (1 - a / next);
-    float std = (float)s->eta * sqrtf(variance > 0 ? variance : 0);
-    float left = 1 - next - std * std, direction = sqrtf(left > 0 ? left : 0);
-    float root_next = sqrtf(next), range = (float)c->clip_range;
+    if (c->sde && !strcmp(c->class_name, "DPMSolverMultistepScheduler"))
+        return named("dpm++2m_sde");
+    for (const sd_sampler *s = sd_samplers; s->name; s++)
+        if (s->class_name && !strcmp(s->class_name, c->class_name))
+            return s;
+    return &sd_samplers[0];
+}
 
-    if (s->eta > 0) /* also when nothing comes of it, as diffusers does */
-        draw(p);
-    for (size_t i = 0; i < values(p); i++) {
-        float x = p->x[i], m = out[i], x0, eps;
-        switch (c->prediction) {
-        case SD_EPSILON: x0 = (x - root_b * m) / root_a, eps = m; break;
-        case SD_SAMPLE: x0 = m, eps = (x - root_a * m) / root_b; break;
-        default: x0 = root_a * x - root_b * m, eps = root_a * m + root_b * x; break;
+int sd_sampler_asks(const sd_sampler *s, const sd_grid *g, int first)
+{
+    int asks = 0;
+    for (int i = first; i < g->n; i++) {
+        bool rises = g->sigma[i + 1] > g->sigma[i];
+        asks += s->restarts && rises ? 0 : s->twice && g->sigma[i + 1] > 0 ? 2 : 1;
+    }
+    return asks;
+}
+
+/* ---- noise ------------------------------------------------------------------ */
+
+bool sd_sampler_on_path(const sd_sampler *s, const sd_grid *g)
+{
+    return s->brownian && (s->rules.family == SD_EULER || g->kind != SD_GRID_MODEL);
+}
+
+sd_brownian sd_sampler_path(const sd_grid *g, bool philox, uint64_t seed)
+{
+    float low = INFINITY, high = 0;
+    for (int i = 0; i <= g->n; i++) {
+        if (g->sigma[i] > 0)
+            low = fminf(low, g->sigma[i]);
+        high = fmaxf(high, g->sigma[i]);
+    }
+    return (sd_brownian){ philox, seed, (double)low, (double)high };
+}
+
+void sd_walk_draw(sd_walk *w)
+{
+    for (int j = 0; j < w->b; j++)
+        sd_noise_draw(&w->p[j]->rng, w->p[j]->shape, w->p[j]->noise, w->p[j]->tmp);
+}
+
+void sd_walk_draw_between(sd_walk *w, float from, float to)
+{
+    if (!sd_sampler_on_path(w->sampler, w->grid)) {
+        sd_walk_draw(w);
+        return;
+    }
+    for (int j = 0; j < w->b; j++)
+        sd_brownian_draw(&w->p[j]->path, w->p[j]->shape, from, to, w->p[j]->noise, w->p[j]->tmp);
+}
+
+/* ---- walking ------------------------------------------------------------------ */
+
+void sd_walk_lay_out(sd_walk *w, float *block)
+{
+    w->in = block;
+    w->x0 = block + w->n;
+    w->mid = block + 2 * w->n;
+    for (int k = 0; k < 4; k++)
+        w->old[k] = block + (size_t)(3 + k) * w->n;
+}
+
+void sd_walk_remember(sd_walk *w)
+{
+    float *last = w->old[3];
+    memmove(w->old + 1, w->old, 3 * sizeof *w->old);
+    w->old[0] = w->x0;
+    w->x0 = last;
+}
+
+bt_status sd_walk_step(sd_walk *w, int i)
+{
+    bt_status st = w->sampler->step(w, i);
+    w->past++;
+    return st;
+}
+
+bool sd_walk_between(const sd_walk *w, int i)
+{
+    switch (w->grid->extra) {
+    case 0: return true;
+    case SD_RUNGE_KUTTA_EXTRA: return i >= 12 || i % 4 == 3;
+    default: return i > 0;
+    }
+}
+
+/* ---- scales ------------------------------------------------------------------- */
+
+static void foresee_ve(sd_prediction kind, const float *x, float *m, float sigma, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        switch (kind) {
+        case SD_EPSILON: m[i] = x[i] - sigma * m[i]; break;
+        case SD_SAMPLE: break;
+        default: m[i] = m[i] * (-sigma / sqrtf(sigma * sigma + 1)) + x[i] / (sigma * sigma + 1);
         }
-        if (c->clip_sample)
-            x0 = x0 < -range ? -range : x0 > range ? range : x0;
-        p->x[i] = root_next * x0 + direction * eps + (s->eta > 0 ? std * p->noise[i] : 0);
-    }
 }
 
-/* ---- Euler and Euler ancestral (arXiv 2206.00364, algorithm 2) ----------- */
-
-static float foreseen_ve(sd_prediction kind, float x, float m, float sigma)
+/* The network sees x / sqrt(sigma^2 + 1), which has variance 1. */
+bt_status sd_foresee(sd_walk *w, const float *x, float t, float sigma)
 {
-    switch (kind) {
-    case SD_EPSILON: return x - sigma * m;
-    case SD_SAMPLE: return m;
-    default: return m * (-sigma / sqrtf(sigma * sigma + 1)) + x / (sigma * sigma + 1);
-    }
+    float root = sqrtf(sigma * sigma + 1);
+    for (size_t i = 0; i < w->n; i++)
+        w->in[i] = x[i] / root;
+    bt_status st = w->ask(w->host, w->in, t, w->x0);
+    if (st == BT_OK)
+        foresee_ve(w->config->prediction, x, w->x0, sigma, w->n);
+    return st;
 }
 
-static void euler_step(const sd_step *s, sd_latent *p, const float *out)
+sd_ancestral sd_ancestral_of(float from, float to, double eta)
 {
-    float sigma = s->grid->sigma[s->i], dt = s->grid->sigma[s->i + 1] - sigma;
-    for (size_t i = 0; i < values(p); i++) {
-        float x0 = foreseen_ve(s->config->prediction, p->x[i], out[i], sigma);
-        p->x[i] += (p->x[i] - x0) / sigma * dt;
-    }
+    sd_ancestral a;
+    float up = (float)eta * sqrtf(to * to * (from * from - to * to) / (from * from));
+    a.up = up < to ? up : to;
+    a.down = sqrtf(to * to - a.up * a.up);
+    return a;
 }
 
-static void euler_a_step(const sd_step *s, sd_latent *p, const float *out)
+sd_level sd_level_of(float sigma)
 {
-    float sigma = s->grid->sigma[s->i], to = s->grid->sigma[s->i + 1];
-    float up = sqrtf(to * to * (sigma * sigma - to * to) / (sigma * sigma));
-    float down = sqrtf(to * to - up * up), dt = down - sigma;
-
-    draw(p); /* also when up is 0, as diffusers does */
-    for (size_t i = 0; i < values(p); i++) {
-        float x0 = foreseen_ve(s->config->prediction, p->x[i], out[i], sigma);
-        float x = p->x[i] + (p->x[i] - x0) / sigma * dt;
-        p->x[i] = x + p->noise[i] * up;
-    }
-}
-
-/* ---- DPM-Solver++ 2M (arXiv 2211.01095, algorithm 2) ---------------------- */
-
-/* A noise level: shares of picture and noise, and lambda, the log of their
- * ratio, which is the solver's time. */
-typedef struct level {
-    float alpha, sigma, lambda;
-} level;
-
-static level level_of(float sigma)
-{
-    level l;
+    sd_level l;
     l.alpha = 1 / sqrtf(sigma * sigma + 1);
     l.sigma = sigma * l.alpha;
     l.lambda = logf(l.alpha) - logf(l.sigma);
     return l;
 }
 
-static float foreseen_vp(sd_prediction kind, float x, float m, level s)
+float sd_foreseen(sd_prediction kind, float x, float m, sd_level l)
 {
     switch (kind) {
-    case SD_EPSILON: return (x - s.sigma * m) / s.alpha;
+    case SD_EPSILON: return (x - l.sigma * m) / l.alpha;
     case SD_SAMPLE: return m;
-    default: return s.alpha * x - s.sigma * m;
+    default: return l.alpha * x - l.sigma * m;
     }
-}
-
-/* The second-order step wants an older foresight, and is left out where it
- * would overshoot: at the last step of short runs, or when it ends at 0. */
-static bool first_order(const sd_step *s, const sd_latent *p)
-{
-    const sd_schedule_config *c = s->config;
-    bool last = s->i == s->grid->n - 1;
-    return c->order == 1 || p->done < 1 ||
-           (last && (c->euler_at_final || (c->lower_order_final && s->grid->n < 15) ||
-                     s->grid->sigma[s->grid->n] == 0));
-}
-
-static void dpm_step(const sd_step *s, sd_latent *p, const float *out)
-{
-    const float *sigma = s->grid->sigma + s->i;
-    level from = level_of(sigma[0]), to = level_of(sigma[1]);
-    bool first = first_order(s, p);
-    float h = to.lambda - from.lambda, e = expf(-h) - 1, r0 = 1;
-    float keep = to.sigma / from.sigma, a = to.alpha * e;
-    float b = s->config->heun ? -(to.alpha * (e / h + 1)) : 0.5f * a; /* midpoint else */
-
-    if (!first)
-        r0 = (from.lambda - level_of(sigma[-1]).lambda) / h;
-    for (size_t i = 0; i < values(p); i++) {
-        float x0 = foreseen_vp(s->config->prediction, p->x[i], out[i], from);
-        float x = keep * p->x[i] - a * x0;
-        if (!first)
-            x -= b * (1 / r0 * (x0 - p->old[i]));
-        p->x[i] = x;
-        p->old[i] = x0;
-    }
-}
-
-/* ---- table ---------------------------------------------------------------- */
-
-const sd_sampler sd_samplers[] = {
-    { "ddim", "DDIM", "DDIMScheduler", SD_DDIM, ddim_step },
-    { "euler", "Euler", "EulerDiscreteScheduler", SD_EULER, euler_step },
-    { "euler_a", "Euler a", "EulerAncestralDiscreteScheduler", SD_EULER, euler_a_step },
-    { "dpm++2m", "DPM++ 2M", "DPMSolverMultistepScheduler", SD_DPM, dpm_step },
-    { 0 },
-};
-
-const char sd_sampler_choices[] =
-    "model,ddim,euler=k_euler,euler_a=euler_ancestral=k_euler_a,"
-    "dpm++2m=dpm++_2m=dpmpp_2m=dpmpp2m=k_dpmpp_2m,"
-    "euler_karras=k_euler_karras=k_euler_ka,"
-    "euler_a_karras=euler_ancestral_karras=k_euler_a_karras=k_euler_a_ka,"
-    "dpm++2m_karras=dpm++_2m_karras=dpmpp_2m_karras=dpmpp2m_karras=k_dpmpp_2m_karras=k_dpmpp_2m_ka";
-
-const sd_sampler *sd_sampler_chosen(int choice, bool *karras)
-{
-    enum { SAMPLERS = sizeof sd_samplers / sizeof *sd_samplers - 1 };
-    *karras = choice > SAMPLERS; /* DDIM, the first, has no such name */
-    return &sd_samplers[*karras ? choice - SAMPLERS : choice - 1];
-}
-
-const sd_sampler *sd_sampler_of(const char *class_name)
-{
-    for (const sd_sampler *s = sd_samplers; s->name; s++)
-        if (!strcmp(s->class_name, class_name))
-            return s;
-    return &sd_samplers[0];
-}
-
-void sd_sampler_input(const sd_sampler *s, const sd_grid *g, int i, const float *x, float *out,
-                      size_t n)
-{
-    float root = sqrtf(g->sigma[i] * g->sigma[i] + 1);
-    if (s->family != SD_EULER)
-        memcpy(out, x, n * sizeof *x);
-    else
-        for (size_t k = 0; k < n; k++)
-            out[k] = x[k] / root;
 }
 
 void sd_sampler_mix(const sd_sampler *s, const sd_grid *g, int i, const float *x0,
                     const float *noise, float *x, size_t n)
 {
     float keep = 1, add = 0;
-    if (i < g->n && s->family == SD_DDIM)
+    if (i < g->n && s->rules.family < SD_EULER)
         keep = sqrtf(g->abar[i]), add = sqrtf(1 - g->abar[i]);
-    else if (i < g->n && s->family == SD_EULER)
+    else if (i < g->n && s->rules.family == SD_EULER)
         add = g->sigma[i];
     else if (i < g->n)
-        keep = level_of(g->sigma[i]).alpha, add = level_of(g->sigma[i]).sigma;
+        keep = sd_level_of(g->sigma[i]).alpha, add = sd_level_of(g->sigma[i]).sigma;
     for (size_t k = 0; k < n; k++)
         x[k] = keep * x0[k] + add * noise[k];
 }

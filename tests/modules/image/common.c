@@ -135,7 +135,10 @@ host *host_new(int threads, bt_precision precision)
                          .batch = 1,
                          .clip_skip = 1,
                          .cfg = NAN,
-                         .strength = 0.75 };
+                         .strength = 0.75,
+                         .eta = NAN,
+                         .variation_seed = -1,
+                         .sampler_seed = BT_INT_UNSET };
     bt_kernels_init(&h->kernels, bt_cpu_flags());
     h->compute = (bt_compute){ .kernels = &h->kernels, .threads = threads, .precision = precision };
     return h;

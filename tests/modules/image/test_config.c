@@ -200,6 +200,8 @@ static void test_infotext(void **state)
                   .clip_skip = 1,
                   .cfg = 4,
                   .strength = NAN,
+                  .eta = NAN,
+                  .eta_ddim = true,
                   .seed = 7 };
     char *t = sd_infotext(&i);
     assert_string_equal(t,
@@ -227,7 +229,7 @@ static void test_describe(void **state)
     assert_non_null(j);
     assert_int_equal(cJSON_GetObjectItem(j, "width")->valueint, 128);
     assert_int_equal(cJSON_GetObjectItem(j, "prompt_tokens")->valueint, 77);
-    assert_string_equal(cJSON_GetObjectItem(j, "sampler")->valuestring, "ddim");
+    assert_string_equal(cJSON_GetObjectItem(j, "sampler")->valuestring, "plms");
     assert_true(cJSON_GetObjectItem(j, "cfg_scale")->valuedouble == 7.5);
     cJSON_Delete(j);
     bt_buf_free(&b);

@@ -268,8 +268,8 @@ static const char *text_of(const cJSON *j, const char *key)
 static int sampler_index(const char *label)
 {
     for (int i = 1;; i++) {
-        bool karras;
-        if (!strcmp(sd_sampler_chosen(i, &karras)->label, label))
+        sd_grid_kind kind;
+        if (!strcmp(sd_sampler_chosen(i, &kind)->label, label))
             return i;
     }
 }
@@ -294,13 +294,13 @@ static void final_latents(host *h, float *out)
     sd_asked *asked;
     if (sd_run_ask(h->model, &k.s, k.s.seed, NULL, &asked, &err) != BT_OK)
         fail_msg("%s", err.text);
-    float *block = sd_run_lay_out(&k, &pic, 1);
+    float *walk, *block = sd_run_lay_out(&k, &pic, 1, &walk);
     k.total = k.s.steps;
     if (sd_run_read_inputs(&k) != BT_OK)
         fail_msg("%s", err.text);
     pic.asked = asked;
-    sd_run_start(&k, &pic, k.s.seed);
-    if (sd_run_denoise(&k, &pic, 1) != BT_OK)
+    sd_run_start(&k, &pic, 0);
+    if (sd_run_denoise(&k, &pic, 1, walk) != BT_OK)
         fail_msg("%s", err.text);
     memcpy(out, pic.p.x, FAMILY_VALUES * sizeof *out);
     bt_release(block);

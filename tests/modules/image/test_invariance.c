@@ -50,17 +50,19 @@ static void test_threads(void **state)
     }
 }
 
-/* Six pictures: a whole group and a part of one. */
+/* Six pictures: a whole group and a part of one. With A1111's grids too, whose
+ * SDE samplers have paths of noise. */
 static void test_batch(void **state)
 {
     (void)state;
-    for (int sampler = 1; sampler <= 4; sampler++) {
+    for (int sampler = 1; sd_samplers[sampler - 1].name; sampler++) {
         host *h = open_small(2, BT_PREC_AUTO);
         uint8_t *batch[6];
         h->o.sampler = sampler;
         h->o.seed = 100;
         h->o.batch = 6;
         h->o.rng = sampler % 2;
+        h->o.scheduler = sampler > 4 && sampler % 3 ? SD_GRID_AUTOMATIC : SD_GRID_MODEL;
         host_must_run(h);
         assert_int_equal(h->n_pictures, 6);
         int middling = 0;
@@ -70,7 +72,7 @@ static void test_batch(void **state)
         for (int i = 0; i < 6; i++)
             batch[i] = take(h, i);
         h->o.batch = 1;
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i<6; i += sampler> 4 ? 5 : 1) {
             h->o.seed = 100 + i;
             host_must_run(h);
             assert_memory_equal(h->pictures[0].rgb, batch[i], bytes_of(h, 0));
@@ -79,6 +81,53 @@ static void test_batch(void **state)
         }
         for (int i = 0; i < 6; i++)
             free(batch[i]);
+        host_close(h);
+    }
+}
+
+/* Two pictures that differ in more than a few values. */
+static void differ(host *h, const uint8_t *was)
+{
+    size_t n = bytes_of(h, 0), changed = 0;
+    for (size_t i = 0; i < n; i++)
+        changed += h->pictures[0].rgb[i] != was[i];
+    assert_true(changed > n / 4);
+}
+
+/* The steps' noise has its own generator if it is given a kind, a seed or a delta;
+ * a variation moves from one picture to another. */
+static void test_seeds(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "euler_a", "dpm++sde" };
+    for (int i = 0; i < 2; i++) {
+        host *h = open_small(2, BT_PREC_F32);
+        while (strcmp(sd_samplers[h->o.sampler++].name, names[i]) != 0)
+            ;
+        host_must_run(h);
+        uint8_t *plain = take(h, 0);
+        size_t n = bytes_of(h, 0);
+        h->o.sampler_rng = 2;
+        host_must_run(h);
+        differ(h, plain);
+        h->o.sampler_rng = 0, h->o.sampler_seed = 7;
+        host_must_run(h);
+        differ(h, plain);
+        h->o.sampler_seed = BT_INT_UNSET, h->o.ensd = 31337;
+        host_must_run(h);
+        if (i == 0) /* paths have A1111's seed, without the delta */
+            differ(h, plain);
+        assert_non_null(strstr(h->pictures[0].info, "ENSD: 31337"));
+        h->o.ensd = 0, h->o.variation = 0.25, h->o.variation_seed = 5, h->o.batch = 2;
+        host_must_run(h);
+        differ(h, plain);
+        assert_non_null(strstr(h->pictures[1].info, "Seed: 42"));
+        assert_non_null(
+            strstr(h->pictures[1].info, "Variation seed: 6, Variation seed strength: 0.25"));
+        h->o.variation = 0, h->o.batch = 1;
+        host_must_run(h);
+        assert_memory_equal(h->pictures[0].rgb, plain, n);
+        free(plain);
         host_close(h);
     }
 }
@@ -172,7 +221,7 @@ static void test_mask(void **state)
     h->mask = (bt_image){ sizeof h->mask, S, S, 1, mask };
     assert_int_equal(host_run(h), BT_EINVAL);
     h->init = (bt_image){ sizeof h->init, S, S, 3, init };
-    for (h->o.sampler = 1; h->o.sampler <= 4; h->o.sampler++) {
+    for (h->o.sampler = 1; sd_samplers[h->o.sampler - 1].name; h->o.sampler++) {
         host_must_run(h);
         const uint8_t *out = h->pictures[0].rgb;
         int changed = 0;
@@ -183,6 +232,7 @@ static void test_mask(void **state)
                 changed += memcmp(out + 3 * i, init + 3 * i, 3) != 0;
         assert_true(changed > S * S / 4);
     }
+    h->o.sampler = 0;
     h->o.strength = 0.1;
     assert_int_equal(host_run(h), BT_EINVAL);
     assert_non_null(strstr(h->error.text, "strength"));
@@ -252,11 +302,12 @@ static void test_estimate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_again),        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_long_prompts), cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_mask),         cmocka_unit_test(test_init_size),
-        cmocka_unit_test(test_rest),         cmocka_unit_test(test_estimate),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_seeds),     cmocka_unit_test(test_again),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_long_prompts),
+        cmocka_unit_test(test_cancel),    cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_init_size), cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
