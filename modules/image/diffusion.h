@@ -54,6 +54,9 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
 double sd_default_guidance(const sd_model *m);
 int sd_default_steps(const sd_model *m);
 
+/* Is the UNet told a mask and what it keeps, besides the latent? */
+static inline bool sd_inpaints(const sd_model *m) { return m->unet.in == 2 * m->vae.latent + 1; }
+
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
 bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);

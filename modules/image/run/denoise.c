@@ -10,13 +10,28 @@
 #include "base/threads.h"
 #include "image/run/run.h"
 
+/* One picture of the batch: its latent, and with inpainting models what is kept of it. */
+static void fill_picture(const sd_work *k, int i, const float *x, float *in)
+{
+    const size_t c = (size_t)k->j->m->vae.latent, more = (size_t)k->j->m->unet.in - c;
+    in += (size_t)i * (k->n / c) * (c + more);
+    for (size_t r = 0; r < k->n / c; r++, in += c + more) {
+        memcpy(in, x + r * c, c * sizeof *in);
+        if (more)
+            memcpy(in + c, k->pics[i].kept + r * more, more * sizeof *in);
+    }
+}
+
 /* Rows of the batch: with the negative prompt for every picture, then with each prompt. */
 static void fill_input(const sd_work *k, const float *x, float t)
 {
-    const size_t n = (size_t)k->b * k->n;
+    const sd_model *m = k->j->m;
+    const size_t n = (size_t)k->b * k->n * (size_t)m->unet.in / (size_t)m->vae.latent;
     float *in = sd_plan_data(k->unet, k->unet->in);
-    for (int i = 0; i < sd_asked_rows(k->pics[0].asked); i++)
-        memcpy(in + (size_t)i * n, x, n * sizeof *in);
+    for (int i = 0; i < k->b; i++)
+        fill_picture(k, i, x + (size_t)i * k->n, in);
+    for (int i = 1; i < sd_asked_rows(k->pics[0].asked); i++)
+        memcpy(in + (size_t)i * n, in, n * sizeof *in);
     sd_unet_time(&k->j->m->unet, t, sd_plan_data(k->unet, k->unet->time));
     if (k->unet->guide)
         sd_unet_guide(&k->j->m->unet, (float)k->s.cfg, sd_plan_data(k->unet, k->unet->guide));
@@ -72,7 +87,7 @@ static bt_status all_steps(sd_work *k, sd_walk *w)
     for (k->step = k->s.first; k->step < k->s.grid.n; k->step++) {
         BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
         BT_TRY(sd_walk_step(w, k->step));
-        for (int j = 0; k->mask && sd_walk_between(w, k->step) && j < w->b; j++)
+        for (int j = 0; k->mask && !k->kept_moments && sd_walk_between(w, k->step) && j < w->b; j++)
             keep_unmasked(k, &k->pics[j], k->step + 1);
     }
 fail:

@@ -34,7 +34,10 @@ uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
 float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
 {
     size_t n = k->n, all = (size_t)b * n;
-    float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
+    const uint64_t walks = sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b);
+    const size_t rows = (size_t)k->s.lw * (size_t)k->s.lh;
+    const size_t more = rows * (size_t)(k->j->m->unet.in - k->j->m->vae.latent);
+    float *block = bt_calloc(walks + (size_t)b * more * sizeof(float), 1);
     if (!block)
         return NULL;
     for (int i = 0; i < b; i++) {
@@ -43,6 +46,7 @@ float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
                                       .x = at,
                                       .noise = at + all,
                                       .tmp = block + 4 * all },
+                               .kept = block + walks / sizeof(float) + (size_t)i * more,
                                .x0 = at + 2 * all,
                                .start = at + 3 * all };
     }
@@ -196,6 +200,7 @@ fail:
 void sd_run_release(sd_work *k)
 {
     bt_release(k->moments);
+    bt_release(k->kept_moments);
     bt_release(k->pixels);
     bt_release(k->mask);
     bt_release(k->pixel_mask);

@@ -69,6 +69,7 @@ typedef struct sd_work {
     size_t n;                       /* values of a latent */
     float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
     float *pixels;                  /* of the first picture, 0..1 */
+    float *kept_moments;            /* inpainting models: of what the mask keeps */
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
     struct sd_making *pics;         /* of the group that is being made */
@@ -83,6 +84,7 @@ typedef struct sd_work {
 typedef struct sd_making {
     sd_latent p; /* x and noise of a group's pictures lie one after the other */
     sd_asked *asked;
+    float *kept;       /* inpainting models: [rows][1 + latent], the mask and what it keeps */
     float *x0, *start; /* with a first picture: its latent, and the first noise */
     uint64_t seed, variation_seed;
 } sd_making;
@@ -93,11 +95,17 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
 
 /* start.c: reads the first picture and the mask; then starts pictures. */
 bt_status sd_run_read_inputs(sd_work *k);
+/* Noise [rows][latent] becomes a sample of the encoder's distribution, in the UNet's scale. */
+void sd_run_sample(const sd_work *k, const float *moments, float *noise);
 /* Picture i of the batch. */
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
+
+/* For inpainting models: encodes what the mask keeps, all else grey; then draws a sample of it. */
+bt_status sd_run_read_kept(sd_work *k);
+void sd_run_draw_kept(const sd_work *k, sd_making *pic);
 
 /* asked.c: reads both prompts as the picture with this seed has them; sd_asked_free it. If
  * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */

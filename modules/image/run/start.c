@@ -40,25 +40,31 @@ static bt_status read_mask(sd_work *k)
     return BT_OK;
 }
 
-/* A sample of the encoder's distribution, in the UNet's scale. */
-static void draw_init(const sd_work *k, sd_making *pic)
+void sd_run_sample(const sd_work *k, const float *moments, float *noise)
 {
     const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_ENCODER);
-    sd_latent *p = &pic->p;
-    int c = v->latent;
-    sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
+    const size_t c = (size_t)v->latent;
     for (size_t i = 0; i < k->n; i++) {
-        const float *row = k->moments + i / (size_t)c * 2 * (size_t)c;
-        float mean = row[i % (size_t)c], logvar = row[i % (size_t)c + (size_t)c];
+        const float *row = moments + i / c * 2 * c;
+        float mean = row[i % c], logvar = row[i % c + c];
         float std = expf(0.5f * (logvar < -30 ? -30 : logvar > 20 ? 20 : logvar));
-        pic->x0[i] = v->scale * (mean + std * p->noise[i] - v->shift);
+        noise[i] = v->scale * (mean + std * noise[i] - v->shift);
     }
+}
+
+static void draw_init(const sd_work *k, sd_making *pic)
+{
+    sd_latent *p = &pic->p;
+    sd_noise_draw(&p->rng, p->shape, pic->x0, p->tmp);
+    sd_run_sample(k, k->moments, pic->x0);
 }
 
 bt_status sd_run_read_inputs(sd_work *k)
 {
     bt_status st = k->s.init ? encode_init(k) : BT_OK;
-    return st == BT_OK && k->s.mask ? read_mask(k) : st;
+    if (st == BT_OK && k->s.mask)
+        st = read_mask(k);
+    return st == BT_OK && sd_inpaints(k->j->m) ? sd_run_read_kept(k) : st;
 }
 
 /* The first noise: the picture's own, or a blend of that with another's. */
@@ -75,6 +81,12 @@ static void draw_start(const sd_work *k, sd_making *pic)
     sd_noise_blend(p->shape, s->variation, pic->start, p->noise);
 }
 
+/* Inpainting models are told what is kept, so that all of their steps begin with noise alone. */
+static bool starts_from_picture(const sd_work *k)
+{
+    return k->s.init && (!sd_inpaints(k->j->m) || k->s.first > 0);
+}
+
 /* The generator first gives the noise of the first picture's sample, if there is
  * one, then the starting noise, then the steps': diffusers' order. With
  * variations all pictures of a batch have one seed, as in A1111. */
@@ -86,13 +98,15 @@ void sd_run_start(const sd_work *k, sd_making *pic, int i)
     pic->seed = s->seed + place;
     pic->variation_seed = s->variation_seed + (uint64_t)i;
     sd_noise_seed(&p->rng, s->philox, pic->seed);
-    if (s->init)
+    if (starts_from_picture(k))
         draw_init(k, pic);
     draw_start(k, pic);
+    if (k->kept_moments)
+        sd_run_draw_kept(k, pic);
     if (s->own_rng)
         sd_noise_seed(&p->rng, s->sampler_philox, s->sampler_seed + place);
     p->path = sd_sampler_path(&s->grid, s->sampler_philox, s->path_seed + place);
-    if (s->init)
+    if (starts_from_picture(k))
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);
     else
         for (size_t j = 0; j < k->n; j++)
