@@ -12,7 +12,7 @@
 typedef struct sd_options {
     const char *prompt, *negative, *wildcards, *vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
-    double cfg, strength, variation;
+    double cfg, image_cfg, strength, variation;
     double eta; /* NAN: the sampler's */
     int64_t variation_seed, sampler_seed, ensd;
     int sampler;     /* 0 = the model's, else see sd_sampler_chosen */
@@ -56,6 +56,8 @@ int sd_default_steps(const sd_model *m);
 
 /* Is the UNet told a mask and what it keeps, besides the latent? */
 static inline bool sd_inpaints(const sd_model *m) { return m->unet.in == 2 * m->vae.latent + 1; }
+/* Or the picture that it shall change (InstructPix2Pix)? */
+static inline bool sd_edits(const sd_model *m) { return m->unet.in == 2 * m->vae.latent; }
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);

@@ -27,6 +27,8 @@ const bt_option sd_option_table[] = {
       "denoising steps" },
     { "cfg_scale", NULL, "guidance,guidance_scale,cfg", BT_OPT_FLOAT, OFF(cfg), "", 0, 100, NULL,
       NULL, "how strictly to follow the prompt; 1 = off and twice as fast" },
+    { "image_cfg_scale", NULL, "img_cfg_scale,image_guidance_scale", BT_OPT_FLOAT, OFF(image_cfg),
+      "1.5", 1, 100, NULL, NULL, "models that change a picture: how strictly to keep to it" },
     { "sampler", NULL, "sampling_method,sampler_name", BT_OPT_CHOICE, OFF(sampler), "model", 0, 0,
       sd_sampler_choices, NULL, "how steps are taken; model = as the model's scheduler" },
     { "scheduler", NULL, "schedule,schedule_type", BT_OPT_CHOICE, OFF(scheduler), "model", 0, 0,

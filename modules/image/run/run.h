@@ -22,7 +22,7 @@ struct bt_module_job {
 typedef struct sd_setup {
     int w, h, lw, lh, steps, batch, skip;
     int first; /* step of the grid */
-    double cfg, eta, strength, variation;
+    double cfg, image_cfg, eta, strength, variation;
     bool guided, philox, sampler_philox;
     int64_t ensd;
     bool own_rng; /* the steps' noise has a generator of its own */
@@ -55,6 +55,7 @@ typedef struct sd_asked {
     sd_cue cues[1 + SD_MAX_CLAUSES]; /* the negative prompt, then what AND joins */
     int n;
     int first;        /* 1: the negative prompt takes no part */
+    int blind;        /* 1: a model that changes a picture is asked once more, without it */
     int longest;      /* chunks of the longest cue but the negative one */
     int chunks;       /* of the network's context */
     size_t words;     /* ids of the prompt */
@@ -69,7 +70,7 @@ typedef struct sd_work {
     size_t n;                       /* values of a latent */
     float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
     float *pixels;                  /* of the first picture, 0..1 */
-    float *kept_moments;            /* inpainting models: of what the mask keeps */
+    float *kept_moments;            /* of what the UNet is told besides; NULL: nothing */
     float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;              /* [h * w] 0..1 */
     struct sd_making *pics;         /* of the group that is being made */
@@ -84,7 +85,7 @@ typedef struct sd_work {
 typedef struct sd_making {
     sd_latent p; /* x and noise of a group's pictures lie one after the other */
     sd_asked *asked;
-    float *kept;       /* inpainting models: [rows][1 + latent], the mask and what it keeps */
+    float *kept;       /* [rows][unet.in - latent]: the mask and what it keeps; the first picture */
     float *x0, *start; /* with a first picture: its latent, and the first noise */
     uint64_t seed, variation_seed;
 } sd_making;
@@ -103,7 +104,8 @@ void sd_run_start(const sd_work *k, sd_making *pic, int i);
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
 
-/* For inpainting models: encodes what the mask keeps, all else grey; then draws a sample of it. */
+/* For inpainting models: encodes what the mask keeps, all else grey; then draws a sample of it.
+ * For those that change a picture: that picture. */
 bt_status sd_run_read_kept(sd_work *k);
 void sd_run_draw_kept(const sd_work *k, sd_making *pic);
 
@@ -113,7 +115,7 @@ bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_ask
                      sd_asked **out, bt_error *err);
 void sd_asked_free(sd_asked *a);
 /* The prompts that take part are rows of one run of the UNet. */
-static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
+static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first + a->blind; }
 /* Both can be made in one run. */
 static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 {

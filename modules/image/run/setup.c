@@ -46,11 +46,13 @@ static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s
 }
 
 /* Where in the grid a first picture comes in. */
-static bt_status set_start(sd_setup *s, bt_error *err)
+static bt_status set_start(const sd_model *m, sd_setup *s, bt_error *err)
 {
     if (s->mask && !s->init)
         return bt_fail(err, BT_EINVAL, "a mask needs a picture to start from");
-    if (s->init)
+    if (!s->init && sd_edits(m))
+        return bt_fail(err, BT_EINVAL, "this model changes a picture: it needs one to start from");
+    if (s->init && !sd_edits(m))
         s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
     if (s->first >= s->grid.n)
         return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
@@ -95,6 +97,7 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     s->steps = o->steps == BT_INT_UNSET ? sd_default_steps(m) : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;
+    s->image_cfg = o->image_cfg;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
@@ -109,5 +112,5 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
         st = set_size(m, o, s, err);
     if (st == BT_OK)
         st = set_sampler(m, o, s, err);
-    return st == BT_OK ? set_start(s, err) : st;
+    return st == BT_OK ? set_start(m, s, err) : st;
 }

@@ -64,7 +64,7 @@ bt_status sd_run_read_inputs(sd_work *k)
     bt_status st = k->s.init ? encode_init(k) : BT_OK;
     if (st == BT_OK && k->s.mask)
         st = read_mask(k);
-    return st == BT_OK && sd_inpaints(k->j->m) ? sd_run_read_kept(k) : st;
+    return st == BT_OK && k->j->m->unet.in > k->j->m->vae.latent ? sd_run_read_kept(k) : st;
 }
 
 /* The first noise: the picture's own, or a blend of that with another's. */
@@ -81,10 +81,10 @@ static void draw_start(const sd_work *k, sd_making *pic)
     sd_noise_blend(p->shape, s->variation, pic->start, p->noise);
 }
 
-/* Inpainting models are told what is kept, so that all of their steps begin with noise alone. */
+/* Models that are told the picture begin with noise alone, if they do all steps. */
 static bool starts_from_picture(const sd_work *k)
 {
-    return k->s.init && (!sd_inpaints(k->j->m) || k->s.first > 0);
+    return k->s.init && (!k->kept_moments || k->s.first > 0);
 }
 
 /* The generator first gives the noise of the first picture's sample, if there is

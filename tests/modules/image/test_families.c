@@ -329,6 +329,7 @@ static void set_options(host *h, const cJSON *j)
     h->o.steps = cJSON_GetObjectItem(j, "steps")->valueint;
     h->o.cfg = cJSON_GetObjectItem(j, "cfg")->valuedouble;
     h->o.width = h->o.height = SIZE;
+    h->o.image_cfg = 1.5;
     h->o.strength = strength ? strength->valuedouble : 1;
 }
 
@@ -359,8 +360,6 @@ static double compare(host *h, const cJSON *j, double *db)
 static void check(const char *family, const char *form, const char *path, double latents,
                   double psnr)
 {
-    if (!strcmp(family, "ip2p"))
-        return;
     cJSON *side = side_json("families");
     const cJSON *j;
     host *h = host_open(path, 2, BT_PREC_F32);
