@@ -3,6 +3,7 @@
  *
  *     main.c      the list of commands; picks one
  *     cmd_*.c     one command each: a table of flags and a function
+ *     image_*.c   parts of bottega image (image.h)
  *     speak_*.c   what bottega speak does with its texts and its sound (speak.h)
  *     session.c   from flags to an engine, a model, a job; runs it; --json
  *     help.c      --help, from the tables
@@ -70,6 +71,8 @@ typedef struct cli_progress {
     bool on, tty, open;
     char stage[64];
     int tenth;
+    double since;   /* when the stage began, */
+    int from;       /* and with how much done */
     char label[48]; /* "[2/10] " */
     /* Of a text that is spoken in sections, in bytes; whole 0: it is not. */
     size_t whole, at, size; /* the one being spoken: `size` bytes from `at` */
@@ -122,6 +125,8 @@ struct cli {
     const cli_command *command;
     cli_given *given;
     size_t n_given;
+    char **kept; /* texts that `given` points to */
+    size_t n_kept;
     char **args;
     size_t n_args;
     bool quiet, json;
@@ -195,6 +200,8 @@ int cli_parse(cli *c, int argc, char **argv);
 const char *cli_get(const cli *c, const char *name); /* the last value given, or NULL */
 bool cli_has(const cli *c, const char *name);
 bool cli_option_given(const cli *c, const char *name); /* of a module */
+/* As if it stood before all that was given. `name` stays the caller's; value is copied. */
+void cli_give(cli *c, const char *name, const char *value, bool option);
 bool cli_same(const char *a, size_t n, const char *b); /* '-' and '_' are one */
 /* The words of the command line, -f FILE, or stdin; *text: free. */
 int cli_input(cli *c, char **text);
@@ -234,6 +241,7 @@ int cli_times_explain(cli *c);                 /* on stdout; with --json: kept f
 /* The path of the model that -m or the kind means; NULL after a message; free. */
 char *cli_find_model(const char *given, bt_kind kind, const char *first);
 char *cli_default_model(bt_kind kind); /* NULL: not installed; free */
+bool cli_installed(const char *name);
 /* Every installed model file or folder, in the order in which names are looked up. */
 void cli_each_model(void (*each)(void *user, const char *path), void *user);
 char *cli_data_dir(void);  /* where models are put; free */

@@ -1,19 +1,33 @@
 /* SPDX-License-Identifier: MIT
- * bottega image: prompts to PNG files.
+ * bottega image: prompts to picture files.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "image.h"
+
+enum { PREVIEW_INTERVAL = 5 };
 
 static const cli_flag flags[] = {
     { "output", "o", NULL, "FILE", NULL,
-      "PNG file; a %03d in it is the picture's number (default out.png)", 0 },
-    { "prompts-file", NULL, NULL, "FILE", NULL, "one prompt per line; the model is loaded once",
+      ".png, .jpg or .webp; a %03d in it is the picture's number (default out.png)", 0 },
+    { "quality", NULL, NULL, "N", NULL,
+      "of JPEG and WebP, 1..100 (default 90; WebP at 100 is lossless)", 0 },
+    { "from", NULL, NULL, "FILE", NULL,
+      "make this picture again, by its own text; flags change what they name", 0 },
+    { "preview", NULL, NULL, "FILE", NULL,
+      "picture on its way, written again and again; a %03d in it is its number", 0 },
+    { "preview-interval", NULL, NULL, "N", NULL, "steps from one preview to the next (default 5)",
       0 },
+    { "grid", NULL, "xyz", "AXES", NULL,
+      "one labelled picture of all combinations: \"steps=10,20;cfg_scale=3,7\" (any option; a "
+      "value with a comma in it in double quotes)",
+      0 },
+    { "prompts-file", NULL, "prompts", "FILE", NULL,
+      "one prompt per line; the model is loaded once", 0 },
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
-    { "init", "i", "init-img,init-image", "FILE", NULL, "PNG to start from", 0 },
-    { "mask", NULL, NULL, "FILE", NULL, "PNG that is white where the picture may change", 0 },
+    { "init", "i", "init-img,init-image", "FILE", NULL, "picture to start from", 0 },
+    { "mask", NULL, NULL, "FILE", NULL, "picture that is white where the other may change", 0 },
     { "list", NULL, NULL, "OPTION", NULL,
       "print what an option may be, with all spellings: samplers, schedulers", 0 },
     { 0 }
@@ -39,17 +53,81 @@ static int set_picture(cli *c, const char *name)
     return st == BT_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", bt_job_message(c->job));
 }
 
+/* 0: as the format's default; -1: no number. */
+int image_quality(const cli *c)
+{
+    const char *text = cli_get(c, "quality");
+    char *end;
+    const long n = text ? strtol(text, &end, 10) : 0;
+    return text && (end == text || *end || n < 1 || n > 100) ? -1 : (int)n;
+}
+
+/* Models draw in steps of some pixels: sides between two of them are rounded. */
+static const char *size_note(const cli *c)
+{
+    static const char *const sides[] = { "width", "height" };
+    for (int i = 0; i < 2; i++)
+        for (size_t k = c->n_given; k-- > 0;)
+            if (c->given[k].option && strcmp(c->given[k].name, sides[i]) == 0) {
+                if (atol(c->given[k].value) != atol(bt_job_get(c->job, sides[i])))
+                    return " (sides rounded to what this model can make)";
+                break;
+            }
+    return "";
+}
+
+int image_save(cli *c, const bt_image *img, const char *path, const char *text,
+               const char *settings)
+{
+    const bt_image_file file = {
+        .struct_size = sizeof file, .quality = image_quality(c), .text = text, .settings = settings
+    };
+    if (bt_image_write(c->engine, path, img, &file) != BT_OK)
+        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
+    cli_note(c, "%s: %d x %d%s", path, img->width, img->height, size_note(c));
+    cli_wrote(c, path);
+    return EXIT_DONE;
+}
+
 static int save(cli *c, size_t i, const char *path)
 {
     bt_image img = { .struct_size = sizeof img };
-    bt_status st = bt_job_image(c->job, i, &img);
-    if (st == BT_OK)
-        st = bt_image_save(c->engine, path, &img, bt_job_text(c->job, i));
-    if (st != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
-    cli_note(c, "%s: %d x %d", path, img.width, img.height);
-    cli_wrote(c, path);
-    return EXIT_DONE;
+    if (bt_job_image(c->job, i, &img) != BT_OK)
+        return cli_fail(EXIT_FAILED, "%s", bt_job_message(c->job));
+    char *settings = image_settings(c, i);
+    const int rc = image_save(c, &img, path, bt_job_text(c->job, i), settings);
+    free(settings);
+    return rc;
+}
+
+/* A preview that cannot be written is no reason to stop. */
+static int on_preview(void *user, size_t index, const bt_image *img)
+{
+    cli *c = user;
+    char *path = cli_name(cli_get(c, "preview"), (int)index + 1, false);
+    if (bt_image_write(c->engine, path, img, NULL) != BT_OK)
+        cli_note(c, "no preview: %s", bt_engine_message(c->engine));
+    free(path);
+    return cli_stop;
+}
+
+/* Previews are asked for as part of opening the job. */
+static int open_job(cli *c)
+{
+    bt_callbacks cb = { .struct_size = sizeof cb, .preview_interval = PREVIEW_INTERVAL };
+    const char *path = cli_get(c, "preview"), *interval = cli_get(c, "preview-interval");
+    char *end = NULL;
+    if (interval)
+        cb.preview_interval = (int)strtol(interval, &end, 10);
+    if (interval && (end == interval || *end || cb.preview_interval < 1))
+        return cli_fail(EXIT_USAGE, "preview-interval: \"%s\" is not a number of steps", interval);
+    if (path && cli_name_check(path) != EXIT_DONE)
+        return EXIT_USAGE;
+    if (path && bt_image_write(c->engine, path, NULL, NULL) != BT_OK)
+        return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
+    if (path)
+        cb.preview = on_preview;
+    return cli_job_open(c, &cb);
 }
 
 /* Files appear only when whole: one that is there need not be made again. */
@@ -99,16 +177,41 @@ static int make_all(cli *c, char **prompts, size_t n)
     return rc;
 }
 
-static int check(cli *c)
+static int make_grid(cli *c)
 {
-    const char *out = cli_get(c, "output");
-    if (out && cli_name_check(out) != EXIT_DONE)
-        return EXIT_USAGE;
+    const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
+    char *path = cli_name(out, 1, false);
+    int rc = image_grid(c, cli_get(c, "grid"), path);
+    free(path);
+    return rc == EXIT_DONE ? cli_finish(c) : rc;
+}
+
+static int check_prompt(cli *c)
+{
+    if (cli_get(c, "grid") && cli_get(c, "prompts-file"))
+        return cli_fail(EXIT_USAGE,
+                        "a grid takes its prompts as an axis: --grid 'prompt=a cat,a dog'");
     const int from = !!cli_get(c, "prompts-file") + cli_option_given(c, "prompt") + (c->n_args > 0);
     if (from > 1)
         return cli_fail(EXIT_USAGE, "give -p, --prompts-file or words, not two of them");
-    if (from == 0)
+    const char *grid = cli_get(c, "grid");
+    if (from == 0 && !cli_get(c, "from") && !(grid && strstr(grid, "prompt=")))
         return cli_fail(EXIT_USAGE, "no prompt: give one with -p, or many with --prompts-file");
+    return EXIT_DONE;
+}
+
+/* Before anything is made: that its file can have this name and quality. */
+static int check_output(cli *c)
+{
+    const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
+    const bt_image_file file = { .struct_size = sizeof file, .quality = image_quality(c) };
+    if (cli_name_check(out) != EXIT_DONE)
+        return EXIT_USAGE;
+    if (file.quality < 0)
+        return cli_fail(EXIT_USAGE, "quality: \"%s\" is not a number from 1 to 100",
+                        cli_get(c, "quality"));
+    if (bt_image_write(c->engine, out, NULL, &file) != BT_OK)
+        return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     return EXIT_DONE;
 }
 
@@ -118,7 +221,11 @@ static int run(cli *c)
     char **prompts = NULL;
     if (cli_get(c, "list"))
         return cli_list(c, cli_get(c, "list"));
-    int rc = check(c);
+    int rc = check_prompt(c);
+    if (rc == EXIT_DONE && cli_get(c, "from"))
+        rc = image_from(c, cli_get(c, "from"));
+    if (rc == EXIT_DONE)
+        rc = check_output(c);
     if (rc != EXIT_DONE)
         return rc;
     const char *file = cli_get(c, "prompts-file");
@@ -131,7 +238,7 @@ static int run(cli *c)
     if (rc == EXIT_DONE)
         rc = cli_model_open(c);
     if (rc == EXIT_DONE)
-        rc = cli_job_open(c, NULL);
+        rc = open_job(c);
     if (rc == EXIT_DONE)
         rc = set_picture(c, "init");
     if (rc == EXIT_DONE)
@@ -140,6 +247,8 @@ static int run(cli *c)
         rc = cli_job_set(c, "prompt", prompts[0]);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         rc = cli_dry_run(c);
+    else if (rc == EXIT_DONE && cli_get(c, "grid"))
+        rc = make_grid(c);
     else if (rc == EXIT_DONE && (rc = make_all(c, prompts, n)) == EXIT_DONE)
         rc = cli_finish(c);
     for (size_t i = 0; prompts && i < n; i++)

@@ -124,14 +124,28 @@ static bool find_word(cli *c, const char *word, size_t n, bool is_short, found *
     return true;
 }
 
+static void *grown(void *list, size_t n, size_t size)
+{
+    void *all = realloc(list, (n + 1) * size);
+    if (!all)
+        exit(cli_fail(EXIT_FAILED, "out of memory"));
+    return all;
+}
+
 /* In the order given: the last one counts, but --module counts every time. */
 static void keep(cli *c, const found *f, const char *value)
 {
-    cli_given *all = realloc(c->given, (c->n_given + 1) * sizeof *all);
-    if (!all)
-        exit(cli_fail(EXIT_FAILED, "out of memory"));
-    c->given = all;
+    c->given = grown(c->given, c->n_given, sizeof *c->given);
     c->given[c->n_given++] = (cli_given){ f->name, value, f->option };
+}
+
+void cli_give(cli *c, const char *name, const char *value, bool option)
+{
+    c->kept = grown(c->kept, c->n_kept, sizeof *c->kept);
+    c->kept[c->n_kept++] = cli_text("%s", value);
+    c->given = grown(c->given, c->n_given, sizeof *c->given);
+    memmove(c->given + 1, c->given, c->n_given++ * sizeof *c->given);
+    c->given[0] = (cli_given){ name, c->kept[c->n_kept - 1], option };
 }
 
 /* One flag at argv[*i]; moves *i over its value. */

@@ -9,11 +9,11 @@
 #include <string.h>
 
 extern const cli_command cmd_image, cmd_speak, cmd_text, cmd_chat, cmd_info, cmd_convert,
-    cmd_tokenize, cmd_perplexity, cmd_bench, cmd_doctor, cmd_vocode, cmd_mel;
+    cmd_tokenize, cmd_perplexity, cmd_bench, cmd_doctor, cmd_vocode, cmd_mel, cmd_upscale;
 
 static const cli_command *const commands[] = {
-    &cmd_image,   &cmd_speak,    &cmd_vocode,     &cmd_mel,   &cmd_text,   &cmd_chat, &cmd_info,
-    &cmd_convert, &cmd_tokenize, &cmd_perplexity, &cmd_bench, &cmd_doctor, NULL,
+    &cmd_image, &cmd_upscale, &cmd_speak,    &cmd_vocode,     &cmd_mel,   &cmd_text,   &cmd_chat,
+    &cmd_info,  &cmd_convert, &cmd_tokenize, &cmd_perplexity, &cmd_bench, &cmd_doctor, NULL,
 };
 
 static const cli_command *find_command(const char *name)

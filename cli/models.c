@@ -122,6 +122,13 @@ static char *search(const char *name, const char *first)
 
 char *cli_default_model(bt_kind kind) { return search(default_name(kind), NULL); }
 
+bool cli_installed(const char *name)
+{
+    char *path = search(name, NULL);
+    free(path);
+    return path;
+}
+
 /* What looks like a path, or is a file here, is taken as it is. */
 char *cli_find_model(const char *given, bt_kind kind, const char *first)
 {

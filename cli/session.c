@@ -146,6 +146,8 @@ int cli_job_open(cli *c, const bt_callbacks *cb)
         all.timing = cb->timing;
         all.drop_samples = cb->drop_samples;
         all.patient = cb->patient;
+        all.preview = cb->preview;
+        all.preview_interval = cb->preview_interval;
     }
     if (bt_job_create(c->model, &c->job) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
@@ -297,5 +299,8 @@ void cli_close(cli *c)
     free(c->explained);
     cli_times_clear(c);
     free(c->given);
+    for (size_t i = 0; i < c->n_kept; i++)
+        free(c->kept[i]);
+    free(c->kept);
     free(c->args);
 }

@@ -17,35 +17,6 @@ enum { BAR = 24, MAX_COLUMNS = 16, MAX_DEPTH = 16, MAX_CELL = 60 };
 
 /* ---- progress ------------------------------------------------------------ */
 
-/* One line that is drawn over again; on a terminal only. */
-static void draw_bar(const cli_progress *p, const char *stage, int done, int total)
-{
-    const int full = total > 0 ? (int)((long long)done * BAR / total) : 0;
-    fprintf(stderr, "\r\033[K%s%s [", p->label, stage);
-    for (int i = 0; i < BAR; i++)
-        fputc(i < full ? '#' : '.', stderr);
-    if (total > 0)
-        fprintf(stderr, "] %d/%d", done, total);
-    else
-        fprintf(stderr, "] %d", done);
-    fflush(stderr);
-}
-
-/* Lines: one when a stage starts, and one for every further tenth of it. */
-static void print_line(cli_progress *p, const char *stage, int done, int total)
-{
-    const int tenth = total > 0 ? (int)((long long)done * 10 / total) : 0;
-    const bool same = strncmp(p->stage, stage, sizeof p->stage - 1) == 0;
-    if (same && tenth == p->tenth)
-        return;
-    p->tenth = tenth;
-    snprintf(p->stage, sizeof p->stage, "%s", stage);
-    if (total > 0)
-        fprintf(stderr, "%s%s: %d/%d\n", p->label, stage, done, total);
-    else
-        fprintf(stderr, "%s%s\n", p->label, stage);
-}
-
 /* "1:02:03", as long as it needs to be. */
 static void clock_text(double seconds, char out[24])
 {
@@ -54,6 +25,49 @@ static void clock_text(double seconds, char out[24])
         snprintf(out, 24, "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60);
     else
         snprintf(out, 24, "%d:%02d", s / 60, s % 60);
+}
+
+/* Of the stage, by what it took so far; nothing while that is too little to tell. */
+static void left_text(const cli_progress *p, int done, int total, char out[40])
+{
+    const double spent = cli_now() - p->since;
+    char left[24];
+    *out = 0;
+    if (done <= p->from || done >= total || spent < 1)
+        return;
+    clock_text(spent / (done - p->from) * (total - done), left);
+    snprintf(out, 40, ", %s left", left);
+}
+
+/* One line that is drawn over again; on a terminal only. */
+static void draw_bar(const cli_progress *p, const char *stage, int done, int total)
+{
+    const int full = total > 0 ? (int)((long long)done * BAR / total) : 0;
+    char left[40];
+    fprintf(stderr, "\r\033[K%s%s [", p->label, stage);
+    for (int i = 0; i < BAR; i++)
+        fputc(i < full ? '#' : '.', stderr);
+    left_text(p, done, total, left);
+    if (total > 0)
+        fprintf(stderr, "] %d/%d%s", done, total, left);
+    else
+        fprintf(stderr, "] %d", done);
+    fflush(stderr);
+}
+
+/* Lines: one when a stage starts, and one for every further tenth of it. */
+static void print_line(cli_progress *p, const char *stage, int done, int total, bool same)
+{
+    const int tenth = total > 0 ? (int)((long long)done * 10 / total) : 0;
+    char left[40];
+    if (same && tenth == p->tenth)
+        return;
+    p->tenth = tenth;
+    left_text(p, done, total, left);
+    if (total > 0)
+        fprintf(stderr, "%s%s: %d/%d%s\n", p->label, stage, done, total, left);
+    else
+        fprintf(stderr, "%s%s\n", p->label, stage);
 }
 
 /* Of a long text: how much of it, and the time left by what this run has done so far. */
@@ -81,13 +95,19 @@ int cli_on_progress(void *user, const char *stage, int done, int total)
 {
     cli *c = user;
     cli_progress *p = &c->progress;
+    const bool same = strncmp(p->stage, stage, sizeof p->stage - 1) == 0;
+    if (!same) {
+        p->since = cli_now();
+        p->from = done;
+    }
+    snprintf(p->stage, sizeof p->stage, "%s", stage);
     if (p->on && p->whole) {
         show_whole(p, done, total);
     } else if (p->on && p->tty) {
         draw_bar(p, stage, done, total);
         p->open = true;
     } else if (p->on) {
-        print_line(p, stage, done, total);
+        print_line(p, stage, done, total, same);
     }
     return cli_stop;
 }

@@ -203,13 +203,29 @@ typedef struct bt_array {
     const float *values;
 } bt_array;
 
-/* PNG; `text` (may be NULL) goes into a `parameters` text chunk. The file
- * appears under its name only when whole. Loading takes any PNG up to 16384
- * pixels a side, as 1 or 3 channels; .pixels and *text (`text` may be NULL;
- * *text is when the file has none): bt_free. */
+/* A picture's file, beyond its pixels. */
+typedef struct bt_image_file {
+    size_t struct_size;
+    const char *format;   /* "png", "jpeg", "webp"; NULL: by suffix, PNG without one */
+    int quality;          /* of JPEG and WebP, 1..100; 0: 90; WebP at 100 loses nothing */
+    const char *text;     /* A1111's "parameters"; NULL: none */
+    const char *settings; /* a second text, JSON, for programs that make the picture again */
+} bt_image_file;
+
+/* PNG, JPEG or WebP, whole or not at all. `file` NULL: all defaults. A PNG has its texts in
+ * chunks "parameters" and "bottega", the others in an Exif block (user comment, maker note);
+ * what is above JPEG's 64 KiB is left out. Without an img only path, format and quality are
+ * checked, and nothing is written. bt_image_save: the same with a text alone. */
+BT_API bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
+                                const bt_image_file *file);
 BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
                                const char *text);
+/* A file is what its first bytes say, up to 16384 pixels a side, and becomes 1 or 3 channels,
+ * right side up. .pixels and *text (`text` may be NULL; *text is when the file has none):
+ * bt_free. */
 BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
+/* The two texts of a picture file that can be read, or NULL; bt_free. */
+BT_API bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings);
 /* WAV, FLAC, Ogg Vorbis, Opus or MP3; whole or not at all, the same bytes for the
  * same sound. Opus and MP3 take few sample rates: others become the next higher
  * one. Without samples, n, rate and channels it writes nothing, only tells whether
@@ -258,7 +274,8 @@ typedef struct bt_timing {
  * progress: `done` of `total` (0: unknown) steps of a stage ("prompt", "speak",
  * "denoise", ...). samples: mono, as soon as there are some. token: `text` is
  * not terminated; len 0 while a character is incomplete; id -1: the prompt,
- * with option "echo". timing: before the sentence's samples; with it set, a voice
+ * with option "echo". preview: what picture `index` of the run looks like so far, small.
+ * timing: before the sentence's samples; with it set, a voice
  * that cannot tell fails with BT_EUNSUPPORTED. */
 typedef struct bt_callbacks {
     size_t struct_size;
@@ -270,6 +287,8 @@ typedef struct bt_callbacks {
     int drop_samples; /* 1: the job keeps no samples; bt_job_audio then tells rate and n alone */
     int patient;      /* 1: nobody waits for the first samples, so that all are there sooner; the
                          same samples. Without the callback it is so anyway. */
+    int (*preview)(void *user, size_t index, const bt_image *img);
+    int preview_interval; /* steps from one to the next; 0: 1 */
 } bt_callbacks;
 
 typedef struct bt_estimate {

@@ -68,6 +68,7 @@ typedef enum bt_act {
     BT_ACT_LEAKY_RELU, /* x < 0 ? alpha * x : x */
     BT_ACT_SILU,       /* x * sigmoid(x) */
     BT_ACT_GELU,       /* x/2 * (1 + erf(x / sqrt 2)) */
+    BT_ACT_GELU_SHORT, /* GELU off by 2e-4 at most: for what is rounded to bf16 or bytes */
     BT_ACT_GELU_TANH,  /* the tanh approximation */
     BT_ACT_QUICK_GELU, /* x * sigmoid(1.702 x) */
     BT_ACT_TANH,

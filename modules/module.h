@@ -63,6 +63,9 @@ typedef struct bt_run {
     bt_status (*progress)(void *host, const char *stage, int done, int total);
     bt_status (*token)(void *host, int32_t id, const char *text, size_t len);
     bt_status (*samples)(void *host, int sample_rate, const float *mono, size_t n);
+    /* A picture on its way, every preview_interval steps; copied. NULL: nobody asks. */
+    bt_status (*preview)(void *host, int index, int width, int height, const uint8_t *rgb);
+    int preview_interval; /* at least 1 */
     /* A finished picture, RGB rows from the top, copied; infotext as A1111's. */
     bt_status (*image)(void *host, int width, int height, const uint8_t *rgb, const char *infotext);
     /* A fact for the report: a JSON value as text ("12.5", "\"ddim\""). Also

@@ -6,9 +6,9 @@ data=${BOTTEGA_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/bottega}
 jobs=$(nproc)
 
 # What building needs.
-packages=(gcc cmake ninja-build pkg-config libpng-dev libsndfile1-dev libsamplerate0-dev
-          libcjson-dev libutf8proc-dev libexpat1-dev libebur128-dev zlib1g-dev python3
-          python3-pip)
+packages=(gcc cmake ninja-build pkg-config libpng-dev libjpeg-dev libwebp-dev
+          libsndfile1-dev libsamplerate0-dev libcjson-dev libutf8proc-dev libexpat1-dev
+          libebur128-dev zlib1g-dev python3 python3-pip)
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

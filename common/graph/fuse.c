@@ -2,7 +2,8 @@
  * Fusing: the consumer takes the producer's place. y = act(linear(x)) becomes
  * one linear node with an activation in its epilogue, standing where act stood;
  * then y + r becomes the same node with a residual. A gate of two halves of one
- * linear layer becomes that layer's epilogue, and so does a row added to all rows.
+ * linear layer becomes that layer's epilogue, and so do a factor and a row added to
+ * all rows.
  *
  * Why the consumer's place: others point at the consumer, and by then all that
  * the producer reads is still there. The producer is left without a reader and
@@ -41,15 +42,22 @@ static bool is_slice(const bt_node *n, const int *uses)
            uses[n->index] == 1 && !n->is_output;
 }
 
-/* n becomes what `made` was, under its own number. */
+/* n becomes what `made` was, under its own number and at its own place. */
 static void absorb(bt_node *n, const bt_node *made)
 {
-    bt_shape shape = n->shape;
-    int index = n->index, is_output = n->is_output;
+    const bt_node was = *n;
     *n = *made;
-    n->shape = shape;
-    n->index = index;
-    n->is_output = is_output;
+    n->shape = was.shape;
+    n->index = was.index;
+    n->is_output = was.is_output;
+    n->into = was.into;
+    n->into_channel = was.into_channel;
+}
+
+/* Nothing comes after the sum in x's epilogue yet, as far as activations and factors go. */
+static bool is_bare(const bt_node *x)
+{
+    return x->scale == 0 && !(x->op->flags & BT_OP_ROW && x->src[1]);
 }
 
 static void fuse_act(bt_node *n, const int *uses)
@@ -58,11 +66,22 @@ static void fuse_act(bt_node *n, const int *uses)
     bt_act act;
     float alpha;
     if (!bt_node_is_act(n, &act, &alpha) || !absorbable(x, n, BT_OP_ACT, uses) || x->act ||
-        (x->op->flags & BT_OP_ROW && x->src[1]))
+        !is_bare(x))
         return;
     absorb(n, x);
     n->act = act;
     n->alpha = alpha;
+}
+
+static void fuse_scale(bt_node *n, const int *uses)
+{
+    bt_node *x = n->src[0];
+    float scale;
+    if (!bt_node_is_scale(n, &scale) || scale == 0 || !absorbable(x, n, BT_OP_SCALE, uses) ||
+        !is_bare(x))
+        return;
+    absorb(n, x);
+    n->scale = scale;
 }
 
 static void fuse_residual(bt_node *n, const int *uses)
@@ -140,6 +159,7 @@ bt_status bt_plan_fuse(bt_plan *p, bt_error *err)
     for (int i = 0; i < g->n_nodes; i++) {
         fuse_gate(g, g->nodes[i], uses);
         fuse_act(g->nodes[i], uses);
+        fuse_scale(g->nodes[i], uses);
         fuse_row(g->nodes[i], uses);
         fuse_residual(g->nodes[i], uses);
     }

@@ -201,6 +201,10 @@ bt_node *bt_gate(bt_graph *g, bt_node *a, bt_act act_a, bt_node *b, bt_act act_b
 
 bt_node *bt_slice(bt_graph *g, bt_node *x, int64_t c0, int64_t c1); /* channels [c0, c1): a view */
 bt_node *bt_concat(bt_graph *g, bt_node *a, bt_node *b);            /* along channels */
+/* The same for dense blocks, which widen a tensor step by step: b is not copied but made in
+ * its place, and so is a if a was widened. b is what an op computes, put into one tensor
+ * only; neither is an output. */
+bt_node *bt_widen(bt_graph *g, bt_node *a, bt_node *b);
 bt_node *bt_reshape(bt_graph *g, bt_node *x,
                     bt_shape s);           /* same count and c, or x without a view */
 bt_node *bt_flip(bt_graph *g, bt_node *x); /* channels in reverse order */

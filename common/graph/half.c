@@ -26,11 +26,14 @@ void bt_plan_half(bt_plan *p)
 {
     for (int i = 0; i < p->n_steps; i++)
         p->steps[i]->half = (p->steps[i]->op->flags & BT_OP_HALF) != 0;
-    for (int i = 0; i < p->n_steps; i++)
+    for (int i = 0; i < p->n_steps; i++) {
+        if (!(p->steps[i]->op->flags & BT_OP_HALF)) /* all that is made into one tensor */
+            bt_node_root(p->steps[i])->half = false;
         keep_floats(p->steps[i]);
+    }
     for (int i = 0; i < p->g->n_nodes; i++)
         if (p->g->nodes[i]->is_output)
             bt_node_root(p->g->nodes[i])->half = false;
-    for (int i = 0; i < p->g->n_nodes; i++) /* views have their root's form */
+    for (int i = 0; i < p->g->n_nodes; i++) /* all that lies in a root has its form */
         p->g->nodes[i]->half = bt_node_root(p->g->nodes[i])->half;
 }

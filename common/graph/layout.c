@@ -5,7 +5,8 @@
  *
  * Steps run one after the other, so memory that a step gives back may be taken
  * by the next one; "shared" memory of a step lives for that step only. A view
- * has no memory: its root (bt_node_root) is what is held and given back.
+ * has no memory: its root (bt_node_root) is what is held and given back. That of a
+ * widened tensor is taken when the first of what is made into it is.
  */
 #include "graph/plan.h"
 
@@ -96,7 +97,7 @@ static void find_last_uses(const bt_plan *p, int *last)
 {
     for (int s = 0; s < p->n_steps; s++) {
         bt_node *n = p->steps[s];
-        last[n->index] = s; /* until something reads it */
+        last[bt_node_root(n)->index] = s; /* until something reads it */
         for (int j = 0; j < BT_MAX_SRC && n->src[j]; j++)
             last[bt_node_root(n->src[j])->index] = s;
         if (n->residual)
@@ -145,19 +146,22 @@ static void place(bt_node *n, size_t at)
     n->mem.ld = n->shape.c;
 }
 
+/* Memory for n: that of `old`, or (NULL) new. */
+static void hold(space *s, bt_node *n, bt_node *old, bool *held)
+{
+    place(n, old ? old->arena_offset : take(s, node_bytes(n)));
+    if (old)
+        held[old->index] = false;
+    held[n->index] = true;
+}
+
 /* Walks through the steps as a run will. held[i]: node i has memory now. */
 static void run_steps(bt_plan *p, space *s, int *last, bool *held)
 {
     for (int i = 0; i < p->n_steps; i++) {
-        bt_node *n = p->steps[i];
-        bt_node *old = in_place(n, last, i);
-        if (old) {
-            place(n, old->arena_offset);
-            held[old->index] = false;
-        } else {
-            place(n, take(s, node_bytes(n)));
-        }
-        held[n->index] = true;
+        bt_node *n = p->steps[i], *root = bt_node_root(n);
+        if (!held[root->index])
+            hold(s, root, n == root ? in_place(n, last, i) : NULL, held);
         size_t shared = n->op->shared ? round_up(n->op->shared(n, p->compute->kernels)) : 0;
         n->shared_offset = shared ? take(s, shared) : 0;
         give(s, n->shared_offset, shared);
@@ -172,14 +176,19 @@ static void run_steps(bt_plan *p, space *s, int *last, bool *held)
     }
 }
 
-/* Row strides of views; memory only once the arena is there (bt_plan_bind). */
+/* Row strides of what lies in another's memory; that only once the arena is there
+ * (bt_plan_bind). */
 static bt_status check_views(bt_graph *g, bt_error *err)
 {
     for (int i = 0; i < g->n_nodes; i++) {
-        bt_node *n = g->nodes[i];
-        if (!n->op || !(n->op->flags & BT_OP_VIEW))
-            continue;
-        n->mem.ld = bt_rows(n->shape) == bt_rows(n->src[0]->shape) ? n->src[0]->mem.ld : n->shape.c;
+        bt_node *n = g->nodes[i], *x = n->src[0];
+        if (n->into) {
+            n->mem.ld = bt_node_root(n)->mem.ld;
+        } else if (n->op && n->op->flags & BT_OP_VIEW) {
+            n->mem.ld = bt_rows(n->shape) == bt_rows(x->shape) ? x->mem.ld : n->shape.c;
+            if (n->shape.c != x->shape.c && n->mem.ld != x->mem.ld && x->mem.ld != x->shape.c)
+                return bt_fail(err, BT_EINVAL, "a widened tensor's channels cannot be reshaped");
+        }
         if (n->is_output && n->mem.ld != n->shape.c)
             return bt_fail(err, BT_EINVAL, "a slice of channels cannot be an output");
     }
@@ -211,14 +220,19 @@ bt_status bt_plan_layout(bt_plan *p, bt_error *err)
     return st;
 }
 
+/* A source comes before its view, but a widened tensor after what is made into it. */
 void bt_plan_bind(bt_plan *p)
 {
     for (int i = 0; i < p->g->n_nodes; i++) {
         bt_node *n = p->g->nodes[i];
-        if (n->op && n->op->flags & BT_OP_VIEW)
-            n->mem.data = (float *)((uint8_t *)n->src[0]->mem.data +
-                                    n->view_offset * (int64_t)bt_value_bytes(n));
-        else
-            n->mem.data = (float *)(p->arena + n->arena_offset);
+        uint8_t *base = p->arena + bt_node_root(n)->arena_offset;
+        int64_t values = 0;
+        for (const bt_node *x = n; x->into; x = x->into)
+            values += x->into_channel;
+        if (n->op && n->op->flags & BT_OP_VIEW) {
+            base = (uint8_t *)n->src[0]->mem.data;
+            values = n->view_offset;
+        }
+        n->mem.data = (float *)(base + values * (int64_t)bt_value_bytes(n));
     }
 }

@@ -25,6 +25,7 @@ enum {
     BT_OP_VIEW = 8,     /* shares source 0's memory from value view_offset on; never run */
     BT_OP_HALF = 16,    /* can write bf16 rows (bt_half_row) where node->half is set */
     BT_OP_ROW = 32,     /* adds source 1, a row per picture or one, if the planner put it there */
+    BT_OP_SCALE = 64,   /* honours node->scale: y = scale * act(..) + residual */
 };
 
 typedef struct bt_step bt_step;
@@ -88,12 +89,17 @@ struct bt_node {
     /* epilogue, filled by the planner's fusing */
     bt_act act;
     float alpha;
+    float scale; /* 0: none */
     bt_node *residual;
 
     /* Stored as bf16, because every reader wants it so (half.c): use bt_half_row,
      * never bt_row. Strides and offsets count values, as ever. */
     bool half;
     bool round; /* may read bf16 rows where that rounds (bt_graph_round) */
+
+    /* Lies in another node's memory, from this channel of its rows on (bt_widen). */
+    bt_node *into;
+    int64_t into_channel;
 
     /* layout, filled by the planner */
     int64_t view_offset; /* set by a view's builder */

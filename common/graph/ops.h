@@ -9,6 +9,7 @@
 /* Is this node a plain activation, a plain sum? (ops/elementwise.c) */
 bool bt_node_is_act(const bt_node *n, bt_act *act, float *alpha);
 bool bt_node_is_add(const bt_node *n);
+bool bt_node_is_scale(const bt_node *n, float *s);
 bool bt_node_is_gate(const bt_node *n, bt_act *act_a, bt_act *act_b);
 /* Two tensors side by side? (ops/concat.c) */
 bool bt_node_is_concat(const bt_node *n);

@@ -42,11 +42,12 @@ void bt_plan_half(bt_plan *p);
 bt_status bt_plan_layout(bt_plan *p, bt_error *err);
 void bt_plan_bind(bt_plan *p);
 
-/* A node whose memory others may share: itself, or what a view looks at. */
+/* A node whose memory others may share: itself, what a view looks at, or what it is
+ * made into. */
 static inline bt_node *bt_node_root(bt_node *n)
 {
-    while (n->op && n->op->flags & BT_OP_VIEW)
-        n = n->src[0];
+    while (n->into || (n->op && n->op->flags & BT_OP_VIEW))
+        n = n->into ? n->into : n->src[0];
     return n;
 }
 

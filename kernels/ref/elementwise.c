@@ -19,7 +19,8 @@ static float activate(float x, bt_act act, float alpha)
     case BT_ACT_RELU: return x < 0.0f ? 0.0f : x;
     case BT_ACT_LEAKY_RELU: return x < 0.0f ? alpha * x : x;
     case BT_ACT_SILU: return x / (1.0f + expf(-x));
-    case BT_ACT_GELU: return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case BT_ACT_GELU:
+    case BT_ACT_GELU_SHORT: return 0.5f * x * (1.0f + erff(x * 0.70710678f));
     case BT_ACT_GELU_TANH:
         return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
     case BT_ACT_QUICK_GELU: return x / (1.0f + expf(-1.702f * x));

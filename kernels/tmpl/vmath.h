@@ -96,6 +96,20 @@ static inline vf v_gelu(vf x)
     return v_fnma(a, half, v_max(v_zero(), x));
 }
 
+/* max(x, 0) - a Q(a), a = |x| up to 4.25: off by 1.6e-4 at most, and half the work. */
+static inline vf v_gelu_short(vf x)
+{
+    const vf a = v_min(v_set(4.25f), v_abs(x));
+    vf p = v_fma(v_set(7.60365729e-05f), a, v_set(-0.00184359076f));
+    p = v_fma(p, a, v_set(0.0176388342f));
+    p = v_fma(p, a, v_set(-0.0834673196f));
+    p = v_fma(p, a, v_set(0.188319415f));
+    p = v_fma(p, a, v_set(-0.0920232385f));
+    p = v_fma(p, a, v_set(-0.366265804f));
+    p = v_fma(p, a, v_set(0.496082813f));
+    return v_fnma(a, p, v_max(v_zero(), x));
+}
+
 /* x/2 (1 + tanh u) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
 static inline vf v_gelu_tanh(vf x)
 {
@@ -111,6 +125,7 @@ static inline __attribute__((always_inline)) vf v_act(const bt_act act, vf x, vf
     case BT_ACT_LEAKY_RELU: return v_less(x, v_zero(), v_mul(alpha, x), x);
     case BT_ACT_SILU: return v_swish(x, 1.0f);
     case BT_ACT_GELU: return v_gelu(x);
+    case BT_ACT_GELU_SHORT: return v_gelu_short(x);
     case BT_ACT_GELU_TANH: return v_gelu_tanh(x);
     case BT_ACT_QUICK_GELU: return v_swish(x, 1.702f);
     case BT_ACT_TANH: return v_tanh(x);
@@ -128,6 +143,7 @@ static inline __attribute__((always_inline)) vf v_act(const bt_act act, vf x, vf
     case BT_ACT_LEAKY_RELU: body(BT_ACT_LEAKY_RELU, __VA_ARGS__); break;                           \
     case BT_ACT_SILU: body(BT_ACT_SILU, __VA_ARGS__); break;                                       \
     case BT_ACT_GELU: body(BT_ACT_GELU, __VA_ARGS__); break;                                       \
+    case BT_ACT_GELU_SHORT: body(BT_ACT_GELU_SHORT, __VA_ARGS__); break;                           \
     case BT_ACT_GELU_TANH: body(BT_ACT_GELU_TANH, __VA_ARGS__); break;                             \
     case BT_ACT_QUICK_GELU: body(BT_ACT_QUICK_GELU, __VA_ARGS__); break;                           \
     case BT_ACT_TANH: body(BT_ACT_TANH, __VA_ARGS__); break;                                       \

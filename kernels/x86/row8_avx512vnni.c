@@ -13,14 +13,22 @@
 static void bounds(int k, const float *x, float *min, float *max)
 {
     const vf first = v_set(k ? x[0] : 0);
-    vf lo = first, hi = first;
-    for (int i = 0; i < k; i += VL) {
-        const vf v = k - i < VL ? v_keep_n(v_load_n(x + i, k - i), first, k - i) : v_load(x + i);
+    vf lo = first, hi = first, lo1 = first, hi1 = first;
+    int i = 0;
+    for (; i + 2 * VL <= k; i += 2 * VL) {
+        const vf v = v_load(x + i), v1 = v_load(x + i + VL);
         lo = v_min(v, lo); /* x second: a NaN leaves it as it is */
         hi = v_max(v, hi);
+        lo1 = v_min(v1, lo1);
+        hi1 = v_max(v1, hi1);
     }
-    *min = -v_peak(v_sub(v_zero(), lo));
-    *max = v_peak(hi);
+    for (; i < k; i += VL) {
+        const vf v = k - i < VL ? v_keep_n(v_load_n(x + i, k - i), first, k - i) : v_load(x + i);
+        lo = v_min(v, lo);
+        hi = v_max(v, hi);
+    }
+    *min = -v_peak(v_sub(v_zero(), v_min(lo1, lo)));
+    *max = v_peak(v_max(hi1, hi));
 }
 
 INLINE void store_bytes(int8_t *p, vi x)
@@ -28,7 +36,30 @@ INLINE void store_bytes(int8_t *p, vi x)
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
 }
 
-static void quantize_row(int k, int parts, const float *x, bt_row_q *row)
+/* How a row's values become whole numbers, and the sums of these. */
+typedef struct whole {
+    vf f, z, most;
+    vi sum[3];
+} whole;
+
+/* 16 values: their digits to q, q + padded, .. */
+INLINE void put_digits(const int parts, vf x, whole *w, int8_t *q, int padded)
+{
+    const vi half = vi_set32(128), byte = vi_set32(255);
+    const vf v = v_mul(v_sub(x, w->z), w->f), least = v_sub(v_zero(), w->most);
+    vi left = _mm512_cvtps_epi32(v_min(v_max(v, least), w->most)); /* NaN: least */
+    for (int part = parts - 1; part > 0; part--) {
+        const vi up = _mm512_add_epi32(left, half);
+        const vi digit = _mm512_sub_epi32(vi_and(up, byte), half);
+        left = _mm512_srai_epi32(up, 8);
+        w->sum[part] = _mm512_add_epi32(w->sum[part], digit);
+        store_bytes(q + part * padded, digit);
+    }
+    w->sum[0] = _mm512_add_epi32(w->sum[0], left);
+    store_bytes(q, left);
+}
+
+INLINE void quantize(const int parts, int k, const float *x, bt_row_q *row)
 {
     const int padded = bt_row_padded(k);
     const float most = parts == 3 ? 127.0f * 65536.0f : 127.0f;
@@ -38,25 +69,24 @@ static void quantize_row(int k, int parts, const float *x, bt_row_q *row)
     const float f = peak > 1e-30f && peak < 1e30f ? most / peak : 0;
     row->d = f > 0 ? peak / most : 0;
     row->z = parts == 1 ? 0.5f * max + 0.5f * min : 0;
-    const vf fv = v_set(f), zv = v_set(row->z), hi = v_set(most), lo = v_set(-most);
-    const vi half = vi_set32(128), byte = vi_set32(255);
-    vi sum[3] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
-    for (int i = 0; i < padded; i += VL) {
-        const vf v =
-            v_sub(i < k ? v_keep_n(v_load_n(x + i, k - i), zv, k - i < VL ? k - i : VL) : zv, zv);
-        vi left = _mm512_cvtps_epi32(v_min(v_max(v_mul(v, fv), lo), hi)); /* NaN: -most */
-        for (int part = parts - 1; part > 0; part--) {
-            const vi up = _mm512_add_epi32(left, half);
-            const vi digit = _mm512_sub_epi32(vi_and(up, byte), half);
-            left = _mm512_srai_epi32(up, 8);
-            sum[part] = _mm512_add_epi32(sum[part], digit);
-            store_bytes(row->q + part * padded + i, digit);
-        }
-        sum[0] = _mm512_add_epi32(sum[0], left);
-        store_bytes(row->q + i, left);
-    }
+    const vi none = _mm512_setzero_si512();
+    whole w = { v_set(f), v_set(row->z), v_set(most), { none, none, none } };
+    int i = 0;
+    for (; i + VL <= k; i += VL)
+        put_digits(parts, v_load(x + i), &w, row->q + i, padded);
+    for (; i < padded; i += VL)
+        put_digits(parts, i < k ? v_keep_n(v_load_n(x + i, k - i), w.z, k - i) : w.z, &w,
+                   row->q + i, padded);
     for (int part = 0; part < 3; part++)
-        row->corr[part] = -128 * _mm512_reduce_add_epi32(sum[part]);
+        row->corr[part] = part < parts ? -128 * _mm512_reduce_add_epi32(w.sum[part]) : 0;
+}
+
+static void quantize_row(int k, int parts, const float *x, bt_row_q *row)
+{
+    if (parts == 1)
+        quantize(1, k, x, row);
+    else
+        quantize(3, k, x, row);
 }
 
 /* R rows of `parts` parts by P panels. */
@@ -109,8 +139,11 @@ INLINE void all_rows(const int parts, const int P, int m, int padded, const bt_r
     int i = 0;
     for (; i + R <= m; i += R)
         tile(R, parts, P, padded, a + i, w, panel_bytes, c + (size_t)i * ldc, ldc);
-    for (; i < m; i++)
-        tile(1, parts, P, padded, a + i, w, panel_bytes, c + (size_t)i * ldc, ldc);
+    if (parts == 3 && i + 2 == m) /* of 32 rows */
+        tile(2, parts, P, padded, a + i, w, panel_bytes, c + (size_t)i * ldc, ldc);
+    else
+        for (; i < m; i++)
+            tile(1, parts, P, padded, a + i, w, panel_bytes, c + (size_t)i * ldc, ldc);
 }
 
 static void gemm_row(int m, int np, int k, int parts, const bt_row_q *const *a, const void *panels,

@@ -3,26 +3,42 @@
  */
 #include "base/alloc.h"
 #include "engine/handles.h"
-#include "media/png.h"
+#include "media/picture.h"
 #include "media/sound.h"
+
+static bt_status write_image(const char *path, const bt_image *img, const bt_image_file *file,
+                             bt_error *err)
+{
+    bt_image copy;
+    bt_image_file f = { 0 };
+    if ((img && !bt_struct_in(&copy, sizeof copy, img)) ||
+        (file && !bt_struct_in(&f, sizeof f, file)))
+        return bt_fail(err, BT_EINVAL, "struct_size is not set");
+    const bt_picture_form form = { f.format, f.quality, f.text, f.settings };
+    return img ? bt_picture_write(path, &copy, &form, err) : bt_picture_check(path, &form, err);
+}
+
+bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
+                         const bt_image_file *file)
+{
+    if (!e || !path)
+        return BT_EINVAL;
+    const locale_t host = bt_enter(e);
+    const bt_status st = write_image(path, img, file, bt_engine_error(e));
+    bt_leave(host);
+    return st;
+}
 
 bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, const char *text)
 {
-    bt_image copy;
-    if (!e || !path || !img)
-        return BT_EINVAL;
-    const locale_t host = bt_enter(e);
-    bt_error *err = bt_engine_error(e);
-    const bt_status st = bt_struct_in(&copy, sizeof copy, img)
-                             ? bt_png_write(path, &copy, text, err)
-                             : bt_fail(err, BT_EINVAL, "struct_size is not set");
-    bt_leave(host);
-    return st;
+    const bt_image_file f = { .struct_size = sizeof f, .text = text };
+    return img ? bt_image_write(e, path, img, &f) : BT_EINVAL;
 }
 
 bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text)
 {
     bt_image img = { .struct_size = sizeof img };
+    bt_texts texts = { 0 };
     if (text)
         *text = NULL;
     if (!e || !path || !out)
@@ -32,8 +48,32 @@ bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **te
     bt_status st;
     if (!bt_struct_out(out, &img, sizeof img))
         st = bt_fail(err, BT_EINVAL, "struct_size is not set");
-    else if ((st = bt_png_read(path, &img, text, err)) == BT_OK)
+    else if ((st = bt_picture_read(path, &img, text ? &texts : NULL, err)) == BT_OK)
         bt_struct_out(out, &img, sizeof img);
+    if (text) {
+        *text = texts.parameters;
+        texts.parameters = NULL;
+    }
+    bt_texts_free(&texts);
+    bt_leave(host);
+    return st;
+}
+
+bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings)
+{
+    bt_image img = { .struct_size = sizeof img };
+    bt_texts texts = { 0 };
+    if (text)
+        *text = NULL;
+    if (settings)
+        *settings = NULL;
+    if (!e || !path || !text || !settings)
+        return BT_EINVAL;
+    const locale_t host = bt_enter(e);
+    const bt_status st = bt_picture_read(path, &img, &texts, bt_engine_error(e));
+    *text = texts.parameters;
+    *settings = texts.settings;
+    bt_release(img.pixels);
     bt_leave(host);
     return st;
 }

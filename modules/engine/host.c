@@ -131,6 +131,14 @@ static bt_status host_image(void *host, int width, int height, const uint8_t *rg
     return atomic_load(&j->cancel) ? BT_ECANCELLED : BT_OK;
 }
 
+static bt_status host_preview(void *host, int index, int width, int height, const uint8_t *rgb)
+{
+    bt_job *j = host;
+    const bt_image img = { sizeof img, width, height, 3, (uint8_t *)(uintptr_t)rgb };
+    to_host(j);
+    return from_host(j, j->callbacks.preview(j->callbacks.user, (size_t)index, &img));
+}
+
 static const bt_image *host_image_in(void *host, const char *name)
 {
     const bt_job *j = host;
@@ -220,6 +228,8 @@ void bt_host_fill(bt_job *j, bt_run *r)
         .samples = host_samples,
         .image = host_image,
         .report = host_report,
+        .preview = j->callbacks.preview ? host_preview : NULL,
+        .preview_interval = j->callbacks.preview_interval > 0 ? j->callbacks.preview_interval : 1,
         .timing = j->callbacks.timing ? host_timing : NULL,
     };
 }

@@ -6,11 +6,12 @@
 
 #include "module.h"
 #include "image/network/networks.h"
+#include "image/picture/picture.h"
 #include "image/sampling/samplers.h"
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative, *wildcards, *vae;
+    const char *prompt, *negative, *wildcards, *model_hash, *vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, image_cfg, strength, variation;
     double eta; /* NAN: the sampler's */
@@ -21,6 +22,18 @@ typedef struct sd_options {
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
     int prediction;  /* 0 = the model's, else sd_prediction + 1 */
+
+    double hires_scale, hires_strength;
+    int64_t hires_steps; /* 0: as many as the first pass */
+    int hires_upscaler;
+
+    /* repainting a part of a picture */
+    double mask_blur; /* pixels */
+    int mask_invert;
+    int inpaint_fill; /* sd_fill; -1: as fits */
+    int inpaint_area; /* 0 the whole picture, 1 the mask's surroundings */
+    int64_t inpaint_padding;
+    const char *outpaint; /* "left,right,top,bottom" or one number */
 } sd_options;
 
 extern const bt_option sd_option_table[];
@@ -147,26 +160,28 @@ void sd_cache_rest(sd_cache *c, sd_part part);
 void sd_cache_release(sd_cache *c);
 void sd_cache_forget_texts(sd_cache *c);
 
-/* ---- pictures (picture/picture.c) ------------------------------------------ */
-
-/* img at w x h with `channels` floats per pixel in 0..1; area-weighted triangle
- * filter. bt_release it. NULL: no memory. */
-float *sd_picture_resize(const bt_image *img, int w, int h, int channels);
-/* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
-void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
-
 /* ---- picture/infotext.c ---------------------------------------------------- */
 
 typedef struct sd_info {
     const char *prompt, *negative, *sampler, *scheduler, *model;
+    const char *model_hash; /* "": unknown */
     int steps, width, height, clip_skip, philox;
     double cfg;
     double eta;       /* NAN: the sampler's own */
     bool eta_ddim;    /* whose, in A1111's words */
-    double strength;  /* NAN: not from a picture */
+    double strength;  /* NAN: neither from a picture nor with a second pass */
     double variation; /* 0: none */
     int64_t ensd;
     uint64_t seed, variation_seed;
+
+    const char *hires_upscaler; /* NULL: one pass */
+    double hires_scale;
+    int hires_steps; /* 0: as the first pass */
+
+    const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
+    double mask_blur;
+    int mask_invert;
+    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -116,6 +116,7 @@ static void options_are_listed_and_merged(void **state)
         directions++;
         assert_int_equal(o.type, BT_OPT_CHOICE);
         assert_string_equal(o.choices, "across,down");
+        assert_string_equal(o.spellings, "across=horizontal,down=vertical");
     }
     assert_int_equal(prompts, 1); /* of two modules that both have it */
     assert_int_equal(profiles, 1);

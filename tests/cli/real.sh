@@ -70,11 +70,23 @@ says err 'the voice has no phoneme "§" (U+00A7)'
 one_line_error
 
 # What a run leaves out is told.
-expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png
 expect 0 "$bottega" speak -m en_US-joe-medium --phonemes "abc §§" -o odd.wav
 says err "left out: 2 phonemes"
 expect 3 "$bottega" speak --phonemes "abc §§" -o odd.wav
 says err 'has no phoneme "§"'
+
+# Prompts of any length, and with choices; their mistakes are one line.
+mkdir -p wild
+echo "red apple" > wild/fruit.txt
+expect 0 "$bottega" image -p "$(printf 'word %.0s' {1..100})" --steps 1 -o long.png --json
+[ "$(json out 'd["jobs"][0]["prompt_chunks"] > 1')" = True ] || complain "a long prompt is one chunk"
+expect 0 "$bottega" image -p "{a|the} __fruit__" --wildcards wild --steps 1 -o wild.png
+expect 3 "$bottega" image -p "__animal__" --wildcards wild --steps 1 -o wild.png
+says err "wild/animal.txt"
+one_line_error
+expect 3 "$bottega" image -p "<lora:style:0.8> cat" --steps 1 -o wild.png
+says err "<lora:style>: no LoRA of this name is given"
+one_line_error
 
 # Seed -1 draws one; what was drawn makes the same again.
 expect 0 "$bottega" speak "One." --seed -1 -o drawn.wav --json

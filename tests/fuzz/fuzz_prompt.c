@@ -43,7 +43,7 @@ static void check_turns(const bt_bpe *b, const char *text, int steps)
 {
     sd_turns t;
     bt_error err;
-    if (sd_prompt_turns(text, steps, &t, &err) != BT_OK)
+    if (sd_prompt_turns(text, steps, steps % 3, &t, &err) != BT_OK)
         return;
     for (int i = 0; i < t.n; i++)
         if (t.until[i] <= (i ? t.until[i - 1] : 0) || t.which[i] < 0 || t.which[i] >= t.n_texts)

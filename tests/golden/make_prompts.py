@@ -40,6 +40,7 @@ TURNS = [
     "{a|b}", "a {b:c} [d:e:3]", "<x:1> [a:b:3]", "[a:b:3]BREAK[c:d:4]", "[a AND b:c:3]", "a landscape with [hills:a castle:0.3], [clouds::0.6] [at night:0.8]", "[1:2:3]", "[1:2]", "[3]", "[.5]", "[a:b:003]", "[a:b:3.0e0]", "[a:b:5e-1]", "[a:b:.5e1]",
     "[[a|b]|[c|d|e]]", "[a|b][c|d|e]", "[a:b:2][c:d:2]", "[a:[c:d:.3]:.6]", "[x:[a|b|c]:.5]", "[a: :3]", "[ : :3]", "[a:b:3] [c", "(c [a:b:3]", "[a:b:3] (c", "[[a:b:3]", "[a:b:3]]", "((([a:b:3])))",
 ]
+SECOND = ["[a:b:12]", "[a:b:10]", "[a:b:11]", "[a:b:15]", "[a:b:16]", "[a:b:99]", "[a:b:1.5]", "[a:b:1.01]", "[a:b:1.0]", "[a:b:2.0]", "[a:b:1.99]", "[a:b:13.5]", "[a:b:12][c:d:.5][e:f:1.5]", "[a|b][c:d:14]"]
 CLAUSES = [
     "", "a cat", "a cat AND a dog", "a cat :1.2 AND a dog", "a cat:1.2 AND a dog:0.5", "a cat : 1.2 AND a dog : -0.5", "a AND b AND c", "a :0.2 AND b :0.3 AND c :0.5", "AND", "a AND", "AND a", "a AND AND b", "a ANDb", "aAND b", "a and b", "aANDb", "a,AND,b", "a.AND.b",
     "a_AND b", "a AND_ b", "a\nAND\nb", "a\u00e9AND b", "a \u732bAND b", "a:1", "a:1.", "a:.5", "a:+2", "a:-2", "a: 2 ", "a :2\n", "a:1.2.3", "a:1:2", "a::2", "a : : 2", "a:2:", "a:b", "a:2b", "a:1e2", ":2", " :2", "  ", " a ", "a 2", "a:--2", "a:+-2", "a:-", "a:.", "a:2 b", "a (b:1.2)", "a (b:1.2):0.7", "[a:b:3]", "[a:b:3] :0.5 AND c",
@@ -48,7 +49,7 @@ CLAUSES = [
 
 
 def texts(n, seed):
-    """Prompts of every form, well-formed: where brackets are not, which of several readings the parser takes follows from its inner order."""
+    """Prompts of every form, and some with a character too much or too little."""
     r = random.Random(seed)
 
     def gen(d):
@@ -60,13 +61,16 @@ def texts(n, seed):
         if k < .55:
             return "[" + gen(d - 1) + "]"
         if k < .75:
-            return "[" + r.choice(["", gen(d - 1) + ":"]) + gen(d - 1) + ":" + r.choice(["", "", " "]) + r.choice(["3", ".4", "4", "0.25"]) + "]"
+            return "[" + r.choice(["", gen(d - 1) + ":"]) + gen(d - 1) + ":" + r.choice(["", "", " "]) + r.choice(["3", ".4", "4", "0.25", "x"]) + "]"
         if k < .85:
             return "[" + "|".join(gen(d - 1) for _ in range(r.randint(2, 4))) + "]"
         return gen(d - 1) + gen(d - 1)
     out = set()
     while len(out) < n:
         s = gen(3)
+        if r.random() < .4 and s:
+            i = r.randrange(len(s))
+            s = s[:i] + r.choice(["[", "]", ":", "|", "", "(", ")", "))", "]:"]) + s[i + r.randrange(2):]
         if s and len(s) < 60:
             out.add(s)
     return sorted(out)
@@ -78,11 +82,12 @@ def clauses(s):
 
 
 STEPS = 6
-more = texts(120, 1)
+more = texts(220, 1)
 save_json("prompts", {
     "versions": versions("lark"), "steps": STEPS,
     "weigh": [[s, A.parse_prompt_attention(s)] for s in WEIGH + more],
     "turns": [[s, A.get_learned_conditioning_prompt_schedules([s], STEPS)[0]] for s in TURNS + more],
+    "second": [[s, A.get_learned_conditioning_prompt_schedules([s], 10, STEPS)[0]] for s in TURNS + SECOND],
     "clauses": [[s, clauses(s)] for s in CLAUSES + more],
 })
 print(len(WEIGH), len(TURNS), len(CLAUSES), "cases written,", len(more), "drawn")

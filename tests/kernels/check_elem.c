@@ -9,9 +9,10 @@ enum { MAX_N = 70 };
 
 static const bt_act acts[] = { BT_ACT_NONE, BT_ACT_RELU,      BT_ACT_LEAKY_RELU, BT_ACT_SILU,
                                BT_ACT_GELU, BT_ACT_GELU_TANH, BT_ACT_QUICK_GELU, BT_ACT_TANH,
-                               BT_ACT_SIGMOID, BT_ACT_EXP };
+                               BT_ACT_SIGMOID, BT_ACT_EXP, BT_ACT_GELU_SHORT };
 static const char *const act_names[] = { "none", "relu",      "leaky_relu", "silu",    "gelu",
-                                         "gelu_tanh", "quick_gelu", "tanh", "sigmoid", "exp" };
+                                         "gelu_tanh", "quick_gelu", "tanh", "sigmoid", "exp",
+                                         "gelu_short" };
 enum { N_ACTS = sizeof acts / sizeof *acts };
 
 static double act_ref(double x, bt_act act, double alpha)
@@ -21,7 +22,8 @@ static double act_ref(double x, bt_act act, double alpha)
     case BT_ACT_RELU: return x < 0 ? 0 : x;
     case BT_ACT_LEAKY_RELU: return x < 0 ? alpha * x : x;
     case BT_ACT_SILU: return x / (1 + exp(-x));
-    case BT_ACT_GELU: return 0.5 * x * erfc(-x * 0.70710678118654752);
+    case BT_ACT_GELU:
+    case BT_ACT_GELU_SHORT: return 0.5 * x * erfc(-x * 0.70710678118654752);
     case BT_ACT_GELU_TANH: {
         const double z = 0.79788456080286536 * (x + 0.044715 * x * x * x);
         return x / (1 + exp(-2 * z));
@@ -44,6 +46,7 @@ static double act_bound(double want, bt_act act)
     case BT_ACT_GELU:
     case BT_ACT_GELU_TANH:
     case BT_ACT_QUICK_GELU: return 4e-7 * fabs(want) + 2e-7;
+    case BT_ACT_GELU_SHORT: return 4e-7 * fabs(want) + 1.6e-4;
     case BT_ACT_SILU: return 4e-7 * fabs(want) + 1e-36; /* exp(-x) overflows below -88 */
     default: return 4e-7 * fabs(want) + (double)FLT_MIN;
     }

@@ -183,6 +183,14 @@ bt_node *bt_scale(bt_graph *g, bt_node *x, float s)
     return bt_node_new(g, &op_scale, bt_shape_of(x), &x, 1, &e, sizeof e);
 }
 
+bool bt_node_is_scale(const bt_node *n, float *s)
+{
+    if (n->op != &op_scale)
+        return false;
+    *s = ((const elem_attr *)n->attr)->scale;
+    return true;
+}
+
 /* ---- gate -------------------------------------------------------------- */
 
 static void gate_row(const bt_node *n, const bt_kernels *k, int64_t c, float *y, const float *a,

@@ -126,7 +126,7 @@ static int tile_panels(const bt_node *n, int64_t rows, int64_t row_tiles)
     const bt_mm *mm = n->attr;
     const size_t bytes = all_taps_bytes(n);
     size_t most = TILE_PANELS;
-    if (direct_bf16(mm))
+    if (direct_bf16(mm) || bt_mm_parts(mm->compute))
         most = B_BYTES / bytes / 2 * 2;
     else if (opens_bf16(mm))
         most = B_BYTES / opened_bytes(n) / 2 * 2;
@@ -153,7 +153,8 @@ static grid grid_of(const bt_node *n, const bt_kernels *k)
     g.row_tiles = (g.rows + g.tile_rows - 1) / g.tile_rows;
     g.panels = tile_panels(n, g.rows, g.row_tiles);
     g.panel_tiles = panel_tiles(mm, g.panels);
-    g.block = direct_bf16(mm) && !heavy(n) ? BLOCK_ROWS : (int)g.tile_rows;
+    const bool small = direct_bf16(mm) || bt_mm_parts(mm->compute);
+    g.block = small && !heavy(n) ? BLOCK_ROWS : (int)g.tile_rows;
     g.ldc = g.panels * BT_NR * (mm->gated ? 2 : 1);
     return g;
 }
@@ -324,6 +325,14 @@ static const float *residual_row(const work *w, int64_t r, int64_t from, int col
     return w->s.y;
 }
 
+/* Where inputs are rounded to bf16 or bytes a few digits of GELU are enough. */
+static bt_act act_of(const bt_node *n)
+{
+    const bt_mm_compute c = ((const bt_mm *)n->attr)->compute;
+    const bool rough = c == BT_MM_BF16 || c == BT_MM_ROWS;
+    return rough && n->act == BT_ACT_GELU ? BT_ACT_GELU_SHORT : n->act;
+}
+
 /* y[0..cols) of output row r from its sums; from: y's first channel. */
 static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t from, int cols)
 {
@@ -342,7 +351,8 @@ static void finish_row(const work *w, float *y, float *c, int64_t r, int64_t fro
         w->k->gate(cols, c, c, mm->act[0], c2, mm->act[1]);
         bias = NULL;
     }
-    w->k->epilogue(cols, y, c, bias, residual, n->act, n->alpha, 1.0f);
+    w->k->epilogue(cols, y, c, bias, residual, act_of(n), n->alpha,
+                   n->scale != 0 ? n->scale : 1.0f);
     if (row) {
         const int64_t picture = row->shape.n > 1 ? r / (n->shape.h * n->shape.w) : 0;
         w->k->add(cols, y, y, bt_row(row, picture) + from);
@@ -463,7 +473,7 @@ static size_t mm_packed_bytes(const bt_node *n)
 
 const bt_op bt_op_matmul = {
     .name = "matmul",
-    .flags = BT_OP_ACT | BT_OP_RESIDUAL | BT_OP_ROW | BT_OP_HALF,
+    .flags = BT_OP_ACT | BT_OP_SCALE | BT_OP_RESIDUAL | BT_OP_ROW | BT_OP_HALF,
     .phases = 2,
     .tiles = mm_tiles,
     .run = mm_run,

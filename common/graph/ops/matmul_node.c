@@ -106,7 +106,7 @@ static bool halves(bt_mm *mm, int64_t half)
 bool bt_matmul_gate(bt_graph *g, const bt_node *x, int64_t half, bt_act act_a, bt_act act_b,
                     bt_node *out)
 {
-    if (x->op != &bt_op_matmul || x->act || x->residual || x->src[1])
+    if (x->op != &bt_op_matmul || x->act || x->scale != 0 || x->residual || x->src[1])
         return false;
     bt_mm mm = *(const bt_mm *)x->attr;
     if (mm.gated || !halves(&mm, half))

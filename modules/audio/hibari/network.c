@@ -25,14 +25,22 @@ static const bt_conv plain = { 0 };
 
 static bt_shape rows(int64_t n, int64_t c) { return (bt_shape){ 1, 1, n, c }; }
 
-/* "Same" padding, by the filter's own length. Filters are floats in the file, some of them
- * of one tap: whole numbers are not for them. */
+static void check(bt_graph *g, const bt_node *n, int64_t channels, const char *what)
+{
+    if (n && bt_shape_of(n).c != channels)
+        bt_graph_fail(g, "%s has the wrong size", what);
+}
+
+/* Filters are floats in the file, some of them of one tap: whole numbers are not for them. */
+static bt_precision filters(bt_precision p) { return p == BT_PREC_ROWS24 ? BT_PREC_SPLIT : p; }
+
+/* "Same" padding, by the filter's own length. */
 static bt_node *conv(bt_graph *g, bt_node *x, bt_conv p, const char *layer)
 {
     const bt_weight *w = bt_w(g, "%s.weight", layer);
     const bt_precision was = bt_graph_precision_of(g);
     p.left = p.right = w ? (int)bt_weight_dim(w, 2) / 2 * (p.dilation ? p.dilation : 1) : 0;
-    bt_graph_precision(g, was == BT_PREC_ROWS24 ? BT_PREC_SPLIT : was);
+    bt_graph_precision(g, filters(was));
     bt_node *y = bt_nn_conv1d(g, x, p, "%s", layer);
     bt_graph_precision(g, was);
     return y;
@@ -121,9 +129,11 @@ static bt_precision quick(const bt_hibari *v)
 static void build_text(bt_graph *g, const bt_hibari *v, bt_part *p)
 {
     p->ids = bt_input_ids(g, p->size);
-    const bt_precision q = quick(v);
-    bt_graph_precision(g, q == BT_PREC_ROWS ? BT_PREC_ROWS24 : q);
-    p->out[0] = bt_output(g, encoder(g, v, p->ids, "m.text", SOUND_PASSES));
+    bt_graph_precision(g, quick(v));
+    bt_node *x = encoder(g, v, p->ids, "m.text", SOUND_PASSES);
+    check(g, x, BT_HIBARI_TEXT_OUT, "m.text.norm");
+    bt_graph_precision(g, filters(exact(v)));
+    p->out[0] = bt_output(g, bt_linear(g, x, bt_w(g, "m.dec_in.text.weight"), NULL));
     bt_graph_precision(g, exact(v));
     p->out[1] = bt_output(g, encoder(g, v, p->ids, "pn.text", PROSODY_PASSES));
     bt_node *y = bt_act_of(g, conv(g, p->out[1], plain, "pn.dur.0"), BT_ACT_GELU, 0);
@@ -139,32 +149,31 @@ static void build_prosody(bt_graph *g, const bt_hibari *v, bt_part *p)
     p->out[0] = bt_output(g, conv(g, convnexts(g, v, x, "pn.pro"), plain, "pn.pro_out"));
 }
 
-/* What `auto` means here, in dB against f32 over five sentences: bf16 throughout 22 to 33;
- * with the first convolution, which reads the pitch, as good as f32: 47 to 50. */
+/* The first convolution, which reads the pitch, is f32 (in dB against f32 over five sentences:
+ * 47 to 50; in bf16 22 to 33). It is linear, and a phoneme lasts for many frames: what phonemes
+ * add to it was computed once for each of them (build_text). */
 static void build_sound(bt_graph *g, const bt_hibari *v, bt_part *p)
 {
-    p->in[0] = bt_input(g, rows(p->size, BT_HIBARI_DEC_IN));
-    p->in[1] = bt_input(g, rows(p->size, BT_HIBARI_HOP));
+    const bt_weight *w = bt_w(g, "m.dec_in.tone.weight");
+    const int half = w ? (int)bt_weight_dim(w, 2) / 2 : 0;
+    p->in[0] = bt_input(g, rows(p->size, w ? bt_weight_dim(w, 0) : 1));
+    p->in[1] = bt_input(g, rows(p->size, BT_HIBARI_TONES));
     p->in[2] = bt_input(g, rows(p->size, BT_HIBARI_HOP));
-    bt_graph_precision(g, exact(v));
-    bt_node *x = conv(g, p->in[0], plain, "m.dec_in");
+    p->in[3] = bt_input(g, rows(p->size, BT_HIBARI_HOP));
+    bt_graph_precision(g, BT_PREC_F32);
+    bt_node *x = bt_conv1d(g, p->in[1], w, bt_w(g, "m.dec_in.bias"),
+                           (bt_conv){ .left = half, .right = half });
+    x = bt_add(g, p->in[0], x);
     bt_graph_precision(g, quick(v));
     x = bt_nn_layer_norm(g, convnexts(g, v, x, "m.dec"), EPS, "m.dec_norm");
     x = bt_nn_linear(g, x, "m.head");
-    p->out[0] = bt_output(g, bt_hibari_vocoder(g, v, x, p->in[1], p->in[2]));
-}
-
-static void check(bt_graph *g, const bt_node *n, int64_t channels, const char *what)
-{
-    if (n && bt_shape_of(n).c != channels)
-        bt_graph_fail(g, "%s has the wrong size", what);
+    p->out[0] = bt_output(g, bt_hibari_vocoder(g, v, x, p->in[2], p->in[3]));
 }
 
 void bt_hibari_build(bt_graph *g, const void *voice, bt_part *p)
 {
     if (p->kind == BT_HIBARI_TEXT) {
         build_text(g, voice, p);
-        check(g, p->out[0], BT_HIBARI_TEXT_OUT, "m.text.norm");
         check(g, p->out[2], 1, "pn.dur.2");
     } else if (p->kind == BT_HIBARI_PROSODY) {
         build_prosody(g, voice, p);

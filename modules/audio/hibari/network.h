@@ -8,19 +8,21 @@
 #include "audio/speak/parts.h"
 
 enum {
-    BT_HIBARI_TEXT_OUT = 128,                  /* what a phoneme is to the decoder */
-    BT_HIBARI_DEC_IN = BT_HIBARI_TEXT_OUT + 2, /* and pitch and loudness of a frame */
+    BT_HIBARI_TEXT_OUT = 128, /* what a phoneme is to the decoder */
+    BT_HIBARI_TONES = 2,      /* and pitch and loudness of a frame */
 };
 
 typedef enum bt_hibari_part {
-    /* ids [L] -> out[0] [L, 128] for the decoder, out[1] [L, 192] for the prosody,
+    /* ids [L] -> out[0] [L, taps * C]: what a phoneme adds to the decoder's first convolution by
+     * each of its taps, out[1] [L, 192] for the prosody,
      * out[2] [L, 1]: log(1 + duration), durations in beats of two frames. */
     BT_HIBARI_TEXT,
     /* in[0] [B, 192], a row per beat -> out[0] [B, 4]: pitch of its two frames / 100 Hz,
      * loudness of both / 5 */
     BT_HIBARI_PROSODY,
-    /* in[0] [F, 130], in[1] [F, 300] phase and in[2] [F, 300] order of the pulses'
-     * harmonics (vocoder.h) -> out[0] [F, 300] samples */
+    /* in[0] [F, C]: what phonemes add to the first convolution, in[1] [F, 2] pitch and loudness,
+     * in[2] [F, 300] phase and in[3] [F, 300] order of the pulses' harmonics (vocoder.h)
+     * -> out[0] [F, 300] samples */
     BT_HIBARI_SOUND,
 } bt_hibari_part;
 

@@ -5,6 +5,7 @@
  * it alone. Its noise is numbered by frame and bin.
  */
 #include <math.h>
+#include <string.h>
 
 #include "audio/hibari/vocoder.h"
 #include "base/rng.h"
@@ -230,34 +231,44 @@ static const bt_op op_frames = {
 
 /* ---- overlap and sum --------------------------------------------------- */
 
-/* Samples of frame r: quarter q of frame r + 2 - q for q < 4, as far as these exist. */
-static void overlap_row(const bt_node *n, const bt_hibari_tables *t, int64_t r)
+/* What the squared windows of the frames that are there sum up to at the samples of frame r; at
+ * the ends of a sentence some are missing. */
+static float squares(const bt_node *n, const bt_hibari_tables *t, int64_t r, int j)
 {
-    float *y = bt_row(n, r), sum[HOP] = { 0 };
+    float sum = 0;
+    for (int q = 0; q < 4; q++) {
+        const float w = t->window[q * HOP + j];
+        if (r + 2 - q >= 0 && r + 2 - q < n->shape.w)
+            sum += w * w;
+    }
+    return sum > 1e-11f ? sum : 1e-11f;
+}
+
+/* Samples of frame r: quarter q of frame r + 2 - q for q < 4, as far as these exist. */
+static void overlap_row(const bt_node *n, const bt_kernels *k, const bt_hibari_tables *t, int64_t r)
+{
+    float *y = bt_row(n, r);
     int there = 0;
-    for (int j = 0; j < HOP; j++)
-        y[j] = 0;
+    memset(y, 0, HOP * sizeof *y);
     for (int q = 0; q < 4; q++) {
         const int64_t f = r + 2 - q;
         if (f < 0 || f >= n->shape.w)
             continue;
-        const float *x = bt_row(n->src[0], f) + q * HOP, *w = t->window + q * HOP;
+        k->add(HOP, y, y, bt_row(n->src[0], f) + q * HOP);
         there++;
-        for (int j = 0; j < HOP; j++) {
-            y[j] += x[j];
-            sum[j] += w[j] * w[j];
-        }
     }
-    for (int j = 0; j < HOP; j++)
-        y[j] *= there == 4 ? t->norm[j] : 1 / (sum[j] > 1e-11f ? sum[j] : 1e-11f);
+    if (there == 4)
+        k->mul(HOP, y, y, t->norm);
+    for (int j = 0; j < HOP && there < 4; j++)
+        y[j] *= 1 / squares(n, t, r, j);
 }
 
 static void overlap_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 {
     const int64_t end = bt_row_tile_end(n, LANES, tile);
-    (void)x, (void)phase;
+    (void)phase;
     for (int64_t r = tile * LANES; r < end; r++)
-        overlap_row(n, ((const attr *)n->attr)->tables, r);
+        overlap_row(n, x->kernels, ((const attr *)n->attr)->tables, r);
 }
 
 static const bt_op op_overlap = { .name = "overlap", .tiles = frames_tiles, .run = overlap_run };

@@ -15,7 +15,6 @@ enum {
     CHUNK = BT_HIBARI_CHUNK,
     FIRST = 32,          /* frames of the first run where somebody waits for a sound */
     MAX_BEATS = 1 << 18, /* of a sentence: nearly two hours */
-    TEXT = BT_HIBARI_TEXT_OUT,
 };
 
 typedef struct work {
@@ -23,7 +22,8 @@ typedef struct work {
     const bt_speak_call *c;
     bt_error *err;
     float speed;
-    float *text;          /* [L][TEXT] */
+    float *text; /* [L][wide]: BT_HIBARI_TEXT's out[0] */
+    int64_t wide;
     int32_t *source;      /* [beats]: which phoneme a beat belongs to */
     float *f0, *loudness; /* [frames] */
     float *phase, *order; /* [frames][HOP] */
@@ -105,9 +105,11 @@ static bt_status read_text(work *w, const int32_t *ids, int32_t *beats)
     bt_status st = bt_part_get(w->parts, BT_HIBARI_TEXT, w->n, &p, w->err);
     if (st != BT_OK)
         return st;
+    w->wide = bt_shape_of(p->out[0]).c;
     const size_t n = (size_t)w->n, wide = (size_t)bt_shape_of(p->out[1]).c;
+    const size_t text = n * (size_t)w->wide;
     int32_t *in = bt_plan_data(p->plan, p->ids);
-    w->text = bt_calloc(n * TEXT, sizeof *w->text);
+    w->text = bt_calloc(text, sizeof *w->text);
     prosody_text = bt_calloc(n * wide, sizeof *prosody_text);
     if (!in || !w->text || !prosody_text) {
         st = bt_no_memory(w->err, "speech");
@@ -115,7 +117,7 @@ static bt_status read_text(work *w, const int32_t *ids, int32_t *beats)
     }
     memcpy(in, ids, n * sizeof *in);
     BT_TRY(run(w, p, "text"));
-    memcpy(w->text, bt_plan_data(p->plan, p->out[0]), n * TEXT * sizeof *w->text);
+    memcpy(w->text, bt_plan_data(p->plan, p->out[0]), text * sizeof *w->text);
     memcpy(prosody_text, bt_plan_data(p->plan, p->out[1]), n * wide * sizeof *prosody_text);
     BT_TRY(expand(w, bt_plan_data(p->plan, p->out[2]), beats));
     BT_TRY(prosody(w, prosody_text));
@@ -124,21 +126,35 @@ fail:
     return st;
 }
 
+/* What the phonemes of frame f and its neighbours add to the first convolution, c values. */
+static void add_text(const work *w, int64_t f, int64_t c, float *y)
+{
+    const bt_kernels *k = ((const bt_hibari *)w->parts->voice)->compute->kernels;
+    const int64_t taps = w->wide / c;
+    memset(y, 0, (size_t)c * sizeof *y);
+    for (int64_t t = 0; t < taps; t++) {
+        const int64_t at = f + t - taps / 2;
+        if (at >= 0 && at < w->frames)
+            k->add((int)c, y, y, w->text + w->source[at / 2] * w->wide + t * c);
+    }
+}
+
 static bt_status decode(work *w, const bt_chunk *c)
 {
-    enum { IN = BT_HIBARI_DEC_IN, HOP = BT_HIBARI_HOP };
+    enum { TONES = BT_HIBARI_TONES, HOP = BT_HIBARI_HOP };
     bt_part *p;
     bt_status st = bt_part_get(w->parts, BT_HIBARI_SOUND, c->hi - c->lo, &p, w->err);
     if (st != BT_OK)
         return st;
-    float *in = bt_plan_data(p->plan, p->in[0]), *phase = bt_plan_data(p->plan, p->in[1]);
-    float *order = bt_plan_data(p->plan, p->in[2]);
-    if (!in || !phase || !order)
+    const int64_t first = bt_shape_of(p->in[0]).c;
+    float *in = bt_plan_data(p->plan, p->in[0]), *tones = bt_plan_data(p->plan, p->in[1]);
+    float *phase = bt_plan_data(p->plan, p->in[2]), *order = bt_plan_data(p->plan, p->in[3]);
+    if (!in || !tones || !phase || !order)
         return bt_no_memory(w->err, "speech");
-    for (int64_t f = c->lo; f < c->hi; f++, in += IN) {
-        memcpy(in, w->text + w->source[f / 2] * TEXT, TEXT * sizeof *in);
-        in[TEXT] = logf(1 + fmaxf(w->f0[f], 0)) / 5;
-        in[TEXT + 1] = w->loudness[f];
+    for (int64_t f = c->lo; f < c->hi; f++, in += first, tones += TONES) {
+        add_text(w, f, first, in);
+        tones[0] = logf(1 + fmaxf(w->f0[f], 0)) / 5;
+        tones[1] = w->loudness[f];
     }
     const size_t bytes = (size_t)((c->hi - c->lo) * HOP) * sizeof *phase;
     memcpy(phase, w->phase + c->lo * HOP, bytes);

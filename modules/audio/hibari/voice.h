@@ -61,7 +61,9 @@ bt_status bt_hibari_english(bt_hibari *v, const bt_english **out, bt_error *err)
 bt_status bt_hibari_read_voices(bt_hibari *v, const char *file, const char *text, size_t n,
                                 const char *name, bt_error *err);
 
-/* weights.c: makes the quantized layers known to v->ws under the names of their modules. */
+/* weights.c: makes the quantized layers known to v->ws under the names of their modules; and
+ * "m.dec_in.weight" [C, 130, taps] in two: "m.dec_in.text.weight" [taps * C, 128] and
+ * "m.dec_in.tone.weight" [C, 2, taps]. */
 bt_status bt_hibari_weights(bt_hibari *v, bt_error *err);
 
 #endif

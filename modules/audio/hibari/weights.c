@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audio/hibari/voice.h"
+#include "audio/hibari/network.h"
 
 enum { NAME = 96 };
 
@@ -166,9 +166,54 @@ fail:
     return st;
 }
 
+/* ---- the decoder's first convolution, of phonemes and of tones ---------- */
+
+enum { TEXT = BT_HIBARI_TEXT_OUT, TONES = BT_HIBARI_TONES };
+
+static bt_status fill_text(const void *from, float *out, bt_error *err)
+{
+    const int64_t c = bt_weight_dim(from, 0), taps = bt_weight_dim(from, 2);
+    float *w = bt_weight_values(from, err);
+    for (int64_t o = 0; w && o < c; o++)
+        for (int64_t i = 0; i < TEXT; i++)
+            for (int64_t t = 0; t < taps; t++)
+                out[(t * c + o) * TEXT + i] = w[(o * (TEXT + TONES) + i) * taps + t];
+    bt_release(w);
+    return w ? BT_OK : BT_ENOMEM;
+}
+
+static bt_status fill_tones(const void *from, float *out, bt_error *err)
+{
+    const int64_t c = bt_weight_dim(from, 0), taps = bt_weight_dim(from, 2);
+    float *w = bt_weight_values(from, err);
+    for (int64_t o = 0; w && o < c; o++)
+        memcpy(out + o * TONES * taps, w + (o * (TEXT + TONES) + TEXT) * taps,
+               (size_t)(TONES * taps) * sizeof *out);
+    bt_release(w);
+    return w ? BT_OK : BT_ENOMEM;
+}
+
+static bt_status split_first(bt_hibari *v, bt_error *err)
+{
+    const char *name = "m.dec_in.weight";
+    const bt_weight *w = bt_weight_find(v->ws, name);
+    if (!w)
+        return bad(v, name, "is missing", err);
+    const int64_t c = bt_weight_dim(w, 0), taps = bt_weight_dim(w, 2);
+    if (c < 1 || c > 8192 || taps < 1 || taps > 63 || taps % 2 == 0 ||
+        bt_weight_dim(w, 1) != TEXT + TONES || bt_weight_tensor(w)->n_dims != 3)
+        return bad(v, name, "has a wrong shape", err);
+    const bool made = bt_weight_derive(v->ws, "m.dec_in.text.weight", 2,
+                                       (int64_t[]){ taps * c, TEXT }, fill_text, w) &&
+                      bt_weight_derive(v->ws, "m.dec_in.tone.weight", 3,
+                                       (int64_t[]){ c, TONES, taps }, fill_tones, w);
+    return made ? BT_OK : bt_no_memory(err, name);
+}
+
 bt_status bt_hibari_weights(bt_hibari *v, bt_error *err)
 {
     bt_status st;
+    BT_TRY(split_first(v, err));
     BT_TRY(add_text(v, false, err));
     BT_TRY(add_text(v, true, err));
     BT_TRY(add_blocks(v, "pn.pro", "pro", "", err));

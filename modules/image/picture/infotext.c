@@ -8,12 +8,34 @@
 #include "image/diffusion.h"
 
 /* A1111 quotes a value as JSON if it holds what separates fields. */
-static void value(bt_buf *b, const char *s)
+static void text_field(bt_buf *b, const char *name, const char *value)
 {
-    if (strpbrk(s, ",:\n"))
-        bt_buf_json(b, s, strlen(s));
+    bt_buf_printf(b, ", %s: ", name);
+    if (strpbrk(value, ",:\n"))
+        bt_buf_json(b, value, strlen(value));
     else
-        bt_buf_puts(b, s);
+        bt_buf_puts(b, value);
+}
+
+/* What differs from plain text to picture, as A1111's "extra" fields. */
+static void put_extras(bt_buf *b, const sd_info *i)
+{
+    if (!isnan(i->eta))
+        bt_buf_printf(b, i->eta_ddim ? ", Eta DDIM: %.6g" : ", Eta: %.6g", i->eta);
+    if (i->hires_upscaler) {
+        bt_buf_printf(b, ", Hires upscale: %.6g", i->hires_scale);
+        if (i->hires_steps)
+            bt_buf_printf(b, ", Hires steps: %d", i->hires_steps);
+        text_field(b, "Hires upscaler", i->hires_upscaler);
+    }
+    if (i->mask_blur > 0)
+        bt_buf_printf(b, ", Mask blur: %.6g", i->mask_blur);
+    if (i->mask_invert)
+        bt_buf_puts(b, ", Mask mode: Inpaint not masked");
+    if (i->masked_padding >= 0)
+        bt_buf_printf(b, ", Inpaint area: Only masked, Masked area padding: %d", i->masked_padding);
+    if (i->masked_content)
+        text_field(b, "Masked content", i->masked_content);
 }
 
 /* Order and names of the fields are A1111's; "RNG: CPU" tells its readers that
@@ -26,10 +48,12 @@ char *sd_infotext(const sd_info *i)
         bt_buf_printf(&b, "\nNegative prompt: %s", i->negative);
     bt_buf_printf(&b,
                   "\nSteps: %d, Sampler: %s, Schedule type: %s, CFG scale: %.6g, Seed: %llu, "
-                  "Size: %dx%d, Model: ",
+                  "Size: %dx%d",
                   i->steps, i->sampler, i->scheduler, i->cfg, (unsigned long long)i->seed, i->width,
                   i->height);
-    value(&b, i->model);
+    if (i->model_hash[0])
+        text_field(&b, "Model hash", i->model_hash);
+    text_field(&b, "Model", i->model);
     if (i->variation > 0)
         bt_buf_printf(&b, ", Variation seed: %llu, Variation seed strength: %.6g",
                       (unsigned long long)i->variation_seed, i->variation);
@@ -41,8 +65,7 @@ char *sd_infotext(const sd_info *i)
         bt_buf_printf(&b, ", ENSD: %lld", (long long)i->ensd);
     if (!i->philox)
         bt_buf_puts(&b, ", RNG: CPU");
-    if (!isnan(i->eta))
-        bt_buf_printf(&b, i->eta_ddim ? ", Eta DDIM: %.6g" : ", Eta: %.6g", i->eta);
+    put_extras(&b, i);
     bt_buf_puts(&b, ", Version: bottega " BT_VERSION);
     return bt_buf_take(&b);
 }

@@ -76,8 +76,9 @@ typedef struct sd_turns {
     int n;
 } sd_turns;
 
-/* steps: calls of the network that the picture takes. */
-bt_status sd_prompt_turns(const char *text, int steps, sd_turns *out, bt_error *err);
+/* steps: calls of the network that the picture takes; before: those of a pass before this
+ * one (0: there was none), from which whole numbers count, and shares of the steps from 1. */
+bt_status sd_prompt_turns(const char *text, int steps, int before, sd_turns *out, bt_error *err);
 /* The text of this call, counted from 0 (A1111's counting: the one that ends with `until`
  * is also call `until`'s, so that the first turn has one call more). */
 int sd_turns_at(const sd_turns *t, int call);

@@ -46,9 +46,8 @@ static bt_status add_cue(const sd_model *m, const sd_setup *s, sd_asked *a, cons
     sd_cue *c = &a->cues[a->n++];
     bt_status st;
     c->weight = weight;
-    const int calls = s->sampler->twice ? 2 * s->steps : s->steps; /* as A1111 counts them */
-    BT_TRY(s->plain ? whole_run(text, calls, &c->turns, err)
-                    : sd_prompt_turns(text, calls, &c->turns, err));
+    BT_TRY(s->plain ? whole_run(text, s->turns, &c->turns, err)
+                    : sd_prompt_turns(text, s->turns, s->turns_before, &c->turns, err));
     c->texts = bt_calloc((size_t)c->turns.n_texts, sizeof *c->texts);
     if (!c->texts)
         return bt_no_memory(err, "the prompt");

@@ -40,7 +40,7 @@ bt_status sd_run_read_kept(sd_work *k)
     return st;
 }
 
-void sd_run_draw_kept(const sd_work *k, sd_making *pic)
+void sd_run_fill_kept(const sd_work *k, sd_making *pic)
 {
     sd_latent *p = &pic->p;
     const size_t c = (size_t)p->shape.c, rows = k->n / c;
@@ -49,7 +49,6 @@ void sd_run_draw_kept(const sd_work *k, sd_making *pic)
             memcpy(pic->kept + r * c, k->kept_moments + 2 * r * c, c * sizeof *pic->kept);
         return;
     }
-    sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
     sd_run_sample(k, k->kept_moments, p->noise);
     for (size_t r = 0; r < rows; r++) {
         float *to = pic->kept + r * (1 + c);

@@ -79,6 +79,8 @@ static bt_status ask(void *host, const float *in, float t, float *out)
     k->call++;
     for (int i = 0; i < k->b; i++)
         memcpy(out + (size_t)i * k->n, answer(k, i), k->n * sizeof *out);
+    if (k->seen)
+        sd_run_foresee(k, in, t, out);
 fail:
     return st;
 }
@@ -94,12 +96,26 @@ static void keep_unmasked(const sd_work *k, sd_making *pic, int step)
             pic->p.x[i] = was[i];
 }
 
-static bt_status all_steps(sd_work *k, sd_walk *w)
+/* What all pictures of the group will be, if somebody asks and it is time. */
+static bt_status show(const sd_work *k, const sd_walk *w, int from)
+{
+    const bt_run *r = k->r;
+    const int taken = k->step + 1 - k->s.first;
+    bt_status st = BT_OK;
+    if (!k->seen || taken % r->preview_interval != 0 || k->step + 1 == k->s.grid.n)
+        return BT_OK;
+    for (int i = 0; i < w->b && st == BT_OK; i++)
+        st = sd_run_preview(k, k->seen + (size_t)i * k->n, from + i);
+    return st;
+}
+
+static bt_status all_steps(sd_work *k, sd_walk *w, int from)
 {
     bt_status st = BT_OK;
     for (k->step = k->s.first; k->step < k->s.grid.n; k->step++) {
         BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
         BT_TRY(sd_walk_step(w, k->step));
+        BT_TRY(show(k, w, from));
         for (int j = 0; k->mask && !k->kept_moments && sd_walk_between(w, k->step) && j < w->b; j++)
             keep_unmasked(k, &k->pics[j], k->step + 1);
     }
@@ -126,7 +142,7 @@ static sd_walk walk_of(sd_work *k, sd_making *pics, int b, float *block)
     return w;
 }
 
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block)
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block)
 {
     const sd_setup *s = &k->s;
     const sd_asked *like = pics[0].asked;
@@ -141,14 +157,18 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block)
     start = bt_now();
     k->b = b;
     k->pics = pics;
+    if (k->r->preview && !(k->seen = bt_calloc((size_t)b * k->n, sizeof *k->seen)))
+        return sd_run_no_memory(k);
     BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks,
                          &k->unet, k->r->error));
     BT_TRY(sd_cache_ready(k->unet, k->r->error));
     k->call = 0;
-    BT_TRY(all_steps(k, &w));
+    BT_TRY(all_steps(k, &w, from));
     sd_cache_rest(&k->j->cache, SD_UNET);
     k->denoise += bt_now() - start;
-    return k->r->progress(k->r->host, "denoise", k->done, k->total);
+    st = k->r->progress(k->r->host, "denoise", k->done, k->total);
 fail:
+    bt_release(k->seen);
+    k->seen = NULL;
     return st;
 }

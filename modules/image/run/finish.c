@@ -6,23 +6,24 @@
 #include "base/threads.h"
 #include "image/run/run.h"
 
-static void paste_kept(const sd_work *k, uint8_t *rgb)
+/* A1111's names. */
+static const char *fill_label(const sd_setup *s)
 {
-    for (size_t i = 0; i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
-        float a = k->pixel_mask[i / 3];
-        rgb[i] = (uint8_t)rintf(a * (float)rgb[i] + (1 - a) * 255 * k->pixels[i]);
-    }
+    static const char *const labels[] = { NULL, "fill", "latent noise", "latent nothing" };
+    return s->repaints ? labels[s->fill] : NULL;
 }
 
-static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb)
+static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t *rgb, int w, int h)
 {
-    const sd_setup *s = &k->s;
+    const sd_setup *s = k->base ? k->base : &k->s;
+    const bool hires = s->hires_scale > 1;
     sd_info info = {
         .prompt = pic->asked->prompt,
         .negative = pic->asked->negative,
         .sampler = s->sampler->label,
         .scheduler = sd_grid_label(s->kind),
         .model = k->j->m->name,
+        .model_hash = s->model_hash,
         .steps = s->steps,
         .width = s->w,
         .height = s->h,
@@ -34,13 +35,20 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .variation = s->variation,
         .variation_seed = pic->variation_seed,
         .ensd = s->ensd,
-        .strength = s->init ? s->strength : NAN,
+        .strength = s->init || hires ? s->strength : NAN,
+        .hires_upscaler = hires ? sd_hires_label(s) : NULL,
+        .hires_scale = s->hires_scale,
+        .hires_steps = s->hires_steps,
         .seed = pic->seed,
+        .masked_content = fill_label(s),
+        .mask_blur = s->repaints ? s->blur : 0,
+        .mask_invert = s->repaints && s->invert,
+        .masked_padding = s->repaints && !s->whole ? s->padding : -1,
     };
     char *text = sd_infotext(&info);
     if (!text)
         return sd_run_no_memory(k);
-    bt_status st = k->r->image(k->r->host, s->w, s->h, rgb, text);
+    bt_status st = k->r->image(k->r->host, w, h, rgb, text);
     bt_release(text);
     return st;
 }
@@ -51,6 +59,7 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     const sd_setup *s = &k->s;
     const size_t n = (size_t)s->w * (size_t)s->h;
     const double start = bt_now();
+    int w = s->w, h = s->h;
     float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
     uint8_t *rgb = bt_alloc(3 * n);
     bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
@@ -60,11 +69,11 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
         st = sd_run_decode(k, latent, pixels);
     if (st == BT_OK) {
         sd_picture_bytes(pixels, n, rgb);
-        if (k->mask)
-            paste_kept(k, rgb);
-        k->decode += bt_now() - start;
-        st = hand_over(k, pic, rgb);
+        st = sd_run_paste(k, &rgb, &w, &h);
     }
+    k->decode += bt_now() - start;
+    if (st == BT_OK)
+        st = hand_over(k, pic, rgb, w, h);
     bt_release(pixels);
     bt_release(rgb);
     return st;

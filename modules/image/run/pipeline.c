@@ -5,6 +5,7 @@
  * pipelines with one CPU generator per picture: picture i of a batch is the
  * one that seed + i makes alone.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,28 +59,37 @@ float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
  * are those of the one before are the same object. */
 typedef struct group {
     int from, n;
-    sd_asked *asked[SD_GROUP];
+    sd_asked *asked[2][SD_GROUP]; /* in the first pass; in the second, if there is one */
 } group;
 
 static void free_group(group *g)
 {
-    for (int i = 0; i < g->n; i++)
-        if (i == 0 || g->asked[i] != g->asked[i - 1])
-            sd_asked_free(g->asked[i]);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < g->n; i++)
+            if (i == 0 || g->asked[pass][i] != g->asked[pass][i - 1])
+                sd_asked_free(g->asked[pass][i]);
     g->n = 0;
 }
 
 /* The next picture joins if its prompts have the group's shape. */
 static bt_status join(const sd_work *k, group *g, bool *joined)
 {
-    const uint64_t seed = k->s.seed + (uint64_t)(g->from + g->n);
-    sd_asked *a, *last = g->n ? g->asked[g->n - 1] : NULL;
-    bt_status st = sd_run_ask(k->j->m, &k->s, seed, last, &a, k->r->error);
-    *joined = st == BT_OK && (!last || sd_asked_alike(last, a));
-    if (*joined)
-        g->asked[g->n++] = a;
-    else
-        sd_asked_free(a);
+    const sd_setup *const passes[2] = { &k->s, k->second };
+    const uint64_t seed = sd_run_seed(&k->s, g->from + g->n);
+    const int n = g->n++;
+    bt_status st = BT_OK;
+    *joined = true;
+    for (int i = 0; i < 2 && st == BT_OK; i++) {
+        sd_asked **a = &g->asked[i][n], *last = n ? g->asked[i][n - 1] : NULL;
+        if (passes[i])
+            st = sd_run_ask(k->j->m, passes[i], seed, last, a, k->r->error);
+        *joined &= st == BT_OK && (!last || sd_asked_alike(last, *a));
+    }
+    for (int i = 0; i < 2 && !*joined; i++) {
+        if (n == 0 || g->asked[i][n] != g->asked[i][n - 1])
+            sd_asked_free(g->asked[i][n]);
+        g->n = n;
+    }
     return st;
 }
 
@@ -87,9 +97,50 @@ static bt_status gather(const sd_work *k, group *g)
 {
     bool joined;
     bt_status st = join(k, g, &joined);
-    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0]) &&
+    while (st == BT_OK && joined && g->n < sd_run_group(&k->s, g->asked[0][0]) &&
            g->from + g->n < k->s.batch)
         st = join(k, g, &joined);
+    return st;
+}
+
+static bt_status finish_group(sd_work *k, const sd_making *pics, int from, int b)
+{
+    bt_status st;
+    for (int i = 0; i < b; i++) {
+        BT_TRY(k->r->progress(k->r->host, "decode", from + i, k->s.batch));
+        BT_TRY(sd_run_finish(k, &pics[i]));
+    }
+    st = k->r->progress(k->r->host, "decode", from + b, k->s.batch);
+fail:
+    return st;
+}
+
+static size_t latent_values(const sd_work *k, const sd_setup *s)
+{
+    return (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
+}
+
+/* The second pass, in a run of its own kind whose counts go on. */
+static bt_status finish_larger(sd_work *k, const sd_making *pics, const group *g)
+{
+    sd_making to[SD_GROUP];
+    sd_work big = *k;
+    bt_status st;
+    big.base = &k->s;
+    big.s = *k->second;
+    big.n = latent_values(k, &big.s);
+    float *walk, *block = sd_run_lay_out(&big, to, g->n, &walk);
+    if (!block)
+        return sd_run_no_memory(&big);
+    for (int i = 0; i < g->n; i++)
+        to[i].asked = g->asked[1][i];
+    BT_TRY(sd_run_hires(k, pics, &big, to, g->from, g->n));
+    BT_TRY(sd_run_denoise(&big, to, g->n, g->from, walk));
+    st = finish_group(&big, to, g->from, g->n);
+fail:
+    bt_release(block);
+    k->done = big.done;
+    k->encode = big.encode, k->denoise = big.denoise, k->decode = big.decode;
     return st;
 }
 
@@ -101,15 +152,11 @@ static bt_status make_group(sd_work *k, const group *g)
     if (!block)
         return sd_run_no_memory(k);
     for (int i = 0; i < g->n; i++) {
-        pics[i].asked = g->asked[i];
+        pics[i].asked = g->asked[0][i];
         sd_run_start(k, &pics[i], g->from + i);
     }
-    BT_TRY(sd_run_denoise(k, pics, g->n, walk));
-    for (int i = 0; i < g->n; i++) {
-        BT_TRY(k->r->progress(k->r->host, "decode", g->from + i, k->s.batch));
-        BT_TRY(sd_run_finish(k, &pics[i]));
-    }
-    st = k->r->progress(k->r->host, "decode", g->from + g->n, k->s.batch);
+    BT_TRY(sd_run_denoise(k, pics, g->n, g->from, walk));
+    st = k->second ? finish_larger(k, pics, g) : finish_group(k, pics, g->from, g->n);
 fail:
     bt_release(block);
     return st;
@@ -171,7 +218,7 @@ static bt_status for_groups(sd_work *k, int *count, bt_status (*make)(sd_work *,
         group g = { .from = i };
         st = gather(k, &g);
         if (st == BT_OK && !make && i == 0)
-            st = report_prompt(k, g.asked[0]);
+            st = report_prompt(k, g.asked[0][0]);
         if (st == BT_OK && make)
             st = make(k, &g);
         i += g.n;
@@ -185,11 +232,17 @@ static bt_status run_all(sd_work *k)
     const sd_setup *s = &k->s;
     int groups;
     bt_status st;
-    k->n = (size_t)s->lw * (size_t)s->lh * (size_t)k->j->m->vae.latent;
+    const sd_setup *last = k->second;
+    const int each = s->grid.n - s->first + (last ? last->grid.n - last->first : 0);
+    k->n = latent_values(k, s);
     double start = bt_now();
     BT_TRY(for_groups(k, &groups, NULL));
-    k->total = groups * (s->grid.n - s->first);
+    k->total = groups * each;
     BT_TRY(sd_run_read_inputs(k));
+    if (s->init)
+        BT_TRY(sd_run_encode_init(k));
+    if (k->j->m->unet.in > k->j->m->vae.latent)
+        BT_TRY(sd_run_read_kept(k));
     k->encode = bt_now() - start;
     BT_TRY(for_groups(k, &groups, make_group));
     return report_all(k);
@@ -197,23 +250,13 @@ fail:
     return st;
 }
 
-void sd_run_release(sd_work *k)
-{
-    bt_release(k->moments);
-    bt_release(k->kept_moments);
-    bt_release(k->pixels);
-    bt_release(k->mask);
-    bt_release(k->pixel_mask);
-    sd_grid_release(&k->s.grid);
-}
-
 /* As the first picture's prompts need it. */
-static bt_status economize(sd_work *k)
+static bt_status economize(const sd_work *k, sd_setup *s)
 {
     sd_asked *a;
-    bt_status st = sd_run_ask(k->j->m, &k->s, k->s.seed, NULL, &a, k->r->error);
+    bt_status st = sd_run_ask(k->j->m, s, s->seed, NULL, &a, k->r->error);
     if (st == BT_OK)
-        st = sd_run_economize(k->j, &k->s, a, k->r->error);
+        st = sd_run_economize(k->j, s, a, k->r->error);
     sd_asked_free(a);
     return st;
 }
@@ -221,18 +264,27 @@ static bt_status economize(sd_work *k)
 bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
+    sd_setup second = { 0 };
     const sd_options *o = r->options;
     bt_status st = sd_cache_use_vae(&j->cache, o->vae, r->error);
     if (st == BT_OK)
         st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
                           r->error);
+    if (st == BT_OK && k.s.hires_scale > 1) {
+        st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
+        k.second = &second;
+    }
     if (st == BT_OK)
-        st = economize(&k);
+        st = economize(&k, k.second ? &second : &k.s);
+    if (k.second)
+        k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
     if (st == BT_OK && k.s.spare)
         bt_weights_spare(j->m->ws);
     if (st == BT_OK)
         st = run_all(&k);
-    sd_run_release(&k);
+    sd_run_forget_inputs(&k);
+    sd_grid_release(&k.s.grid);
+    sd_grid_release(&second.grid);
     return st;
 }
 
@@ -240,19 +292,29 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
-    sd_setup s = { 0 };
+    sd_options o = *(const sd_options *)options;
+    sd_setup s = { 0 }, big = { 0 };
+    bt_estimate first = { 0 };
     sd_asked *a = NULL;
-    bt_status st = sd_cache_use_vae(&j->cache, ((const sd_options *)options)->vae, err);
+    o.outpaint = ""; /* the first picture is not known yet */
+    bt_status st = sd_cache_use_vae(&j->cache, o.vae, err);
     if (st == BT_OK)
-        st = sd_run_setup(j->m, options, NULL, NULL, &s, err);
+        st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
+    if (st == BT_OK && s.hires_scale > 1)
+        st = sd_run_setup_hires(j->m, &s, &big, err);
+    sd_setup *final = s.hires_scale > 1 ? &big : &s;
     if (st == BT_OK)
-        st = sd_run_ask(j->m, &s, s.seed, NULL, &a, err);
+        st = sd_run_ask(j->m, final, s.seed, NULL, &a, err);
     if (st == BT_OK)
-        st = sd_run_economize(j, &s, a, err);
+        st = sd_run_economize(j, final, a, err);
     if (st == BT_OK)
-        st = sd_run_need(j, &s, a, out, err);
+        st = sd_run_need(j, final, a, out, err);
+    if (st == BT_OK && final == &big)
+        st = sd_run_need(j, &s, a, &first, err);
+    out->flops += first.flops;
     sd_asked_free(a);
     sd_grid_release(&s.grid);
+    sd_grid_release(&big.grid);
     return st;
 }
 

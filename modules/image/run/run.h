@@ -10,16 +10,27 @@
 #include "image/diffusion.h"
 #include "image/prompt/prompt.h"
 
+enum { SD_MAX_SIDE = 16384, SD_LEAST_TILE = 16 };
 /* One run of the UNet takes up to SD_GROUP pictures; twice that with guidance. */
-enum { SD_LEAST_TILE = 16 };
 
 struct bt_module_job {
     const sd_model *m;
     sd_cache cache;
 };
 
+/* Of the option "inpaint_fill". */
+typedef enum sd_fill { SD_ORIGINAL, SD_AROUND, SD_LATENT_NOISE, SD_LATENT_NOTHING } sd_fill;
+
 /* Options with everything decided. */
 typedef struct sd_setup {
+    double hires_scale; /* 1: one pass alone */
+    int hires_steps, hires_upscaler;
+    sd_margins margins;   /* pixels around the first picture that are made as well */
+    sd_fill fill;         /* what the mask hides before the first step */
+    bool repaints, whole; /* part of a picture; the whole of it is made anew, or the mask's box */
+    bool invert;
+    double blur; /* of the mask, pixels */
+    int padding; /* around the mask */
     int w, h, lw, lh, steps, batch, skip;
     int first; /* step of the grid */
     double cfg, image_cfg, eta, strength, variation;
@@ -31,8 +42,10 @@ typedef struct sd_setup {
     sd_grid grid;
     sd_schedule_config schedule; /* the model's, but for the prediction asked for */
     uint64_t seed, variation_seed, sampler_seed, path_seed;
-    const char *prompt, *negative, *wildcards;
-    int plain; /* prompts without syntax */
+    const char *prompt, *negative, *wildcards, *model_hash;
+    int plain;        /* prompts without syntax */
+    int turns;        /* runs of the network that prompts count by */
+    int turns_before; /* those of the pass before; 0: there was none */
     const bt_image *init, *mask;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
@@ -67,17 +80,23 @@ typedef struct sd_work {
     bt_module_job *j;
     const bt_run *r;
     sd_setup s;
-    size_t n;                       /* values of a latent */
-    float *moments;                 /* of the first picture: [rows][2 * latent]; NULL: none */
-    float *pixels;                  /* of the first picture, 0..1 */
-    float *kept_moments;            /* of what the UNet is told besides; NULL: nothing */
-    float *mask;                    /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
-    float *pixel_mask;              /* [h * w] 0..1 */
-    struct sd_making *pics;         /* of the group that is being made */
-    sd_plan *unet;                  /* theirs */
-    int b, step;                    /* how many; the step of the grid that they take */
-    int done, total;                /* steps, for progress */
-    int call;                       /* of the network, for the pictures being made */
+    const sd_setup *second;      /* of a second pass; NULL: there is none */
+    const sd_setup *base;        /* of a second pass: that of the first */
+    size_t n;                    /* values of a latent */
+    float *moments;              /* of the first picture: [rows][2 * latent]; NULL: none */
+    float *pixels;               /* of the first picture, 0..1 */
+    float *kept_moments;         /* of what the UNet is told besides; NULL: nothing */
+    float *mask;                 /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
+    float *pixel_mask;           /* [h * w] 0..1 */
+    float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
+    int aw, ah;                  /* its size, */
+    sd_box box;                  /* and the part */
+    struct sd_making *pics;      /* of the group that is being made */
+    sd_plan *unet;               /* theirs */
+    int b, step;                 /* how many; the step of the grid that they take */
+    int call;                    /* of the network, for these pictures */
+    float *seen;                 /* the pictures foreseen last; NULL: nobody looks */
+    int done, total;             /* steps, for progress */
     double encode, denoise, decode; /* seconds */
 } sd_work;
 
@@ -90,30 +109,47 @@ typedef struct sd_making {
     uint64_t seed, variation_seed;
 } sd_making;
 
-/* setup.c: decides everything; sd_grid_release(&s->grid) afterwards, also of a failure. */
+/* setup.c: makes the grid of s->steps; decides everything. sd_grid_release(&s->grid) afterwards,
+ * also of a failure. */
+bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err);
 bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *init,
                        const bt_image *mask, sd_setup *s, bt_error *err);
 
-/* start.c: reads the first picture and the mask; then starts pictures. */
+/* inputs.c: reads the first picture and the mask; puts what was made into its place.
+ * *rgb [h][w][3] may become larger; bt_release it. */
 bt_status sd_run_read_inputs(sd_work *k);
+bt_status sd_run_paste(const sd_work *k, uint8_t **rgb, int *w, int *h);
+void sd_run_forget_inputs(sd_work *k);
+
+/* start.c: encodes the first picture; then starts picture i of the batch. */
+bt_status sd_run_encode_init(sd_work *k);
 /* Noise [rows][latent] becomes a sample of the encoder's distribution, in the UNet's scale. */
 void sd_run_sample(const sd_work *k, const float *moments, float *noise);
-/* Picture i of the batch. */
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
+/* With variations all pictures of a batch have one seed, as in A1111. */
+static inline uint64_t sd_run_seed(const sd_setup *s, int i)
+{
+    return s->seed + (s->variation > 0 ? 0 : (uint64_t)i);
+}
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
 
-/* For inpainting models: encodes what the mask keeps, all else grey; then draws a sample of it.
- * For those that change a picture: that picture. */
+/* For inpainting models: encodes what the mask keeps, all else grey; then makes a sample of
+ * it with the noise in pic->p.noise. For those that change a picture: that picture. */
 bt_status sd_run_read_kept(sd_work *k);
-void sd_run_draw_kept(const sd_work *k, sd_making *pic);
+void sd_run_fill_kept(const sd_work *k, sd_making *pic);
 
 /* asked.c: reads both prompts as the picture with this seed has them; sd_asked_free it. If
  * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */
 bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
                      sd_asked **out, bt_error *err);
 void sd_asked_free(sd_asked *a);
+/* What A1111 takes for the network's runs in so many steps. */
+static inline int sd_run_turns(const sd_setup *s, int steps)
+{
+    return s->sampler->twice ? 2 * steps : steps;
+}
 /* The prompts that take part are rows of one run of the UNet. */
 static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first + a->blind; }
 /* Both can be made in one run. */
@@ -127,8 +163,22 @@ static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 bt_status sd_run_read_texts(sd_work *k, const sd_making *pics, int b);
 void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, int b);
 
-/* denoise.c: takes b started pictures through all steps; block: the walk's. */
-bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, float *block);
+/* hires.c: the second pass of a larger picture: how it is made, and its start from
+ * what the first pass made. */
+const char *sd_hires_label(const sd_setup *s);
+bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
+bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int from,
+                       int b);
+
+/* preview.c: k->seen = the pictures that the network's answer at timestep t foresees, their
+ * latents being `in`, which hold sqrt(abar) of them; and shows the host what picture
+ * `index` of the run will be, by its latent x0. */
+void sd_run_foresee(sd_work *k, const float *in, float t, const float *out);
+bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
+
+/* denoise.c: takes b started pictures, the first of them `from` of the batch, through all
+ * steps; block: the walk's. */
+bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block);
 
 /* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
  * the autoencoder's scale to pixels [h*w][3]. */
@@ -155,8 +205,6 @@ uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents o
 /* Room for a group: x and noise of all pictures, the rest of each, what all of
  * them use by turns, and the walk's. bt_release; NULL: none. */
 float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk);
-/* All that the work holds. */
-void sd_run_release(sd_work *k);
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 

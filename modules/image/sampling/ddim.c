@@ -29,6 +29,14 @@ static float clipped(const sd_schedule_config *c, bool fallback, float x0)
     return x0 < -range ? -range : x0 > range ? range : x0;
 }
 
+static bt_status ask(sd_walk *w, int i, bool noisy)
+{
+    bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
+    if (st == BT_OK && noisy)
+        sd_walk_draw(w);
+    return st;
+}
+
 /* arXiv 2010.02502, formulas 12 and 16 */
 bt_status sd_step_ddim(sd_walk *w, int i)
 {
@@ -38,11 +46,9 @@ bt_status sd_step_ddim(sd_walk *w, int i)
     float std = (float)w->eta * sqrtf(variance > 0 ? variance : 0);
     float left = 1 - next - std * std, direction = sqrtf(left > 0 ? left : 0);
     float root_next = sqrtf(next);
-    bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
+    bt_status st = ask(w, i, w->eta > 0); /* draws also if nothing comes of it, as diffusers */
     if (st != BT_OK)
         return st;
-    if (w->eta > 0) /* also when nothing comes of it, as diffusers does */
-        sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], root_a, root_b);
         float x0 = clipped(w->config, true, p.x0);
@@ -59,15 +65,13 @@ bt_status sd_step_ddpm(sd_walk *w, int i)
     float variance = (1 - next) / (1 - a) * (1 - now);
     float std = (float)w->eta * sqrtf(variance > 1e-20f ? variance : 1e-20f);
     bool noisy = w->grid->t[i] > 0;
-    bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
+    bt_status st = ask(w, i, noisy);
     if (st != BT_OK)
         return st;
-    if (noisy)
-        sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
-        w->x[k] = of_x0 * clipped(w->config, true, p.x0) + of_x * w->x[k] +
-                  (noisy ? std * w->noise[k] : 0);
+        float x0 = clipped(w->config, true, p.x0);
+        w->x[k] = of_x0 * x0 + of_x * w->x[k] + (noisy ? std * w->noise[k] : 0);
     }
     return BT_OK;
 }
@@ -81,11 +85,9 @@ bt_status sd_step_lcm(sd_walk *w, int i)
     float t = g->t[i] * (float)w->config->time_scale, length = t * t + 0.25f;
     float skip = 0.25f / length, out = t / sqrtf(length);
     bool noisy = i + 1 < g->n;
-    bt_status st = w->ask(w->host, w->x, g->t[i], w->x0);
+    bt_status st = ask(w, i, noisy);
     if (st != BT_OK)
         return st;
-    if (noisy)
-        sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
         float x0 = out * clipped(w->config, false, p.x0) + skip * w->x[k];
@@ -103,11 +105,9 @@ bt_status sd_step_tcd(sd_walk *w, int i)
     int s = last ? 0 : (int)floor((1 - w->eta) * (double)g->t[i + 1]);
     float a = g->abar[i], of_s = w->train->abar[s], next = last ? of_s : g->abar[i + 1];
     float back = next / of_s < 1 ? next / of_s : 1, std = sqrtf(1 - back);
-    bt_status st = w->ask(w->host, w->x, g->t[i], w->x0);
+    bt_status st = ask(w, i, noisy);
     if (st != BT_OK)
         return st;
-    if (noisy)
-        sd_walk_draw(w);
     for (size_t k = 0; k < w->n; k++) {
         parts p = parts_of(w->config->prediction, w->x[k], w->x0[k], sqrtf(a), sqrtf(1 - a));
         float x = sqrtf(of_s) * p.x0 + sqrtf(1 - of_s) * p.noise;

@@ -23,14 +23,6 @@ static int order_of(const sd_walk *w, int i)
     return left == 1 && (euler || g->sigma[g->n] == 0) ? 1 : order;
 }
 
-static bt_status foresee(sd_walk *w, int i, sd_level at)
-{
-    bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
-    for (size_t k = 0; st == BT_OK && k < w->n; k++)
-        w->x0[k] = sd_foreseen(w->config->prediction, w->x[k], w->x0[k], at);
-    return st;
-}
-
 /* ---- DPM-Solver++ -------------------------------------------------------------- */
 
 /* eta 0: the ODE; 1: the SDE, whose time runs twice as fast. */
@@ -44,7 +36,7 @@ bt_status sd_step_multistep(sd_walk *w, int i)
     float eta = (float)w->eta, h = to.lambda - from.lambda, he = h * (1 + eta);
     float e = expf(-he) - 1, keep = to.sigma / from.sigma, a = to.alpha * e, r0 = 1, r1 = 1;
     float b = heun || order == 3 ? -(to.alpha * (e / he + 1)) : 0.5f * a; /* midpoint else */
-    bt_status st = foresee(w, i, from);
+    bt_status st = sd_foresee_at(w, i, from);
     if (st != BT_OK)
         return st;
     if (eta > 0) {
@@ -105,7 +97,7 @@ bt_status sd_step_deis(sd_walk *w, int i)
     const float *rho = w->grid->sigma + i;
     sd_level from = sd_level_of(rho[0]), to = sd_level_of(rho[1]);
     int order = order_of(w, i);
-    bt_status st = foresee(w, i, from);
+    bt_status st = sd_foresee_at(w, i, from);
     if (st != BT_OK)
         return st;
     for (size_t k = 0; k < w->n; k++)

@@ -49,7 +49,7 @@ typedef struct sd_level {
 } sd_level;
 
 sd_level sd_level_of(float sigma);
-/* Of x and the network's answer at the level. */
-float sd_foreseen(sd_prediction kind, float x, float m, sd_level l);
+/* w->x0 = the picture that the network foresees from w->x at step i of the grid. */
+bt_status sd_foresee_at(sd_walk *w, int i, sd_level at);
 
 #endif

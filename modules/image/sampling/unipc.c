@@ -97,12 +97,9 @@ bt_status sd_step_unipc(sd_walk *w, int i)
     const sd_grid *g = w->grid;
     bool model = g->kind == SD_GRID_MODEL, bh1 = model ? c->bh1 : true;
     int order = model ? c->order : ORDER, left = g->n - i;
-    sd_level at = sd_level_of(g->sigma[i]);
-    bt_status st = w->ask(w->host, w->x, g->t[i], w->x0);
+    bt_status st = sd_foresee_at(w, i, sd_level_of(g->sigma[i]));
     if (st != BT_OK)
         return st;
-    for (size_t k = 0; k < w->n; k++)
-        w->x0[k] = sd_foreseen(c->prediction, w->x[k], w->x0[k], at);
     if (w->past > 0) { /* w->mid: x before the last step */
         update u = update_of(g->sigma + i - 1, w->order - 1, true, bh1);
         move(&u, w->n, w->mid, w->old, w->order - 1, w->x0, w->x);

@@ -114,6 +114,17 @@ static bt_status image(void *user, int width, int height, const uint8_t *rgb, co
     return BT_OK;
 }
 
+static bt_status preview(void *user, int index, int width, int height, const uint8_t *rgb)
+{
+    host *h = user;
+    assert_non_null(rgb);
+    h->previews++;
+    h->preview_w = width;
+    h->preview_h = height;
+    h->preview_shown |= 1L << index;
+    return BT_OK;
+}
+
 static bt_status report(void *user, const char *name, const char *json)
 {
     host *h = user;
@@ -128,6 +139,11 @@ host *host_new(int threads, bt_precision precision)
     assert_non_null(h);
     h->o = (sd_options){ .prompt = "",
                          .negative = "",
+                         .model_hash = "",
+                         .outpaint = "",
+                         .inpaint_fill = -1,
+                         .hires_scale = 1,
+                         .hires_strength = 0.7,
                          .width = BT_INT_UNSET,
                          .height = BT_INT_UNSET,
                          .steps = BT_INT_UNSET,
@@ -163,6 +179,8 @@ static void forget(host *h)
     }
     h->n_pictures = h->progress_calls = 0;
     h->facts[0] = 0;
+    h->previews = 0;
+    h->preview_shown = 0;
     h->error = (bt_error){ 0 };
     atomic_store(&h->cancel, false);
 }
@@ -176,6 +194,8 @@ bt_status host_run(host *h)
                  .image_in = image_in,
                  .error = &h->error,
                  .progress = progress,
+                 .preview = h->preview_interval ? preview : NULL,
+                 .preview_interval = h->preview_interval,
                  .image = image,
                  .report = report };
     return bt_module_diffusion.run(h->job, &r);

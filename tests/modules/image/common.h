@@ -45,8 +45,11 @@ typedef struct host {
         char *info;
     } pictures[16];
     int n_pictures;
-    int progress_calls, cancel_after; /* 0: never */
-    char facts[4096];                 /* "name=json;..." */
+    int progress_calls, cancel_after;   /* 0: never */
+    int preview_interval;               /* 0: none are asked for */
+    int previews, preview_w, preview_h; /* how many came; the last one's size */
+    long preview_shown;                 /* a bit for each picture of the batch */
+    char facts[4096];                   /* "name=json;..." */
     bt_error error;
     atomic_bool cancel;
     bt_kernels kernels;

@@ -202,7 +202,9 @@ static void test_infotext(void **state)
                   .strength = NAN,
                   .eta = NAN,
                   .eta_ddim = true,
-                  .seed = 7 };
+                  .seed = 7,
+                  .model_hash = "",
+                  .masked_padding = -1 };
     char *t = sd_infotext(&i);
     assert_string_equal(t,
                         "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
@@ -216,6 +218,17 @@ static void test_infotext(void **state)
                            "DDIM, Schedule type: Model, CFG scale: 7.25, Seed: 7, Size: 128x128, "
                            "Model: \"a: \\\"b\\\", c\", Denoising strength: 0.5, Clip skip: 2, "
                            "Eta DDIM: 1, Version: bottega " BT_VERSION);
+    bt_release(t);
+    i.negative = "", i.model = "m", i.model_hash = "0123456789", i.clip_skip = 1, i.eta = NAN;
+    i.hires_upscaler = "Latent", i.hires_scale = 1.5, i.hires_steps = 8;
+    i.mask_blur = 4, i.mask_invert = 1, i.masked_padding = 32, i.masked_content = "fill";
+    t = sd_infotext(&i);
+    assert_string_equal(t, "a red apple, on a table\nSteps: 20, Sampler: DDIM, Schedule type: "
+                           "Model, CFG scale: 7.25, Seed: 7, Size: 128x128, Model hash: "
+                           "0123456789, Model: m, Denoising strength: 0.5, Hires upscale: 1.5, "
+                           "Hires steps: 8, Hires upscaler: Latent, Mask blur: 4, Mask mode: "
+                           "Inpaint not masked, Inpaint area: Only masked, Masked area padding: "
+                           "32, Masked content: fill, Version: bottega " BT_VERSION);
     bt_release(t);
 }
 

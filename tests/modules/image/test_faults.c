@@ -30,17 +30,8 @@ static bt_status whole_life(void)
     return st;
 }
 
-static void test_faults(void **state)
+static void all_fail(void)
 {
-    (void)state;
-    static uint8_t pixel[3];
-    h = host_new(1, BT_PREC_F32);
-    h->o.prompt = "a (red:1.2) {cat|dog}<x:y> [|BREAK] AND b :.5";
-    h->o.steps = 2;
-    h->o.width = h->o.height = 8;
-    h->o.strength = 1;
-    h->init = (bt_image){ sizeof h->init, 1, 1, 3, pixel };
-    h->mask = h->init;
     assert_int_equal(whole_life(), BT_OK);
 #ifdef BT_FAULTS
     long n = 1;
@@ -56,7 +47,32 @@ static void test_faults(void **state)
     }
     print_message("%ld allocations\n", n);
 #endif
-    h->init.pixels = NULL;
+}
+
+static void test_faults(void **state)
+{
+    (void)state;
+    static uint8_t pixel[3], white[3] = { 255, 255, 255 };
+    h = host_new(1, BT_PREC_F32);
+    h->o.prompt = "a (red:1.2) {cat|dog}<x:y> [|BREAK] AND b :.5";
+    h->o.steps = 2;
+    h->o.width = h->o.height = 8;
+    h->o.strength = 1;
+    h->init = (bt_image){ sizeof h->init, 1, 1, 3, pixel };
+    h->mask = h->init;
+    all_fail();
+    h->o.outpaint = "8,0,0,0";
+    h->o.inpaint_fill = -1;
+    all_fail();
+    h->o.outpaint = "";
+    h->o.inpaint_area = 1;
+    h->mask.pixels = white;
+    all_fail();
+    h->init.pixels = h->mask.pixels = NULL;
+    h->o.hires_scale = 2;
+    h->o.hires_upscaler = 2;
+    h->preview_interval = 1;
+    all_fail();
     host_close(h);
 }
 

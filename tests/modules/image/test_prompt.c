@@ -45,11 +45,11 @@ static void check_weigh(const cJSON *answer, const char *text, int steps)
     sd_pieces_free(&p);
 }
 
-static void check_turns(const cJSON *answer, const char *text, int steps)
+static void check_pass(const cJSON *answer, const char *text, int steps, int before)
 {
     sd_turns t;
     bt_error err = { 0 };
-    if (sd_prompt_turns(text, steps, &t, &err) != BT_OK)
+    if (sd_prompt_turns(text, steps, before, &t, &err) != BT_OK)
         fail_msg("\"%s\": %s", text, err.text);
     if (t.n != cJSON_GetArraySize(answer))
         fail_msg("\"%s\": %d turns", text, t.n);
@@ -60,6 +60,17 @@ static void check_turns(const cJSON *answer, const char *text, int steps)
             fail_msg("\"%s\": until %d \"%s\", not \"%s\"", text, t.until[i], mine, s);
     }
     sd_turns_free(&t);
+}
+
+static void check_turns(const cJSON *answer, const char *text, int steps)
+{
+    check_pass(answer, text, steps, 0);
+}
+
+/* Of a second pass, after one of 10. */
+static void check_second(const cJSON *answer, const char *text, int steps)
+{
+    check_pass(answer, text, steps, 10);
 }
 
 static void check_clauses(const cJSON *answer, const char *text, int steps)
@@ -89,6 +100,7 @@ static void test_turns(void **state)
 {
     (void)state;
     for_all("turns", check_turns);
+    for_all("second", check_second);
 }
 
 static void test_clauses(void **state)
@@ -234,7 +246,7 @@ static void test_long_texts(void **state)
         fill(text, SD_MAX_PROMPT, parts[i]);
         if (sd_prompt_weigh(text, &p, &err) == BT_OK)
             sd_pieces_free(&p);
-        if (sd_prompt_turns(text, 20, &t, &err) == BT_OK)
+        if (sd_prompt_turns(text, 20, 0, &t, &err) == BT_OK)
             sd_turns_free(&t);
         if (sd_prompt_clauses(text, &c, &err) == BT_OK)
             sd_clauses_free(&c);

@@ -196,6 +196,31 @@ static void test_same(void **state)
     host_close(h);
 }
 
+/* Samplers that ask the network twice a step have twice as many steps to share out. */
+static void test_twice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sampler, *prompt;
+        int same; /* as "a red cat" */
+    } cases[] = { { "euler", "[a red cat:a dog:1]", 0 }, { "euler", "[a red cat:a dog:2]", 1 },
+                  { "heun", "[a red cat:a dog:2]", 0 },  { "heun", "[a red cat:a dog:3]", 0 },
+                  { "heun", "[a red cat:a dog:5]", 1 },  { "heun", "[a red cat:a dog:.4]", 0 } };
+    host *h = open_tiny();
+    h->o.steps = 3;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sd_grid_kind kind;
+        h->o.sampler = 1;
+        while (strcmp(sd_sampler_chosen(h->o.sampler, &kind)->name, cases[i].sampler) != 0)
+            h->o.sampler++;
+        uint8_t *a = picture(h, "a red cat", 0), *b = picture(h, cases[i].prompt, 0);
+        if ((memcmp(a, b, BYTES) == 0) != cases[i].same)
+            fail_msg("%s: %s", cases[i].sampler, cases[i].prompt);
+        free(a), free(b);
+    }
+    host_close(h);
+}
+
 /* More texts than a job keeps for later: all of a run's stay as long as it needs them. */
 static void test_many_texts(void **state)
 {
@@ -266,9 +291,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference), cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_same),      cmocka_unit_test(test_many_texts),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_reference),  cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_same),       cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_many_texts), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -312,6 +312,38 @@ static void test_blend(void **state)
     free(a), free(b);
 }
 
+/* With a first picture: diffusers takes the last int(20 * 0.75) steps, k-diffusion in
+ * A1111 one more, its DDIM one less. Nothing is left of a strength of 0 where nothing
+ * is done then. */
+static void test_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sampler;
+        sd_grid_kind kind;
+        int full, most, none; /* askings with strength 0.75, 1 and 0 */
+    } cases[] = {
+        { "euler", SD_GRID_MODEL, 15, 20, 0 },       { "euler", SD_GRID_KARRAS, 16, 20, 1 },
+        { "dpm++2m", SD_GRID_AUTOMATIC, 16, 20, 1 }, { "ddim", SD_GRID_MODEL, 15, 20, 0 },
+        { "ddim", SD_GRID_AUTOMATIC, 14, 18, 0 },    { "unipc", SD_GRID_AUTOMATIC, 15, 19, 0 },
+        { "plms", SD_GRID_MODEL, 15, 29, 0 },        { "lcm", SD_GRID_AUTOMATIC, 16, 20, 1 },
+    };
+    sd_schedule_config c = config_of(SD_EPSILON);
+    sd_train train;
+    assert_int_equal(sd_train_create(&c, &train, NULL), BT_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const sd_sampler *s = sampler_named(cases[i].sampler);
+        sd_grid g;
+        assert_int_equal(sd_grid_create(&c, &train, &s->rules, cases[i].kind, 20, false, &g, NULL),
+                         BT_OK);
+        assert_int_equal(g.n - sd_grid_first(&g, s->rules.family, 0.75), cases[i].full);
+        assert_int_equal(g.n - sd_grid_first(&g, s->rules.family, 1), cases[i].most);
+        assert_int_equal(g.n - sd_grid_first(&g, s->rules.family, 0), cases[i].none);
+        sd_grid_release(&g);
+    }
+    sd_train_release(&train);
+}
+
 /* A sampler gives up when the network does, wherever in its step. */
 static void test_failure(void **state)
 {
@@ -360,7 +392,7 @@ int main(void)
         cmocka_unit_test(test_levels),   cmocka_unit_test(test_k_diffusion),
         cmocka_unit_test(test_a1111),    cmocka_unit_test(test_weightless),
         cmocka_unit_test(test_brownian), cmocka_unit_test(test_blend),
-        cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_first),    cmocka_unit_test(test_failure),
     };
     return cmocka_run_group_tests(all, setup, teardown);
 }
