@@ -53,7 +53,8 @@ static void measure(bt_ldm *l)
     walk_down(l);
     walk_up(l);
     while (l->vae_levels < BT_LDM_LEVELS &&
-           bt_ldm_find(l, "first_stage_model.decoder.up.%d.block.0.conv1.weight", l->vae_levels))
+           (bt_ldm_find(l, "%sdecoder.up.%d.block.0.conv1.weight", l->vae, l->vae_levels) ||
+            bt_ldm_find(l, "decoder.up_blocks.%d.resnets.0.conv1.weight", l->vae_levels)))
         l->vae_levels++;
 }
 
@@ -149,17 +150,56 @@ static bool is_other(const bt_store *s)
            bt_store_find(s, BT_LDM_UNET "input_blocks.1.0.time_stack.in_layers.0.weight");
 }
 
+/* Settings beside an autoencoder's file, if they are one's. */
+static const char *own_config(const bt_store *s)
+{
+    const char *text = bt_store_file(s, "config.json", NULL);
+    return text && strstr(text, "\"Autoencoder") ? text : NULL;
+}
+
+/* An autoencoder alone: in the original names, in diffusers' (named), or a tiny one. */
+static bt_status adopt_vae(bt_ldm *l, bt_store *s, bool *named, bt_error *err)
+{
+    const bool tiny = bt_store_find(s, "decoder.layers.2.conv.0.weight");
+    const char *text = own_config(s);
+    l->vae = bt_store_find(s, "decoder.up.0.block.0.conv1.weight") ? "" : "first_stage_model.";
+    measure(l);
+    *named = tiny || bt_store_find(s, "decoder.up_blocks.0.resnets.0.conv1.weight");
+    if (tiny && !text)
+        text = "{\"_class_name\":\"AutoencoderTiny\"}";
+    if (*named && text)
+        return bt_store_add_file(s, "vae/config.json", text, strlen(text), err);
+    return l->vae_levels ? bt_ldm_add_vae_config(l, s, err) : BT_OK;
+}
+
+/* The tensor's name in the folder; false: it keeps its own. */
+static bool new_name(const bt_ldm *l, bool named, const char *name, bt_buf *out)
+{
+    out->len = 0;
+    if (!named)
+        return bt_ldm_name(l, name, out);
+    bt_buf_printf(out, "vae/%s", name);
+    return true;
+}
+
 bt_status bt_ldm_adopt(bt_store *s, bt_error *err)
 {
-    bt_ldm l = { .s = s };
-    if (!bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight") || is_other(s))
+    bt_ldm l = { .s = s, .vae = "first_stage_model." };
+    bool named = false;
+    bt_status st;
+    if (bt_store_file(s, "vae/config.json", NULL) || is_other(s))
         return BT_OK;
-    measure(&l);
+    if (bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight")) {
+        measure(&l);
+        st = bt_ldm_add_config(&l, s, err);
+    } else {
+        st = adopt_vae(&l, s, &named, err);
+    }
+    if (!bt_store_file(s, "vae/config.json", NULL))
+        return st;
     bt_buf name = { 0 };
-    bt_status st = bt_ldm_add_config(&l, s, err);
     for (size_t i = 0, n = bt_store_count(s); i < n && st == BT_OK; i++) {
-        name.len = 0;
-        if (!bt_ldm_name(&l, bt_store_at(s, i)->name, &name))
+        if (!new_name(&l, named, bt_store_at(s, i)->name, &name))
             continue;
         st = name.failed ? bt_store_no_memory(s, err) : adopt_tensor(s, i, name.data, err);
     }

@@ -26,6 +26,7 @@ typedef struct bt_ldm {
     int levels, layers[BT_LDM_LEVELS];
     int n_in, n_out; /* blocks of the way down (without the first convolution) and up */
     bt_ldm_place in[BT_LDM_BLOCKS], out[BT_LDM_BLOCKS];
+    const char *vae; /* what names of the autoencoder begin with */
     int vae_levels;
 } bt_ldm;
 
@@ -44,6 +45,9 @@ const bt_tensor *bt_ldm_find(const bt_ldm *l, const char *fmt, ...) BT_PRINTF(2,
 /* The name in diffusers, or false: nobody's. "<prefix>.in_proj_weight" (and _bias)
  * of open_clip becomes "<layer>.self_attn.in_proj.weight", for the caller to cut in three. */
 bool bt_ldm_name(const bt_ldm *l, const char *name, bt_buf *out);
+
+/* Adds vae/config.json of an autoencoder alone. */
+bt_status bt_ldm_add_vae_config(const bt_ldm *l, bt_store *s, bt_error *err);
 
 /* Adds model_index.json and the settings of all parts, by the names in diffusers. */
 bt_status bt_ldm_add_config(const bt_ldm *l, bt_store *s, bt_error *err);

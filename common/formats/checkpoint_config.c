@@ -13,7 +13,7 @@
 
 #include "kernels/quant.h"
 
-typedef enum family { SD1, SD2, XL, REFINER } family;
+typedef enum family { ALONE, SD1, SD2, XL, REFINER } family; /* ALONE: an autoencoder */
 
 typedef struct model {
     const bt_ldm *l;
@@ -210,24 +210,33 @@ static bt_status add_file(bt_store *s, const char *name, bt_buf *b, bt_error *er
 
 /* ---- the other parts ------------------------------------------------------------ */
 
+/* First convolution of a block of the decoder, levels counted from the finest. */
+static const bt_tensor *decoder_conv(const bt_ldm *l, int level, int block)
+{
+    const bt_tensor *t =
+        bt_ldm_find(l, "%sdecoder.up.%d.block.%d.conv1.weight", l->vae, level, block);
+    return t ? t
+             : bt_ldm_find(l, "decoder.up_blocks.%d.resnets.%d.conv1.weight",
+                           l->vae_levels - 1 - level, block);
+}
+
 static void put_vae(bt_buf *b, const model *m)
 {
     const bt_ldm *l = m->l;
     int channels[BT_LDM_LEVELS], layers = 0, ones[BT_LDM_LEVELS];
+    const bt_tensor *in = bt_ldm_find(l, "%sdecoder.conv_in.weight", l->vae);
     for (int i = 0; i < l->vae_levels; i++) {
-        const bt_tensor *t =
-            bt_ldm_find(l, "first_stage_model.decoder.up.%d.block.0.conv1.weight", i);
-        channels[i] = (int)dim(t, 0);
+        channels[i] = (int)dim(decoder_conv(l, i, 0), 0);
         ones[i] = 1;
     }
-    while (layers < 64 &&
-           bt_ldm_find(l, "first_stage_model.decoder.up.0.block.%d.conv1.weight", layers))
+    while (layers < 64 && decoder_conv(l, 0, layers))
         layers++;
     bt_buf_printf(b,
                   "{\"_class_name\":\"AutoencoderKL\",\"latent_channels\":%lld,"
-                  "\"layers_per_block\":%d,\"scaling_factor\":%s",
-                  dim(bt_ldm_find(l, "first_stage_model.decoder.conv_in.weight"), 1), layers - 1,
-                  m->family >= XL ? "0.13025" : "0.18215");
+                  "\"layers_per_block\":%d",
+                  dim(in ? in : bt_ldm_find(l, "decoder.conv_in.weight"), 1), layers - 1);
+    if (m->family != ALONE)
+        bt_buf_printf(b, ",\"scaling_factor\":%s", m->family >= XL ? "0.13025" : "0.18215");
     put_ints(b, "block_out_channels", channels, l->vae_levels);
     put_types(b, "down_block_types", ones, l->vae_levels, "DownEncoderBlock2D", "");
     put_types(b, "up_block_types", ones, l->vae_levels, "UpDecoderBlock2D", "");
@@ -306,6 +315,14 @@ static void put_index(bt_buf *b, const model *m)
         bt_buf_printf(b, ",\"force_zeros_for_empty_prompt\":%s,\"requires_aesthetics_score\":%s",
                       m->family == XL ? "true" : "false", m->family == XL ? "false" : "true");
     bt_buf_puts(b, "}");
+}
+
+bt_status bt_ldm_add_vae_config(const bt_ldm *l, bt_store *s, bt_error *err)
+{
+    const model m = { .l = l, .family = ALONE };
+    bt_buf b = { 0 };
+    put_vae(&b, &m);
+    return add_file(s, "vae/config.json", &b, err);
 }
 
 bt_status bt_ldm_add_config(const bt_ldm *l, bt_store *s, bt_error *err)

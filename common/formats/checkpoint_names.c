@@ -224,7 +224,7 @@ bool bt_ldm_name(const bt_ldm *l, const char *name, bt_buf *out)
 {
     if (take(&name, BT_LDM_UNET))
         return unet_name(l, name, out);
-    if (take(&name, "first_stage_model."))
+    if (take(&name, l->vae))
         return vae_name(l, name, out);
     for (const bt_ldm_encoder *e = bt_ldm_encoders; e->prefix; e++)
         if (take(&name, e->prefix))

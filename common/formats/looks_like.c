@@ -30,6 +30,7 @@ static const struct {
     { "model.layers.0.self_attn.", "a language model in transformers' names" },
     { "decoder.mid.block_1.", "an autoencoder alone" },
     { "decoder.mid_block.resnets.", "an autoencoder alone" },
+    { "decoder.layers.2.conv.0.", "a tiny autoencoder alone" },
     { "text_model.encoder.layers.", "a CLIP text encoder alone" },
 };
 

@@ -12,9 +12,9 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative, *wildcards, *model_hash;
+    const char *prompt, *negative, *wildcards, *model_hash, *vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
-    double cfg, strength, variation;
+    double cfg, image_cfg, strength, variation;
     double eta; /* NAN: the sampler's */
     int64_t variation_seed, sampler_seed, ensd;
     int sampler;     /* 0 = the model's, else see sd_sampler_chosen */
@@ -23,6 +23,7 @@ typedef struct sd_options {
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
     const char *lora, *lora_dir, *embedding;
+    int prediction; /* 0 = the model's, else sd_prediction + 1 */
 
     double hires_scale, hires_strength;
     int64_t hires_steps; /* 0: as many as the first pass */
@@ -68,6 +69,11 @@ bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **
 double sd_default_guidance(const sd_model *m);
 int sd_default_steps(const sd_model *m);
 
+/* Is the UNet told a mask and what it keeps, besides the latent? */
+static inline bool sd_inpaints(const sd_model *m) { return m->unet.in == 2 * m->vae.latent + 1; }
+/* Or the picture that it shall change (InstructPix2Pix)? */
+static inline bool sd_edits(const sd_model *m) { return m->unet.in == 2 * m->vae.latent; }
+
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
 bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
@@ -105,10 +111,19 @@ typedef struct sd_encoded {
     uint64_t used;
 } sd_encoded;
 
+/* An autoencoder from another file. */
+typedef struct sd_other_vae {
+    char *path; /* NULL: the model's own is used */
+    bt_store *store;
+    bt_weights *ws;
+    sd_vae_config vae;
+} sd_other_vae;
+
 typedef struct sd_cache {
     const sd_model *m;
     bt_weights *ws;          /* the model's, or adapters' over them */
     const sd_learned *words; /* in ws; NULL: none */
+    sd_other_vae other;
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
@@ -136,6 +151,13 @@ bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip
  * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
 bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
                           float *pooled);
+/* From now on pictures are decoded, and encoded, by the autoencoder of this file; NULL or "":
+ * by the model's (run/other_vae.c). */
+bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err);
+void sd_cache_drop_vae(sd_cache *c);
+/* Whether a part is of that file, and the settings of the autoencoder that it is of. */
+bool sd_cache_is_other(const sd_cache *c, sd_part part);
+const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);

@@ -377,6 +377,12 @@ for family in wanted:
         side.append(dict(name=name, family=family, **j, moved=moved(family, pipe, base, parts, j, lat)))
         print(name, j["sampler"], "latents", float(lat.std()), "picture", img.mean(), img.std(), {k: round(v, 3) for k, v in side[-1]["moved"].items()})
 if wanted == list(FAMILIES):
+    # the tiny autoencoder decodes what sd1 made first
+    tiny = AutoencoderTiny(encoder_block_out_channels=(16, 16), decoder_block_out_channels=(16, 16), num_encoder_blocks=(1, 2), num_decoder_blocks=(2, 1))
+    models["taesd"] = {"tensors": fill({"vae": tiny})}
+    img = (tiny.decode(out["sd10.latents"][None]).sample[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy()
+    out["taesd.rgb"] = (img * 255).round().astype("uint8")
+    print("taesd", img.mean(), img.std())
     save("families", out, {"versions": versions("torch", "diffusers", "transformers", "numpy"), "pictures": side})
     data = json.dumps(models, separators=(",", ":")).encode()
     with open(os.path.join(HERE, "families_models.json.gz"), "wb") as f:

@@ -167,15 +167,46 @@ bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
     return sd_fields_close(&f);
 }
 
+/* Layers of the tiny decoder are numbered; a number without weights doubles. */
+static int tiny_doublings(const bt_store *s)
+{
+    char name[96];
+    int doublings = 0;
+    for (int i = 2; i < SD_MAX_TINY; i++) {
+        snprintf(name, sizeof name, "vae/decoder.layers.%d.conv.0.weight", i);
+        if (bt_store_find(s, name))
+            continue;
+        snprintf(name, sizeof name, "vae/decoder.layers.%d.weight", i);
+        if (bt_store_find(s, name))
+            break;
+        doublings++;
+        i++;
+    }
+    return doublings < SD_MAX_BLOCKS ? doublings : SD_MAX_BLOCKS;
+}
+
+static bt_status read_tiny(sd_fields *f, const bt_store *s, sd_vae_config *c)
+{
+    c->tiny = true;
+    c->in = c->out = 3;
+    c->latent = sd_int(f, "latent_channels", 4, 1, 256);
+    c->factor = 1 << tiny_doublings(s);
+    c->scaled = sd_fields_get(f, "scaling_factor") != NULL;
+    c->scale = (float)sd_number(f, "scaling_factor", 1, 1e-6, 1e6);
+    c->shift = (float)sd_number(f, "shift_factor", 0, -1e6, 1e6);
+    return sd_fields_close(f);
+}
+
 bt_status sd_vae_read(const bt_store *s, sd_vae_config *c, bt_error *err)
 {
     sd_fields f = sd_fields_open(s, "vae/config.json", true, err);
-    static const char *const classes[] = { "AutoencoderKL", NULL };
+    static const char *const classes[] = { "AutoencoderKL", "AutoencoderTiny", NULL };
     static const sd_only only[] = { { "latents_mean", NULL }, { "latents_std", NULL } };
     bool unused[SD_MAX_BLOCKS];
 
     *c = (sd_vae_config){ 0 };
-    sd_choice(&f, "_class_name", classes, 0);
+    if (sd_choice(&f, "_class_name", classes, 0) == 1)
+        return read_tiny(&f, s, c);
     sd_expect(&f, only, COUNT(only));
     c->levels = sd_count(&f, "block_out_channels", 1, SD_MAX_BLOCKS);
     sd_ints(&f, "block_out_channels", 64, 1, MAX_CHANNELS, c->channels, c->levels);
@@ -188,6 +219,7 @@ bt_status sd_vae_read(const bt_store *s, sd_vae_config *c, bt_error *err)
     c->layers = sd_int(&f, "layers_per_block", 1, 1, SD_MAX_LAYERS);
     c->groups = sd_int(&f, "norm_num_groups", 32, 1, MAX_CHANNELS);
     c->act = acts[sd_choice(&f, "act_fn", act_names, 0)];
+    c->scaled = sd_fields_get(&f, "scaling_factor") != NULL;
     c->scale = (float)sd_number(&f, "scaling_factor", 0.18215, 1e-6, 1e6);
     c->shift = (float)sd_number(&f, "shift_factor", 0, -1e6, 1e6);
     c->quant = sd_bool(&f, "use_quant_conv", true);

@@ -12,6 +12,7 @@
 enum {
     SD_MAX_BLOCKS = 8,
     SD_MAX_LAYERS = 8, /* resnets of a block */
+    SD_MAX_TINY = 64,  /* layers of the tiny decoder */
 };
 
 /* text_encoder/config.json, text_encoder_2/config.json: CLIPTextModel, and with a
@@ -46,13 +47,15 @@ typedef struct sd_unet_config {
     bt_act act;
 } sd_unet_config;
 
-/* vae/config.json: AutoencoderKL */
+/* vae/config.json: AutoencoderKL; or AutoencoderTiny (TAESD), of which the decoder is used */
 typedef struct sd_vae_config {
+    bool tiny; /* then what follows down to `factor` says nothing, but in, out and latent */
     int in, out, latent, levels, layers, groups;
     int channels[SD_MAX_BLOCKS];
     int factor; /* pixels per latent row */
     bool quant, post_quant, mid_attention;
     float scale, shift;
+    bool scaled; /* the file says the scale */
     bt_act act;
 } sd_vae_config;
 

@@ -65,7 +65,8 @@ static bt_status read_configs(sd_model *m, bt_error *err)
                        "%s: the UNet listens to %d channels, the text "
                        "encoder has %d",
                        path, m->unet.context, m->clip.hidden + m->clip2.hidden);
-    if (m->unet.in != m->vae.latent || m->unet.out != m->vae.latent)
+    if ((m->unet.in != m->vae.latent && !sd_inpaints(m) && !sd_edits(m)) ||
+        m->unet.out != m->vae.latent)
         return bt_fail(err, BT_EUNSUPPORTED,
                        "%s: a UNet from %d to %d channels does not fit %d "
                        "latent channels",
@@ -207,8 +208,11 @@ bt_status sd_model_describe(void *model, bt_buf *b)
     const sd_model *m = model;
     const double parameters = bt_store_parameters(m->store);
     bt_buf_printf(b,
-                  "{\"family\":\"stable-diffusion\",\"variant\":\"%s%s\",\"name\":", family_of(m),
-                  m->unet.guide_dim ? ", LCM" : "");
+                  "{\"family\":\"stable-diffusion\",\"variant\":\"%s%s%s\",\"name\":", family_of(m),
+                  m->unet.guide_dim ? ", LCM" : "",
+                  sd_inpaints(m) ? ", inpainting"
+                  : sd_edits(m)  ? ", InstructPix2Pix"
+                                 : "");
     bt_buf_json(b, m->name, strlen(m->name));
     bt_buf_printf(b, ",\"parameters\":%.0f,\"width\":%d,\"height\":%d,\"multiple_of\":%d",
                   parameters, m->unet.sample_w * m->vae.factor, m->unet.sample_h * m->vae.factor,

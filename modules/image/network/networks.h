@@ -43,6 +43,10 @@ bt_status sd_vae_decoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int
 bt_status sd_vae_encoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int w, sd_plan *out,
                               bt_error *err);
 
+/* The same by the tiny autoencoder; `sd_vae_decoder_plan` comes here for c->tiny. */
+bt_status sd_tiny_decoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int w, sd_plan *out,
+                               bt_error *err);
+
 /* Fills the row numbers, then runs. */
 bt_status sd_plan_run(sd_plan *p, const atomic_bool *cancel, bt_error *err);
 void sd_plan_free(sd_plan *p);

@@ -108,6 +108,8 @@ static bt_status make(bt_weights *ws, const sd_vae_config *c, bt_shape in, side_
 bt_status sd_vae_decoder_plan(bt_weights *ws, const sd_vae_config *c, int h, int w, sd_plan *p,
                               bt_error *err)
 {
+    if (c->tiny)
+        return sd_tiny_decoder_plan(ws, c, h, w, p, err);
     return make(ws, c, (bt_shape){ 1, h, w, c->latent }, decoder, c->out, p, err);
 }
 

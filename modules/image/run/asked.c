@@ -153,6 +153,7 @@ bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_ask
         st = read_cues(m, s, a, err);
     if (st == BT_OK && !same) {
         a->first = !s->guided && a->n == 2 && a->cues[1].weight == 1;
+        a->blind = a->first == 0 && sd_edits(m);
         st = set_length(m, a, err);
     }
     *out = st != BT_OK ? NULL : same ? last : a;

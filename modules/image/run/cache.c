@@ -10,16 +10,23 @@
 
 #include "image/diffusion.h"
 
+static bt_weights *weights_of(const sd_cache *c, sd_part part)
+{
+    return sd_cache_is_other(c, part) ? c->other.ws : c->ws;
+}
+
 static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *p, bt_error *err)
 {
     const sd_model *m = c->m;
     const int n = e->n, h = e->h, w = e->w;
+    const sd_vae_config *vae = sd_cache_vae(c, e->part);
+    bt_weights *ws = weights_of(c, e->part);
     switch (e->part) {
     case SD_CLIP: return sd_clip_plan(c->ws, &m->clip, m->tokens, n, p, err);
     case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
     case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
-    case SD_DECODER: return sd_vae_decoder_plan(c->ws, &m->vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(c->ws, &m->vae, h, w, p, err);
+    case SD_DECODER: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
+    default: return sd_vae_encoder_plan(ws, vae, h, w, p, err);
     }
 }
 
@@ -90,7 +97,7 @@ void sd_cache_rest(sd_cache *c, sd_part part)
         if (c->plans[i].p.plan && c->plans[i].part == part)
             bt_plan_rest(c->plans[i].p.plan);
     if (prefixes[part])
-        bt_weights_rest(c->ws, prefixes[part]);
+        bt_weights_rest(weights_of(c, part), prefixes[part]);
 }
 
 void sd_cache_release(sd_cache *c)
@@ -98,4 +105,5 @@ void sd_cache_release(sd_cache *c)
     for (int i = 0; i < SD_MAX_PLANS; i++)
         sd_plan_free(&c->plans[i].p);
     sd_cache_forget_texts(c);
+    sd_cache_drop_vae(c);
 }

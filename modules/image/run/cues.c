@@ -108,6 +108,9 @@ void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, in
     const size_t each = (size_t)like->chunks * (size_t)m->tokens * (size_t)m->unet.context;
     float *context = sd_plan_data(p, p->context);
     float *added = p->added ? sd_plan_data(p, p->added) : NULL;
+    const size_t rows = (size_t)(like->n - like->first) * (size_t)b;
+    const size_t of_added = (size_t)m->unet.added;
+    const float *first = context;
     for (int j = like->first; j < like->n; j++)
         for (int i = 0; i < b; i++, context += each) {
             const sd_cue *c = &pics[i].asked->cues[j];
@@ -120,7 +123,11 @@ void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, in
                 fill_rows(m, pics[i].asked, j, e, context);
             if (added)
                 sd_run_fill_added(k, j == 0, none ? NULL : e->pooled,
-                                  added +
-                                      (size_t)((j - like->first) * b + i) * (size_t)m->unet.added);
+                                  added + (size_t)((j - like->first) * b + i) * of_added);
         }
+    if (like->blind) {
+        memcpy(context, first, (size_t)b * each * sizeof *context);
+        if (added)
+            memcpy(added + rows * of_added, added, (size_t)b * of_added * sizeof *added);
+    }
 }

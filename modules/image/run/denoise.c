@@ -10,13 +10,35 @@
 #include "base/threads.h"
 #include "image/run/run.h"
 
-/* Rows of the batch: with the negative prompt for every picture, then with each prompt. */
+/* One picture of the batch: its latent, and what some models are told besides; blind: not. */
+static void fill_picture(const sd_work *k, int i, bool blind, const float *x, float *in)
+{
+    const size_t c = (size_t)k->j->m->vae.latent, more = (size_t)k->j->m->unet.in - c;
+    in += (size_t)i * (k->n / c) * (c + more);
+    for (size_t r = 0; r < k->n / c; r++, in += c + more) {
+        memcpy(in, x + r * c, c * sizeof *in);
+        if (blind)
+            memset(in + c, 0, more * sizeof *in);
+        else if (more)
+            memcpy(in + c, k->pics[i].kept + r * more, more * sizeof *in);
+    }
+}
+
+/* Rows of the batch: with the negative prompt for every picture, then with each prompt; then,
+ * for models that change a picture, with the negative prompt and without that picture. */
 static void fill_input(const sd_work *k, const float *x, float t)
 {
-    const size_t n = (size_t)k->b * k->n;
+    const sd_model *m = k->j->m;
+    const size_t n = (size_t)k->b * k->n * (size_t)m->unet.in / (size_t)m->vae.latent;
     float *in = sd_plan_data(k->unet, k->unet->in);
-    for (int i = 0; i < sd_asked_rows(k->pics[0].asked); i++)
-        memcpy(in + (size_t)i * n, x, n * sizeof *in);
+    const sd_asked *a = k->pics[0].asked;
+    const int rows = sd_asked_rows(a) - a->blind;
+    for (int i = 0; i < k->b; i++)
+        fill_picture(k, i, false, x + (size_t)i * k->n, in);
+    for (int i = 1; i < rows; i++)
+        memcpy(in + (size_t)i * n, in, n * sizeof *in);
+    for (int i = 0; i < k->b && a->blind; i++)
+        fill_picture(k, i, true, x + (size_t)i * k->n, in + (size_t)rows * n);
     sd_unet_time(&k->j->m->unet, t, sd_plan_data(k->unet, k->unet->time));
     if (k->unet->guide)
         sd_unet_guide(&k->j->m->unet, (float)k->s.cfg, sd_plan_data(k->unet, k->unet->guide));
@@ -36,6 +58,12 @@ static const float *answer(const sd_work *k, int i)
         const float scale = (float)(k->s.cfg * a->cues[c].weight);
         for (size_t j = 0; j < k->n; j++)
             sum[j] = so_far[j] + scale * (with[j] - none[j]);
+    }
+    if (a->blind) { /* Brooks et al. 2022, arXiv 2211.09800: a second guidance, by the picture */
+        const float *blind = out + (size_t)(a->n * b + i) * k->n;
+        const float scale = (float)(k->s.image_cfg - 1);
+        for (size_t j = 0; j < k->n; j++)
+            sum[j] += scale * (none[j] - blind[j]);
     }
     return sum;
 }
@@ -88,7 +116,7 @@ static bt_status all_steps(sd_work *k, sd_walk *w, int from)
         BT_TRY(k->r->progress(k->r->host, "denoise", k->done++, k->total));
         BT_TRY(sd_walk_step(w, k->step));
         BT_TRY(show(k, w, from));
-        for (int j = 0; k->mask && sd_walk_between(w, k->step) && j < w->b; j++)
+        for (int j = 0; k->mask && !k->kept_moments && sd_walk_between(w, k->step) && j < w->b; j++)
             keep_unmasked(k, &k->pics[j], k->step + 1);
     }
 fail:
@@ -99,7 +127,7 @@ static sd_walk walk_of(sd_work *k, sd_making *pics, int b, float *block)
 {
     sd_walk w = { .sampler = k->s.sampler,
                   .grid = &k->s.grid,
-                  .config = &k->j->m->schedule,
+                  .config = &k->s.schedule,
                   .train = &k->j->m->train,
                   .eta = k->s.eta,
                   .b = b,

@@ -55,7 +55,7 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
 
 bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
-    const sd_model *m = k->j->m;
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     const sd_setup *s = &k->s;
     const size_t n = (size_t)s->w * (size_t)s->h;
     const double start = bt_now();
@@ -64,7 +64,7 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     uint8_t *rgb = bt_alloc(3 * n);
     bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
     for (size_t i = 0; i < k->n; i++)
-        latent[i] = pic->p.x[i] / m->vae.scale + m->vae.shift;
+        latent[i] = pic->p.x[i] / v->scale + v->shift;
     if (st == BT_OK)
         st = sd_run_decode(k, latent, pixels);
     if (st == BT_OK) {

@@ -42,7 +42,7 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
 /* The first pass's picture, 0..1. */
 static bt_status decode(sd_work *k, const sd_making *pic, float *pixels)
 {
-    const sd_vae_config *v = &k->j->m->vae;
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     float *latent = pic->p.tmp;
     for (size_t i = 0; i < k->n; i++)
         latent[i] = pic->p.x[i] / v->scale + v->shift;
@@ -72,7 +72,7 @@ static bt_status enlarge_pixels(sd_work *k, sd_work *big, const sd_making *pic)
 /* to->x0: the mean of what the encoder says, so that no noise is drawn. */
 static bt_status through_pixels(sd_work *k, sd_work *big, const sd_making *pic, sd_making *to)
 {
-    const sd_vae_config *v = &k->j->m->vae;
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_ENCODER);
     const size_t c = (size_t)v->latent;
     const bt_status st = enlarge_pixels(k, big, pic);
     for (size_t i = 0; st == BT_OK && i < big->n; i++)

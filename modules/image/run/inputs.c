@@ -181,6 +181,7 @@ bt_status sd_run_paste(const sd_work *k, uint8_t **rgb, int *w, int *h)
 void sd_run_forget_inputs(sd_work *k)
 {
     bt_release(k->moments);
+    bt_release(k->kept_moments);
     bt_release(k->pixels);
     bt_release(k->mask);
     bt_release(k->pixel_mask);

@@ -32,12 +32,13 @@ uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b)
     return ((4 + SD_WALK_FLOATS) * (uint64_t)b + SD_BROWNIAN_TMP) * n * sizeof(float);
 }
 
-/* Room for a group: x and noise of all pictures, the rest of each, what all of
- * them use by turns, and the walk's. */
 float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
 {
     size_t n = k->n, all = (size_t)b * n;
-    float *block = bt_calloc(sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b), 1);
+    const uint64_t walks = sd_run_walk_bytes(&k->s, k->j->m->vae.latent, b);
+    const size_t rows = (size_t)k->s.lw * (size_t)k->s.lh;
+    const size_t more = rows * (size_t)(k->j->m->unet.in - k->j->m->vae.latent);
+    float *block = bt_calloc(walks + (size_t)b * more * sizeof(float), 1);
     if (!block)
         return NULL;
     for (int i = 0; i < b; i++) {
@@ -46,6 +47,7 @@ float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk)
                                       .x = at,
                                       .noise = at + all,
                                       .tmp = block + 4 * all },
+                               .kept = block + walks / sizeof(float) + (size_t)i * more,
                                .x0 = at + 2 * all,
                                .start = at + 3 * all };
     }
@@ -241,6 +243,8 @@ static bt_status run_all(sd_work *k)
     BT_TRY(sd_run_read_inputs(k));
     if (s->init)
         BT_TRY(sd_run_encode_init(k));
+    if (k->j->m->unet.in > k->j->m->vae.latent)
+        BT_TRY(sd_run_read_kept(k));
     k->encode = bt_now() - start;
     BT_TRY(for_groups(k, &groups, make_group));
     return report_all(k);
@@ -265,10 +269,13 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
     sd_setup second = { 0 };
-    bt_status st = sd_run_setup(j->m, r->options, r->image_in(r->host, "init"),
-                                r->image_in(r->host, "mask"), &k.s, r->error);
+    const sd_options *o = r->options;
+    bt_status st = sd_cache_use_vae(&j->cache, o->vae, r->error);
     if (st == BT_OK)
-        st = sd_run_words(j, ((const sd_options *)r->options)->embedding, r->error);
+        st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
+                          r->error);
+    if (st == BT_OK)
+        st = sd_run_words(j, o->embedding, r->error);
     k.s.words = j->cache.words;
     if (st == BT_OK && k.s.hires_scale > 1) {
         st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
@@ -278,8 +285,11 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         st = economize(&k, k.second ? &second : &k.s);
     if (k.second)
         k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
-    if (st == BT_OK && k.s.spare)
+    if (st == BT_OK && k.s.spare) {
         bt_weights_spare(j->m->ws);
+        if (j->cache.other.ws)
+            bt_weights_spare(j->cache.other.ws);
+    }
     if (st == BT_OK)
         st = run_all(&k);
     sd_run_forget_inputs(&k);
@@ -297,7 +307,9 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     bt_estimate first = { 0 };
     sd_asked *a = NULL;
     o.outpaint = ""; /* the first picture is not known yet */
-    bt_status st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
+    bt_status st = sd_cache_use_vae(&j->cache, o.vae, err);
+    if (st == BT_OK)
+        st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
     if (st == BT_OK)
         st = sd_run_words(j, o.embedding, err);
     s.words = j->cache.words;

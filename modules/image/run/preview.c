@@ -59,7 +59,7 @@ static bt_status show(sd_work *small, const float *latent, int index)
 
 bt_status sd_run_preview(const sd_work *k, const float *x0, int index)
 {
-    const sd_vae_config *v = &k->j->m->vae;
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     sd_work small = small_work(k);
     const size_t values = (size_t)small.s.lw * (size_t)small.s.lh * (size_t)v->latent;
     float *latent =

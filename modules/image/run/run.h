@@ -35,13 +35,14 @@ typedef struct sd_setup {
     int padding; /* around the mask */
     int w, h, lw, lh, steps, batch, skip;
     int first; /* step of the grid */
-    double cfg, eta, strength, variation;
+    double cfg, image_cfg, eta, strength, variation;
     bool guided, philox, sampler_philox;
     int64_t ensd;
     bool own_rng; /* the steps' noise has a generator of its own */
     const sd_sampler *sampler;
     sd_grid_kind kind;
     sd_grid grid;
+    sd_schedule_config schedule; /* the model's, but for the prediction asked for */
     uint64_t seed, variation_seed, sampler_seed, path_seed;
     const char *prompt, *negative, *wildcards, *lora, *lora_dir, *model_hash;
     const sd_learned *words; /* of the job; NULL: none */
@@ -70,6 +71,7 @@ typedef struct sd_asked {
     sd_cue cues[1 + SD_MAX_CLAUSES]; /* the negative prompt, then what AND joins */
     int n;
     int first;        /* 1: the negative prompt takes no part */
+    int blind;        /* 1: a model that changes a picture is asked once more, without it */
     int longest;      /* chunks of the longest cue but the negative one */
     int chunks;       /* of the network's context */
     size_t words;     /* ids of the prompt */
@@ -87,6 +89,7 @@ typedef struct sd_work {
     size_t n;                    /* values of a latent */
     float *moments;              /* of the first picture: [rows][2 * latent]; NULL: none */
     float *pixels;               /* of the first picture, 0..1 */
+    float *kept_moments;         /* of what the UNet is told besides; NULL: nothing */
     float *mask;                 /* [lh * lw] 0 keeps, 1 repaints; NULL: repaint all */
     float *pixel_mask;           /* [h * w] 0..1 */
     float *around, *around_mask; /* what pixels and pixel_mask are scaled from, if that is a part */
@@ -105,6 +108,7 @@ typedef struct sd_work {
 typedef struct sd_making {
     sd_latent p; /* x and noise of a group's pictures lie one after the other */
     sd_asked *asked;
+    float *kept;       /* [rows][unet.in - latent]: the mask and what it keeps; the first picture */
     float *x0, *start; /* with a first picture: its latent, and the first noise */
     uint64_t seed, variation_seed;
 } sd_making;
@@ -129,6 +133,8 @@ void sd_run_forget_inputs(sd_work *k);
 
 /* start.c: encodes the first picture; then starts picture i of the batch. */
 bt_status sd_run_encode_init(sd_work *k);
+/* Noise [rows][latent] becomes a sample of the encoder's distribution, in the UNet's scale. */
+void sd_run_sample(const sd_work *k, const float *moments, float *noise);
 void sd_run_start(const sd_work *k, sd_making *pic, int i);
 /* With variations all pictures of a batch have one seed, as in A1111. */
 static inline uint64_t sd_run_seed(const sd_setup *s, int i)
@@ -138,6 +144,11 @@ static inline uint64_t sd_run_seed(const sd_setup *s, int i)
 
 /* condition.c: what SDXL's UNet is told besides the text, for one row; pooled NULL: zeros. */
 void sd_run_fill_added(const sd_work *k, bool negative, const float *pooled, float *out);
+
+/* For inpainting models: encodes what the mask keeps, all else grey; then makes a sample of
+ * it with the noise in pic->p.noise. For those that change a picture: that picture. */
+bt_status sd_run_read_kept(sd_work *k);
+void sd_run_fill_kept(const sd_work *k, sd_making *pic);
 
 /* asked.c: reads both prompts as the picture with this seed has them; sd_asked_free it. If
  * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */
@@ -150,7 +161,7 @@ static inline int sd_run_turns(const sd_setup *s, int steps)
     return s->sampler->twice ? 2 * steps : steps;
 }
 /* The prompts that take part are rows of one run of the UNet. */
-static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first; }
+static inline int sd_asked_rows(const sd_asked *a) { return a->n - a->first + a->blind; }
 /* Both can be made in one run. */
 static inline bool sd_asked_alike(const sd_asked *a, const sd_asked *b)
 {
@@ -201,9 +212,10 @@ static inline int sd_run_group(const sd_setup *s, const sd_asked *a)
 bt_status sd_run_finish(sd_work *k, const sd_making *pic);
 
 /* pipeline.c */
-/* Room for b pictures; *walk: for what all use by turns. bt_release it; NULL: no memory. */
-float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk);
 uint64_t sd_run_walk_bytes(const sd_setup *s, int channels, int b); /* latents of b pictures */
+/* Room for a group: x and noise of all pictures, the rest of each, what all of
+ * them use by turns, and the walk's. bt_release; NULL: none. */
+float *sd_run_lay_out(const sd_work *k, sd_making *pics, int b, float **walk);
 bt_status sd_run_no_memory(const sd_work *k);
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name);
 

@@ -84,7 +84,7 @@ static bt_status set_repaint(const sd_model *m, const sd_options *o, sd_setup *s
     return BT_OK;
 }
 
-static bt_status set_hires(const sd_options *o, sd_setup *s, bt_error *err)
+static bt_status set_hires(const sd_model *m, const sd_options *o, sd_setup *s, bt_error *err)
 {
     s->hires_scale = o->hires_scale;
     s->hires_steps = (int)o->hires_steps;
@@ -92,6 +92,9 @@ static bt_status set_hires(const sd_options *o, sd_setup *s, bt_error *err)
     if (s->hires_scale <= 1)
         return BT_OK;
     s->strength = o->hires_strength;
+    if (m->unet.in != m->vae.latent)
+        return bt_fail(err, BT_EUNSUPPORTED,
+                       "hires_scale is not for models that are told a picture");
     return s->init ? bt_fail(err, BT_EINVAL, "hires_scale is for pictures made from text alone")
                    : BT_OK;
 }
@@ -101,7 +104,7 @@ static bt_status set_hires(const sd_options *o, sd_setup *s, bt_error *err)
 bt_status sd_run_grid(const sd_model *m, sd_setup *s, bt_error *err)
 {
     bool xl = m->unet.context >= 1280; /* SDXL and its refiner */
-    return sd_grid_create(&m->schedule, &m->train, &s->sampler->rules, s->kind, s->steps, xl,
+    return sd_grid_create(&s->schedule, &m->train, &s->sampler->rules, s->kind, s->steps, xl,
                           &s->grid, err);
 }
 
@@ -118,9 +121,11 @@ static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s
 }
 
 /* Where in the grid a first picture comes in. */
-static bt_status set_start(sd_setup *s, bt_error *err)
+static bt_status set_start(const sd_model *m, sd_setup *s, bt_error *err)
 {
-    if (s->init)
+    if (!s->init && sd_edits(m))
+        return bt_fail(err, BT_EINVAL, "this model changes a picture: it needs one to start from");
+    if (s->init && !sd_edits(m))
         s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
     if (s->first >= s->grid.n)
         return bt_fail(err, BT_EINVAL, "strength %g leaves none of %d steps", s->strength,
@@ -169,19 +174,23 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     s->steps = o->steps == BT_INT_UNSET ? sd_default_steps(m) : (int)o->steps;
     s->cfg = isnan(o->cfg) ? sd_default_guidance(m) : o->cfg;
     s->guided = s->cfg > 1 && !m->unet.guide_dim;
+    s->image_cfg = o->image_cfg;
     s->batch = (int)o->batch;
     s->skip = (int)o->clip_skip - 1;
     s->strength = o->strength;
     set_tile(m, o, s);
+    s->schedule = m->schedule;
+    if (o->prediction)
+        s->schedule.prediction = (sd_prediction)(o->prediction - 1);
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
     BT_TRY(set_seeds(o, s, err));
-    BT_TRY(set_hires(o, s, err));
+    BT_TRY(set_hires(m, o, s, err));
     BT_TRY(set_repaint(m, o, s, err));
     set_size(m, o, s);
     BT_TRY(set_sampler(m, o, s, err));
     s->turns = sd_run_turns(s, s->steps);
-    return set_start(s, err);
+    return set_start(m, s, err);
 fail:
     return st;
 }

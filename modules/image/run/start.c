@@ -31,19 +31,23 @@ bt_status sd_run_encode_init(sd_work *k)
     return st;
 }
 
-/* A sample of the encoder's distribution, in the UNet's scale. */
+void sd_run_sample(const sd_work *k, const float *moments, float *noise)
+{
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_ENCODER);
+    const size_t c = (size_t)v->latent;
+    for (size_t i = 0; i < k->n; i++) {
+        const float *row = moments + i / c * 2 * c;
+        float mean = row[i % c], logvar = row[i % c + c];
+        float std = expf(0.5f * (logvar < -30 ? -30 : logvar > 20 ? 20 : logvar));
+        noise[i] = v->scale * (mean + std * noise[i] - v->shift);
+    }
+}
+
 static void draw_init(const sd_work *k, sd_making *pic)
 {
-    const sd_vae_config *v = &k->j->m->vae;
     sd_latent *p = &pic->p;
-    int c = v->latent;
-    sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
-    for (size_t i = 0; i < k->n; i++) {
-        const float *row = k->moments + i / (size_t)c * 2 * (size_t)c;
-        float mean = row[i % (size_t)c], logvar = row[i % (size_t)c + (size_t)c];
-        float std = expf(0.5f * (logvar < -30 ? -30 : logvar > 20 ? 20 : logvar));
-        pic->x0[i] = v->scale * (mean + std * p->noise[i] - v->shift);
-    }
+    sd_noise_draw(&p->rng, p->shape, pic->x0, p->tmp);
+    sd_run_sample(k, k->moments, pic->x0);
 }
 
 /* What the mask hides: no picture at all, but noise or nothing. */
@@ -72,7 +76,8 @@ static void draw_start(const sd_work *k, sd_making *pic)
 /* The generator first gives the noise of the first picture's sample, if there is
  * one, then the starting noise, then (with a mask) that of a second sample, which
  * only inpainting models look at, then the steps': diffusers' order. With a mask
- * and all steps nothing of the picture is left in the start, as there. */
+ * and all steps nothing of the picture is left in the start, as there; models that
+ * are told the picture then do not even draw its sample. */
 void sd_run_start(const sd_work *k, sd_making *pic, int i)
 {
     const sd_setup *s = &k->s;
@@ -81,17 +86,19 @@ void sd_run_start(const sd_work *k, sd_making *pic, int i)
     const uint64_t place = pic->seed - s->seed;
     pic->variation_seed = s->variation_seed + (uint64_t)i;
     sd_noise_seed(&p->rng, s->philox, pic->seed);
-    if (s->init)
+    if (s->init && !(k->kept_moments && s->first == 0))
         draw_init(k, pic);
     draw_start(k, pic);
-    if (k->mask)
+    if (k->mask || sd_inpaints(k->j->m))
         sd_noise_draw(&p->rng, p->shape, p->noise, p->tmp);
+    if (k->kept_moments)
+        sd_run_fill_kept(k, pic);
     if (k->mask && (s->fill == SD_LATENT_NOISE || s->fill == SD_LATENT_NOTHING))
         hide(k, pic);
     if (s->own_rng)
         sd_noise_seed(&p->rng, s->sampler_philox, s->sampler_seed + place);
     p->path = sd_sampler_path(&s->grid, s->sampler_philox, s->path_seed + place);
-    if (s->init && !(k->mask && s->first == 0))
+    if (s->init && !(s->first == 0 && (k->mask || k->kept_moments)))
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);
     else
         for (size_t j = 0; j < k->n; j++)

@@ -296,7 +296,8 @@ static void final_latents(host *h, float *out)
         fail_msg("%s", err.text);
     float *walk, *block = sd_run_lay_out(&k, &pic, 1, &walk);
     k.total = k.s.steps;
-    if (sd_run_read_inputs(&k) != BT_OK || (k.s.init && sd_run_encode_init(&k) != BT_OK))
+    if (sd_run_read_inputs(&k) != BT_OK || (k.s.init && sd_run_encode_init(&k) != BT_OK) ||
+        (k.j->m->unet.in > 4 && sd_run_read_kept(&k) != BT_OK))
         fail_msg("%s", err.text);
     pic.asked = asked;
     sd_run_start(&k, &pic, 0);
@@ -330,6 +331,7 @@ static void set_options(host *h, const cJSON *j)
     h->o.steps = cJSON_GetObjectItem(j, "steps")->valueint;
     h->o.cfg = cJSON_GetObjectItem(j, "cfg")->valuedouble;
     h->o.width = h->o.height = SIZE;
+    h->o.image_cfg = 1.5;
     h->o.strength = strength ? strength->valuedouble : 1;
 }
 
@@ -348,6 +350,9 @@ static double compare(host *h, const cJSON *j, double *db)
     const double e = golden_rel_l2(latents, rows, n);
     snprintf(name, sizeof name, "%s.rgb", text_of(j, "name"));
     uint8_t *rgb = golden_bytes(name);
+    for (int i = 0; h->mask.pixels && i < 3 * SIZE * SIZE; i++)
+        if (((const uint8_t *)h->mask.pixels)[i / 3] == 0) /* what is kept is pasted here */
+            rgb[i] = h->pictures[0].rgb[i];
     *db = golden_psnr_db(h->pictures[0].rgb, rgb, 3 * SIZE * SIZE);
     free(want), free(rows), free(rgb);
     return e;
@@ -357,8 +362,6 @@ static double compare(host *h, const cJSON *j, double *db)
 static void check(const char *family, const char *form, const char *path, double latents,
                   double psnr)
 {
-    if (!strcmp(family, "inpaint") || !strcmp(family, "ip2p"))
-        return; /* the next commit's */
     cJSON *side = side_json("families");
     const cJSON *j;
     host *h = host_open(path, 2, BT_PREC_F32);
@@ -391,6 +394,8 @@ static void test_folders(void **state)
     char path[300];
     cJSON_ArrayForEach(recipe, recipes)
     {
+        if (!cJSON_GetObjectItem(recipe, "files"))
+            continue;
         snprintf(path, sizeof path, "%s/%s", temp_dir, recipe->string);
         write_folder(path, recipe, false);
         check(recipe->string, "folder", path, LATENTS, PSNR);
@@ -405,6 +410,82 @@ static void test_fp16(void **state)
     check("sd1", "fp16", temp_path("half"), 3e-3, 50);
 }
 
+/* sd1's first picture by another autoencoder. */
+static double first_with_vae(const char *model, const char *vae, const char *want)
+{
+    cJSON *side = side_json("families");
+    host *h = host_open(model, 2, BT_PREC_F32);
+    uint8_t *rgb = golden_bytes(want);
+    set_options(h, cJSON_GetArrayItem(cJSON_GetObjectItem(side, "pictures"), 0));
+    h->o.vae = vae;
+    host_must_run(h);
+    const double db = golden_psnr_db(h->pictures[0].rgb, rgb, 3 * SIZE * SIZE);
+    print_message("%s: %.1f dB\n", vae + strlen(temp_dir), db);
+    h->o.vae = BT_SOURCE_DIR "/tests/golden/families.safetensors";
+    assert_int_equal(host_run(h), BT_EUNSUPPORTED);
+    assert_non_null(strstr(h->error.text, "holds no autoencoder"));
+    host_close(h);
+    cJSON_Delete(side);
+    free(rgb);
+    return db;
+}
+
+/* Those of a list whose names begin with `prefix`, without it. */
+static void write_part(const char *path, const cJSON *recipe, const char *list, const char *prefix)
+{
+    int n, k = 0;
+    made *all = all_of(recipe, list, &n);
+    for (int i = 0; i < n; i++) {
+        if (strncmp(all[i].t.name, prefix, strlen(prefix))) {
+            free(all[i].values);
+            continue;
+        }
+        all[k] = all[i];
+        all[k++].t.name += strlen(prefix);
+    }
+    write_safetensors(path, all, k, BT_F32);
+    free_all(all, k);
+}
+
+static void test_other_vae(void **state)
+{
+    (void)state;
+    const cJSON *sd1 = cJSON_GetObjectItem(recipes, "sd1");
+    write_folder(temp_path("sd1v"), sd1, false);
+    write_part(temp_path("ldm_vae.safetensors"), sd1, "ldm", "first_stage_model.");
+    write_part(temp_path("vae.safetensors"), sd1, "tensors", "vae/");
+    write_part(temp_path("taesd.safetensors"), cJSON_GetObjectItem(recipes, "taesd"), "tensors",
+               "vae/");
+    assert_true(first_with_vae(temp_path("sd1v"), temp_path("ldm_vae.safetensors"), "sd10.rgb") >=
+                PSNR);
+    assert_true(first_with_vae(temp_path("sd1v"), temp_path("vae.safetensors"), "sd10.rgb") >=
+                PSNR);
+    assert_true(first_with_vae(temp_path("sd1v"), temp_path("taesd.safetensors"), "taesd.rgb") >=
+                PSNR);
+}
+
+/* The option outweighs what the file says, or what was guessed from its tensors. */
+static void test_prediction(void **state)
+{
+    (void)state;
+    cJSON *side = side_json("families");
+    const cJSON *j;
+    double db;
+    write_folder(temp_path("sd2p"), cJSON_GetObjectItem(recipes, "sd2"), false);
+    host *h = host_open(temp_path("sd2p"), 2, BT_PREC_F32);
+    cJSON_ArrayForEach(j, cJSON_GetObjectItem(side, "pictures"))
+    {
+        if (!strcmp(text_of(j, "name"), "sd20"))
+            break;
+    }
+    h->o.prediction = 1 + SD_EPSILON;
+    assert_true(compare(h, j, &db) > 0.1);
+    h->o.prediction = 1 + SD_V;
+    assert_true(compare(h, j, &db) <= LATENTS);
+    host_close(h);
+    cJSON_Delete(side);
+}
+
 static void test_one_file(void **state)
 {
     (void)state;
@@ -414,7 +495,9 @@ static void test_one_file(void **state)
         int n;
         bt_store *s;
         bt_error err = { 0 };
-        if (!cJSON_GetObjectItem(recipe, "ldm"))
+        if (!cJSON_GetObjectItem(recipe, "ldm") ||
+            (GOLDEN_BRIEF && !cJSON_GetObjectItem(cJSON_GetObjectItem(recipe, "files"),
+                                                  "text_encoder_2/config.json")))
             continue;
         made *all = all_of(recipe, "ldm", &n);
         write_safetensors(temp_path("one.safetensors"), all, n, BT_F32);
@@ -457,9 +540,9 @@ static int close_goldens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_fp16),
-        cmocka_unit_test(test_one_file),
+        cmocka_unit_test(test_folders),    cmocka_unit_test(test_fp16),
+        cmocka_unit_test(test_one_file),   cmocka_unit_test(test_other_vae),
+        cmocka_unit_test(test_prediction),
     };
     return cmocka_run_group_tests(tests, open_goldens, close_goldens);
 }
