@@ -85,7 +85,7 @@ expect 3 "$bottega" image -p "__animal__" --wildcards wild --steps 1 -o wild.png
 says err "wild/animal.txt"
 one_line_error
 expect 3 "$bottega" image -p "<lora:style:0.8> cat" --steps 1 -o wild.png
-says err "<lora:style>: no LoRA of this name is given"
+says err "<lora:style> in a prompt needs the folder of LoRAs"
 one_line_error
 
 # Seed -1 draws one; what was drawn makes the same again.
