@@ -103,4 +103,20 @@ done
 for f in text1.txt image1.png speech1.wav; do
     for t in 2 3; do cmp $f ${f/1/$t} || complain "$t threads change $f"; done
 done
+
+# Weights that are no numbers: an error, not a black picture.
+python3 - "$src/tests/golden/tiny-sd" nan <<'PY'
+import glob, json, shutil, struct, sys
+shutil.copytree(sys.argv[1], sys.argv[2])
+path = glob.glob(sys.argv[2] + "/unet/*.safetensors")[0]
+data = bytearray(open(path, "rb").read())
+n = struct.unpack("<Q", data[:8])[0]
+begin, end = json.loads(data[8 : 8 + n])["conv_out.bias"]["data_offsets"]
+data[8 + n + begin : 8 + n + end] = b"\xff" * (end - begin)
+open(path, "wb").write(data)
+PY
+expect 3 "$bottega" image -q -m nan -p x --steps 1 -W 64 -H 64 -o nan.png
+says err "no numbers"
+one_line_error
+absent nan.png
 finish

@@ -53,6 +53,18 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
     return st;
 }
 
+/* A black picture would not say why. */
+static bt_status check_numbers(const sd_work *k, const float *x, size_t n, const char *part)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return bt_fail(k->r->error, BT_EFORMAT,
+                           "%s: what %s makes are no numbers: damaged weights, or settings too far "
+                           "from the usual",
+                           bt_store_path(k->j->m->store), part);
+    return BT_OK;
+}
+
 bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
     const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
@@ -66,7 +78,11 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     for (size_t i = 0; i < k->n; i++)
         latent[i] = pic->p.x[i] / v->scale + v->shift;
     if (st == BT_OK)
+        st = check_numbers(k, latent, k->n, "the network");
+    if (st == BT_OK)
         st = sd_run_decode(k, latent, pixels);
+    if (st == BT_OK)
+        st = check_numbers(k, pixels, 3 * n, "the autoencoder");
     if (st == BT_OK) {
         sd_picture_bytes(pixels, n, rgb);
         st = sd_run_paste(k, &rgb, &w, &h);
