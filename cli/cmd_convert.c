@@ -10,6 +10,10 @@ static const cli_flag flags[] = { { "type", NULL, "outtype", "TYPE", NULL,
                                     "f32, f16, bf16, q8_0 (default), q6_k, q5_k, q5_1, q5_0, "
                                     "q4_k, q4_1 or q4_0",
                                     0 },
+                                  { "type-rule", NULL, "tensor-type-rules", "REGEX=TYPE", NULL,
+                                    "weights whose names match have this type, whatever suits "
+                                    "them; several: commas between, the first that matches counts",
+                                    0 },
                                   { 0 } };
 
 typedef struct totals {
@@ -64,7 +68,8 @@ static int run(cli *c)
     totals t = { .c = c };
     if (c->n_args != 2)
         return cli_fail(EXIT_USAGE, "convert needs an input and an output");
-    const bt_status st = bt_convert(c->engine, c->args[0], c->args[1], type, on_tensor, &t);
+    const bt_status st =
+        bt_convert(c->engine, c->args[0], c->args[1], type, cli_get(c, "type-rule"), on_tensor, &t);
     if (ferror(stdout)) {
         free(t.list);
         return cli_flush();
@@ -82,7 +87,7 @@ static int run(cli *c)
 
 const cli_command cmd_convert = {
     .name = "convert",
-    .usage = "IN OUT.gguf [--type TYPE]",
+    .usage = "IN OUT.gguf [--type TYPE] [--type-rule REGEX=TYPE,...]",
     .summary = "Writes a model as one GGUF file, quantized.",
     .groups = TAKES_SEED,
     .flags = flags,

@@ -164,9 +164,11 @@ typedef int (*bt_convert_fn)(void *user, const char *tensor, const char *from, c
 /* Writes `in` (anything readable) as one GGUF with weights of `type`
  * ("f32", "f16", "bf16", "q8_0", "q4_0", ...). Tensors that do not suit the
  * type keep a better one; `each` (may be NULL) hears of every tensor, sizes in
- * bytes. `out` appears only when whole. */
+ * bytes. `out` appears only when whole. `rules` (NULL: none): "REGEX=TYPE" parted by
+ * commas or ends of lines, POSIX extended; a weight takes the type of the first that
+ * matches in its name, and a rule that matches none is BT_EINVAL. */
 BT_API bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *type,
-                            bt_convert_fn each, void *user);
+                            const char *rules, bt_convert_fn each, void *user);
 
 /* Text to token ids and back; for image models, of the prompt's tokenizer.
  * `special`: parse special tokens in the text. *ids, *text: bt_free. No token

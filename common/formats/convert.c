@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "convert_rules.h"
 #include "gguf_write.h"
 #include "kernels/quant.h"
 #include "store_build.h"
@@ -35,7 +36,8 @@ typedef struct planned {
 
 typedef struct job {
     const bt_store *in;
-    bt_dtype type;
+    bt_dtype type; /* of the tensors that no rule names */
+    bt_type_rules rules;
     const char *architecture;
     planned *plan;
     size_t n;
@@ -113,26 +115,36 @@ static bool is_integer(bt_dtype t)
     return t == BT_I8 || t == BT_I16 || t == BT_I32 || t == BT_I64 || t == BT_U8;
 }
 
+static bool is_target(bt_dtype type)
+{
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        if (targets[i].type == type)
+            return true;
+    return false;
+}
+
 /* What becomes of t. A type that t cannot take (rows that are no whole number of
  * blocks) falls back to F16, never to a worse one. */
 static void plan_tensor(const job *j, const bt_tensor *t, planned *p)
 {
-    const bool conv = is_torch_conv(j, t), block = bt_dtypes[j->type].block > 1;
+    const int named = is_integer(t->dtype) ? -1 : bt_type_rules_find(&j->rules, t->name);
+    const bt_dtype type = named >= 0 ? (bt_dtype)named : j->type;
+    const bool conv = is_torch_conv(j, t), block = bt_dtypes[type].block > 1;
     const bt_dtype keep = t->dtype == BT_F64 ? BT_F32 : t->dtype;
     *p = (planned){ .from = t, .to = *t };
     if (is_integer(t->dtype))
         return;
-    if (j->type == BT_F32) {
+    if (type == BT_F32) {
         p->to.dtype = BT_F32;
-    } else if (t->n_dims < 2 || is_sensitive(j, t->name)) {
+    } else if (t->n_dims < 2 || (named < 0 && is_sensitive(j, t->name))) {
         p->to.dtype = keep;
     } else if (!block) {
-        p->to.dtype = j->type;
+        p->to.dtype = type;
     } else {
         const int64_t row = conv ? t->dims[1] : t->dims[t->n_dims - 1];
-        const bool fits = row % bt_dtypes[j->type].block == 0 && !is_transposed_conv(j, t) &&
-                          !is_flow(j, t->name);
-        p->to.dtype = fits ? j->type : keep == BT_F32 ? BT_F16 : keep;
+        const bool fits = row % bt_dtypes[type].block == 0 && !is_transposed_conv(j, t) &&
+                          (named >= 0 || !is_flow(j, t->name));
+        p->to.dtype = fits ? type : keep == BT_F32 ? BT_F16 : keep;
         p->reorder = fits && conv;
     }
     if (p->reorder) {
@@ -160,7 +172,7 @@ static bt_status plan_all(job *j)
                        "%s holds no weights of a kind that can be "
                        "converted",
                        bt_store_path(j->in));
-    return BT_OK;
+    return bt_type_rules_check(&j->rules, j->err);
 }
 
 /* "general.architecture": what modules go by when they look at a GGUF. */
@@ -308,16 +320,8 @@ static bt_status write_tensor(const job *j, const planned *p, bt_gguf_writer *w)
     return BT_OK;
 }
 
-static bool is_target(bt_dtype type)
-{
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        if (targets[i].type == type)
-            return true;
-    return false;
-}
-
 bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype type,
-                           bt_convert_fn each, void *user, bt_error *err)
+                           const char *rules, bt_convert_fn each, void *user, bt_error *err)
 {
     job j = { .in = in, .type = type, .each = each, .user = user, .err = err };
     bt_gguf_writer w = { 0 };
@@ -328,6 +332,7 @@ bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype ty
     if (!is_target(type))
         return bt_fail(err, BT_EUNSUPPORTED, "cannot write type %s yet", bt_dtypes[type].name);
     j.architecture = architecture_of(in);
+    BT_TRY(bt_type_rules_read(rules, is_target, &j.rules, err));
     BT_TRY(plan_all(&j));
     BT_TRY(bt_out_open(out_path, &out, err));
     BT_TRY(put_header(&j, &w, out.f));
@@ -339,6 +344,7 @@ bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype ty
 fail:
     bt_out_abort(&out);
     bt_gguf_writer_free(&w);
+    bt_type_rules_free(&j.rules);
     bt_release(j.plan);
     return st;
 }

@@ -20,8 +20,9 @@
  * left out: constants of an ONNX graph, a safety checker.
  *
  * `each` (may be NULL) hears of every tensor; non-zero gives BT_ECANCELLED.
- * Types that can be written: f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1. */
+ * rules: see bt_convert; what they name is not asked whether it suffers.
+ * Types that can be written: f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q4_k q5_k q6_k. */
 bt_status bt_convert_store(const bt_store *in, const char *out_path, bt_dtype type,
-                           bt_convert_fn each, void *user, bt_error *err);
+                           const char *rules, bt_convert_fn each, void *user, bt_error *err);
 
 #endif

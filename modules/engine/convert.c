@@ -22,7 +22,7 @@ static int on_tensor(void *user, const char *tensor, const char *from, const cha
 }
 
 bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *type,
-                     bt_convert_fn each, void *user)
+                     const char *rules, bt_convert_fn each, void *user)
 {
     if (!e || !in || !out || !type)
         return BT_EINVAL;
@@ -36,7 +36,7 @@ bt_status bt_convert(bt_engine *e, const char *in, const char *out, const char *
     else
         st = bt_store_open(in, &s, err);
     if (st == BT_OK)
-        st = bt_convert_store(s, out, (bt_dtype)dtype, on_tensor, &l, err);
+        st = bt_convert_store(s, out, (bt_dtype)dtype, rules, on_tensor, &l, err);
     bt_store_close(s);
     if (st == BT_ECANCELLED)
         bt_fail(err, st, "%s: cancelled", out);

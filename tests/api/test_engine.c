@@ -41,7 +41,7 @@ static void nulls_are_refused(void **state)
     assert_int_equal(bt_model_open(e, "x", NULL), BT_EINVAL);
     assert_int_equal(bt_model_describe(NULL, &s), BT_EINVAL);
     assert_int_equal(bt_file_describe(e, NULL, &s), BT_EINVAL);
-    assert_int_equal(bt_convert(e, NULL, "x", "f16", NULL, NULL), BT_EINVAL);
+    assert_int_equal(bt_convert(e, NULL, "x", "f16", NULL, NULL, NULL), BT_EINVAL);
     assert_int_equal(bt_tokenize(NULL, "x", 1, 0, &ids, &n), BT_EINVAL);
     assert_int_equal(bt_detokenize(NULL, NULL, 0, &s, NULL), BT_EINVAL);
     assert_int_equal(bt_job_create(NULL, &j), BT_EINVAL);
@@ -266,9 +266,9 @@ static void convert_checks_its_arguments(void **state)
     (void)state;
     bt_engine *e = engine_with(NULL);
     const char *out = scratch_file("never.gguf");
-    assert_int_equal(bt_convert(e, tiny_model("x"), out, "q9_9", NULL, NULL), BT_EINVAL);
+    assert_int_equal(bt_convert(e, tiny_model("x"), out, "q9_9", NULL, NULL, NULL), BT_EINVAL);
     assert_non_null(strstr(bt_engine_message(e), "q9_9"));
-    assert_int_equal(bt_convert(e, "/etc/passwd", out, "f16", NULL, NULL), BT_EFORMAT);
+    assert_int_equal(bt_convert(e, "/etc/passwd", out, "f16", NULL, NULL, NULL), BT_EFORMAT);
     FILE *f = fopen(out, "rb");
     assert_null(f);
     bt_engine_free(e);

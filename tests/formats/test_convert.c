@@ -22,7 +22,7 @@
 static bt_store *converted(const bt_store *in, const char *name, bt_dtype type)
 {
     bt_error e = { 0 };
-    if (bt_convert_store(in, temp_path(name), type, NULL, NULL, &e) != BT_OK)
+    if (bt_convert_store(in, temp_path(name), type, NULL, NULL, NULL, &e) != BT_OK)
         fail_msg("%s", e.text);
     return golden_open(temp_path(name));
 }
@@ -246,18 +246,19 @@ static void test_callback(void **state)
     heard h = { 0 };
     (void)state;
     bt_store *in = golden_open(FOLDER "pipe");
-    assert_int_equal(bt_convert_store(in, temp_path("cb.gguf"), BT_Q8_0, hear, &h, &e), BT_OK);
+    assert_int_equal(bt_convert_store(in, temp_path("cb.gguf"), BT_Q8_0, NULL, hear, &h, &e),
+                     BT_OK);
     assert_int_equal(h.calls, 10);
     assert_true(h.in == 17232 && h.out < h.in);
     h = (heard){ .stop_at = 3 };
-    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q8_0, hear, &h, &e),
+    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q8_0, NULL, hear, &h, &e),
                      BT_ECANCELLED);
     assert_int_equal(access(temp_path("no.gguf"), F_OK), -1);
-    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q2_K, NULL, NULL, &e),
+    assert_int_equal(bt_convert_store(in, temp_path("no.gguf"), BT_Q2_K, NULL, NULL, NULL, &e),
                      BT_EUNSUPPORTED);
     assert_string_equal(e.text, "cannot write type q2_k yet");
-    assert_int_equal(bt_convert_store(in, "/dev/full", BT_Q8_0, NULL, NULL, &e), BT_EIO);
-    assert_int_equal(bt_convert_store(in, temp_path("a/b"), BT_Q8_0, NULL, NULL, &e), BT_EIO);
+    assert_int_equal(bt_convert_store(in, "/dev/full", BT_Q8_0, NULL, NULL, NULL, &e), BT_EIO);
+    assert_int_equal(bt_convert_store(in, temp_path("a/b"), BT_Q8_0, NULL, NULL, NULL, &e), BT_EIO);
     bt_store_close(in);
 }
 
@@ -271,7 +272,7 @@ static void test_faults(void **state)
         bt_fault_after(n);
         bt_status st = bt_store_open(FOLDER "pipe", &in, &e);
         if (st == BT_OK)
-            st = bt_convert_store(in, temp_path("f.gguf"), BT_Q8_0, NULL, NULL, &e);
+            st = bt_convert_store(in, temp_path("f.gguf"), BT_Q8_0, NULL, NULL, NULL, &e);
         const bool fired = bt_fault_after(0) == 0;
         assert_int_equal(st, fired ? BT_ENOMEM : BT_OK);
         bt_store_close(in);
@@ -282,12 +283,51 @@ static void test_faults(void **state)
 }
 #endif
 
+/* Names to types: the first rule that matches; even for what is kept otherwise. */
+static void test_rules(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "unet", "=f16", "unet=q9", "(=f16", "nothing_like_it=f16", "unet=q2_k"
+    };
+    bt_store *in = golden_open(BT_SOURCE_DIR "/tests/golden/tiny-sd");
+    bt_error e = { 0 };
+    const char *rules = "^unet/.*attn1[.]to_q[.]weight=bf16,attn1=f32\n^unet/conv_in=bf16";
+    if (bt_convert_store(in, temp_path("rules.gguf"), BT_F16, rules, NULL, NULL, &e) != BT_OK)
+        fail_msg("%s", e.text);
+    bt_store *s = golden_open(temp_path("rules.gguf"));
+    const char *block = "unet/down_blocks.0.attentions.0.transformer_blocks.0.attn%d.to_%c.weight";
+    const struct {
+        int attention;
+        char of;
+        bt_dtype type;
+    } want[] = { { 1, 'q', BT_BF16 }, { 1, 'k', BT_F32 }, { 2, 'q', BT_F16 } };
+    for (int i = 0; i < 3; i++) {
+        char name[128];
+        snprintf(name, sizeof name, block, want[i].attention, want[i].of);
+        tensor(s, name, want[i].type);
+    }
+    tensor(s, "unet/conv_in.weight", BT_BF16);
+    tensor(s, "unet/conv_in.bias", bt_store_find(in, "unet/conv_in.bias")->dtype);
+    bt_store_close(s);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const bt_status st =
+            bt_convert_store(in, temp_path("no.gguf"), BT_Q8_0, wrong[i], NULL, NULL, &e);
+        if (st != (i == 5 ? BT_EUNSUPPORTED : BT_EINVAL))
+            fail_msg("%s: %d, %s", wrong[i], st, e.text);
+        e = (bt_error){ 0 };
+    }
+    assert_int_not_equal(access(temp_path("no.gguf"), F_OK), 0);
+    bt_store_close(in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pictures),   cmocka_unit_test(test_pictures_f32),
-        cmocka_unit_test(test_voice),      cmocka_unit_test(test_text),
-        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_callback),
+        cmocka_unit_test(test_pictures),     cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_pictures_f32), cmocka_unit_test(test_voice),
+        cmocka_unit_test(test_text),         cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_callback),
 #ifdef BT_FAULTS
         cmocka_unit_test(test_faults),
 #endif

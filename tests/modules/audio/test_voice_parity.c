@@ -240,7 +240,7 @@ static void check_converted(bt_dtype type, bt_precision p, int gain, double boun
     bt_error err = { 0 };
     snprintf(out, sizeof out, "/tmp/bottega-voice-%d.gguf", (int)getpid());
     if (bt_store_open(golden_data(JOE, in, sizeof in), &s, &err) != BT_OK ||
-        bt_convert_store(s, out, type, NULL, NULL, &err) != BT_OK)
+        bt_convert_store(s, out, type, NULL, NULL, NULL, &err) != BT_OK)
         fail_msg("%s", err.text);
     bt_store_close(s);
     check(out, p, gain, bound);

@@ -505,7 +505,7 @@ static void test_one_file(void **state)
         check(recipe->string, "one file", temp_path("one.safetensors"), LATENTS, PSNR);
 
         assert_int_equal(bt_store_open(temp_path("one.safetensors"), &s, &err), BT_OK);
-        assert_int_equal(bt_convert_store(s, temp_path("own.gguf"), BT_F32, NULL, NULL, &err),
+        assert_int_equal(bt_convert_store(s, temp_path("own.gguf"), BT_F32, NULL, NULL, NULL, &err),
                          BT_OK);
         bt_store_close(s);
         check(recipe->string, "own gguf", temp_path("own.gguf"), LATENTS, PSNR);
