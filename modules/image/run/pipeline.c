@@ -343,5 +343,6 @@ void sd_job_close(bt_module_job *j)
     if (!j)
         return;
     sd_run_unadapt(j);
+    sd_cache_release(&j->cache);
     bt_release(j);
 }
