@@ -127,6 +127,9 @@ for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=
     one_line_error
     absent grid.png
 done
+expect 2 "$bottega" image "${image[@]}" -p x --grid width=2048,8,8,8,8,8,8,8,8 -o grid.png
+says err "18468 x 116 pixels are too many"
+grep -qF "[2/9]" err && complain "a grid that is too large is drawn"
 expect 2 "$bottega" image "${image[@]}" -p x --grid width=8,9 -b 2 -o grid.png
 expect 2 "$bottega" image "${image[@]}" --prompts-file a.txt --grid width=8,9
 finish

@@ -123,8 +123,6 @@ static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s
 /* Where in the grid a first picture comes in. */
 static bt_status set_start(const sd_model *m, sd_setup *s, bt_error *err)
 {
-    if (!s->init && sd_edits(m))
-        return bt_fail(err, BT_EINVAL, "this model changes a picture: it needs one to start from");
     if (s->init && !sd_edits(m))
         s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
     if (s->first >= s->grid.n)
