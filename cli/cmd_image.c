@@ -56,7 +56,7 @@ static int on_preview(void *user, size_t index, const bt_image *img)
 {
     cli *c = user;
     char *path = cli_name(cli_get(c, "preview"), (int)index + 1, false);
-    if (bt_image_write(c->engine, path, img, NULL) != BT_OK)
+    if (bt_image_save(c->engine, path, img, NULL) != BT_OK)
         cli_note(c, "no preview: %s", bt_engine_message(c->engine));
     free(path);
     return cli_stop;
@@ -74,7 +74,7 @@ static int open_job(cli *c)
         return cli_fail(EXIT_USAGE, "preview-interval: \"%s\" is not a number of steps", interval);
     if (path && cli_name_check(path) != EXIT_DONE)
         return EXIT_USAGE;
-    if (path && bt_image_write(c->engine, path, NULL, NULL) != BT_OK)
+    if (path && bt_image_save(c->engine, path, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     if (path)
         cb.preview = on_preview;

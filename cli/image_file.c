@@ -9,7 +9,7 @@
 int image_set(cli *c, const char *name, const char *path)
 {
     bt_image img = { .struct_size = sizeof img };
-    if (bt_image_load(c->engine, path, &img, NULL) != BT_OK)
+    if (bt_image_load(c->engine, path, &img, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
     const bt_status st = bt_job_set_image(c->job, name, &img);
     bt_free(img.pixels);
@@ -38,7 +38,7 @@ int image_check_output(cli *c)
     if (file.quality < 0)
         return cli_fail(EXIT_USAGE, "quality: \"%s\" is not a number from 1 to 100",
                         cli_get(c, "quality"));
-    if (bt_image_write(c->engine, image_output(c), NULL, &file) != BT_OK)
+    if (bt_image_save(c->engine, image_output(c), NULL, &file) != BT_OK)
         return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     return EXIT_DONE;
 }
@@ -63,7 +63,7 @@ int image_save(cli *c, const bt_image *img, const char *path, const char *text,
     const bt_image_file file = {
         .struct_size = sizeof file, .quality = quality(c), .text = text, .settings = settings
     };
-    if (bt_image_write(c->engine, path, img, &file) != BT_OK)
+    if (bt_image_save(c->engine, path, img, &file) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_note(c, "%s: %d x %d%s", path, img->width, img->height, size_note(c));
     cli_wrote(c, path);
