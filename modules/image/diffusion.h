@@ -76,7 +76,7 @@ static inline bool sd_edits(const sd_model *m) { return m->unet.in == 2 * m->vae
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
-bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
+bt_status sd_job_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out);
 bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 /* ---- jobs' caches (run/cache.c) -------------------------------------------- */

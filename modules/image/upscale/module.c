@@ -117,14 +117,14 @@ static bt_status choose_tile(bt_module_job *j, const options *o, int w, int h, i
 }
 
 /* Of one window: how many a picture needs is not known before the run. */
-static bt_status estimate(bt_module_job *j, const void *opts, bt_estimate *out, bt_error *err)
+static bt_status estimate(bt_module_job *j, const bt_run *r, bt_estimate *out)
 {
     int tile;
-    bt_status st = choose_tile(j, opts, 0, 0, &tile, err);
+    bt_status st = choose_tile(j, r->options, 0, 0, &tile, r->error);
     if (st == BT_OK) {
         const int size = bt_upscale_axis_cut(1 << 20, j->j.u->unshuffle, tile).size;
         st = bt_upscale_plan(&j->j, tile ? size : BT_UPSCALE_LEAST, tile ? size : BT_UPSCALE_LEAST,
-                             err);
+                             r->error);
     }
     if (st != BT_OK)
         return st;

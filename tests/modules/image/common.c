@@ -191,20 +191,32 @@ static void forget(host *h)
     atomic_store(&h->cancel, false);
 }
 
+static bt_run run_of(host *h)
+{
+    return (bt_run){ .host = h,
+                     .options = &h->o,
+                     .cancel = &h->cancel,
+                     .image_in = image_in,
+                     .error = &h->error,
+                     .progress = progress,
+                     .preview = h->preview_interval ? preview : NULL,
+                     .preview_interval = h->preview_interval,
+                     .image = image,
+                     .report = report };
+}
+
 bt_status host_run(host *h)
 {
     forget(h);
-    bt_run r = { .host = h,
-                 .options = &h->o,
-                 .cancel = &h->cancel,
-                 .image_in = image_in,
-                 .error = &h->error,
-                 .progress = progress,
-                 .preview = h->preview_interval ? preview : NULL,
-                 .preview_interval = h->preview_interval,
-                 .image = image,
-                 .report = report };
+    const bt_run r = run_of(h);
     return bt_module_diffusion.run(h->job, &r);
+}
+
+bt_status host_estimate(host *h, bt_estimate *out)
+{
+    const bt_run r = run_of(h);
+    *out = (bt_estimate){ 0 };
+    return bt_module_diffusion.estimate(h->job, &r, out);
 }
 
 void host_must_run(host *h)

@@ -64,6 +64,7 @@ host *host_new(int threads, bt_precision precision);
 /* Opens a model with these settings; fails the test if it cannot. */
 host *host_open(const char *path, int threads, bt_precision precision);
 bt_status host_run(host *h); /* forgets the pictures of the run before */
+bt_status host_estimate(host *h, bt_estimate *out);
 void host_must_run(host *h);
 void host_close(host *h);
 

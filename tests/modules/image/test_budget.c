@@ -29,7 +29,7 @@ static host *open_icons(const char *cache, uint64_t memory)
 static bt_estimate need_of(host *h)
 {
     bt_estimate e = { 0 };
-    assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &e, &h->error), BT_OK);
+    assert_int_equal(host_estimate(h, &e), BT_OK);
     return e;
 }
 
@@ -58,6 +58,26 @@ static double psnr(const host *a, const host *b)
         sum += d * d;
     }
     return sum > 0 ? 10 * log10(255 * 255 * (double)n / sum) : INFINITY;
+}
+
+/* A first picture is counted, and so is its size. */
+static void test_inputs(void **state)
+{
+    (void)state;
+    static uint8_t grey[320 * 192];
+    host *h = open_icons(NULL, 0);
+    h->o.width = 320, h->o.height = 192;
+    const bt_estimate without = need_of(h);
+    h->o.width = h->o.height = BT_INT_UNSET;
+    h->init = (bt_image){ sizeof h->init, 320, 192, 1, grey };
+    h->o.strength = 1; /* as many steps */
+    const bt_estimate with = need_of(h);
+    assert_true(with.arena >= without.arena && with.caches >= without.caches);
+    assert_true(with.flops >= without.flops);
+    h->o.outpaint = "64";
+    assert_true(need_of(h).caches > with.caches);
+    h->init.pixels = NULL;
+    host_close(h);
 }
 
 /* First with panels that are made in files, then with those of the cache. */
@@ -153,10 +173,8 @@ static void test_chosen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_group),
-        cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_inputs), cmocka_unit_test(test_spare),  cmocka_unit_test(test_group),
+        cmocka_unit_test(test_tiles),  cmocka_unit_test(test_chosen),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

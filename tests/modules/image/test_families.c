@@ -368,7 +368,7 @@ static void check_without_picture(host *h)
     uint8_t *pixels = h->init.pixels;
     bt_estimate e = { 0 };
     h->init.pixels = NULL;
-    if (bt_module_diffusion.estimate(h->job, &h->o, &e, &h->error) != BT_OK)
+    if (host_estimate(h, &e) != BT_OK)
         fail_msg("%s", h->error.text);
     assert_true(e.weights > 0 && e.arena > 0 && e.flops > 0);
     if (edits) {

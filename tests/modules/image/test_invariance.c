@@ -287,12 +287,11 @@ static void test_rest(void **state)
 static void test_estimate(void **state)
 {
     (void)state;
-    extern const bt_module bt_module_diffusion;
     host *h = open_small(2, BT_PREC_F32);
     bt_estimate one = { 0 }, six = { 0 };
-    assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &one, &h->error), BT_OK);
+    assert_int_equal(host_estimate(h, &one), BT_OK);
     h->o.batch = 6;
-    assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &six, &h->error), BT_OK);
+    assert_int_equal(host_estimate(h, &six), BT_OK);
     /* the UNet and the decoder, in f32, of a file of 0.6 and 0.4 MB with the encoder */
     assert_true(one.weights > 700000 && one.weights < 1000000);
     /* parts run one after the other; decoding, always of one picture, takes most here */

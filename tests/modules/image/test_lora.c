@@ -533,7 +533,7 @@ static void test_quantized(void **state)
     host *h = golden_host(ASSET, 2, BT_PREC_F32), *fast = golden_host(ASSET, 2, BT_PREC_AUTO);
     h->o.prompt = fast->o.prompt = "red apple";
     bt_estimate plain = { 0 }, with = { 0 };
-    assert_int_equal(sd_job_estimate(fast->job, &fast->o, &plain, &h->error), BT_OK);
+    assert_int_equal(host_estimate(fast, &plain), BT_OK);
     host_must_run(h);
     uint8_t *without = bytes_of(h);
     h->o.lora = fast->o.lora = paths_of("asset", path, sizeof path);
@@ -544,7 +544,7 @@ static void test_quantized(void **state)
     const double db = golden_psnr_db(h->pictures[0].rgb, fast->pictures[0].rgb, 3 * 64 * 64);
     print_message("auto against f32: %.1f dB (the LoRA moves it to %.1f dB)\n", db, moved);
     assert_true(db >= 25 && db >= moved + 10);
-    assert_int_equal(sd_job_estimate(fast->job, &fast->o, &with, &h->error), BT_OK);
+    assert_int_equal(host_estimate(fast, &with), BT_OK);
     assert_int_equal(plain.weights, with.weights); /* they stay 8 bits wide */
     host_close(h);
     host_close(fast);

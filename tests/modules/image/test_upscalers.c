@@ -392,7 +392,8 @@ static void sizes_are_as_asked_for(void **state)
         h.options.scale = NAN;
         free(h.init.pixels);
     }
-    assert_int_equal(bt_module_upscaler.estimate(h.job, &h.options, &e, &h.error), BT_OK);
+    const bt_run r = { .options = &h.options, .error = &h.error };
+    assert_int_equal(bt_module_upscaler.estimate(h.job, &r, &e), BT_OK);
     assert_true(e.weights > 0 && e.flops > 0 && e.arena > 0 && e.arena <= BT_UPSCALE_ARENA);
     shut(&h);
 }
