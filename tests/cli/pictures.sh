@@ -158,6 +158,8 @@ texts fields grid.png >fields
 grid 'width=10,64;height=50,8'
 expect 0 "$bottega" image "${image[@]}" --from grid.png -o again.png
 cmp grid.png again.png || complain "--from: a grid"
+grid 'width=8' --skip-existing
+cmp grid.png again.png || complain "--skip-existing makes a grid again"
 expect 0 "$bottega" image "${image[@]}" --grid 'prompt="a, b",☃' -o grid.webp
 for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=down;invert=1' \
     'prompt="a" b' 'width=8,0' ';' 'direction=across;;' 'seed=x'; do
