@@ -272,6 +272,8 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     const sd_options *o = r->options;
     bt_status st = sd_cache_use_vae(&j->cache, o->vae, r->error);
     if (st == BT_OK)
+        st = sd_cache_use_preview(&j->cache, r->preview ? o->preview_vae : "", r->error);
+    if (st == BT_OK)
         st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
                           r->error);
     if (st == BT_OK)
@@ -289,6 +291,8 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         bt_weights_spare(j->m->ws);
         if (j->cache.other.ws)
             bt_weights_spare(j->cache.other.ws);
+        if (j->cache.preview.ws)
+            bt_weights_spare(j->cache.preview.ws);
     }
     if (st == BT_OK)
         st = run_all(&k);
@@ -308,6 +312,8 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     sd_asked *a = NULL;
     o.outpaint = ""; /* the first picture is not known yet */
     bt_status st = sd_cache_use_vae(&j->cache, o.vae, err);
+    if (st == BT_OK)
+        st = sd_cache_use_preview(&j->cache, o.preview_vae, err);
     if (st == BT_OK)
         st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
     if (st == BT_OK)
