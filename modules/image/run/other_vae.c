@@ -13,7 +13,7 @@ static void drop(sd_cache *c, sd_other_vae *o)
     for (int i = 0; i < SD_MAX_PLANS; i++) {
         const sd_part part = c->plans[i].part;
         if (o == &c->preview ? part == SD_PREVIEW : part == SD_DECODER || part == SD_ENCODER)
-            sd_plan_free(&c->plans[i].p);
+            sd_cache_drop(&c->plans[i]);
     }
     bt_weights_free(o->ws);
     bt_store_close(o->store);
