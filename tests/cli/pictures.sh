@@ -134,6 +134,8 @@ absent x.gif x.jpg s.png t.png
 draw -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
 draw -p cat -o z.png
 cmp y.png z.png || complain "--preview changes the picture"
+draw -p cat -o z.png --preview p_1.png --preview-vae "$src/assets/icons-128.gguf"
+cmp y.png z.png || complain "--preview-vae changes the picture"
 [ -s p_1.png ] || complain "no preview"
 expect 2 "$bottega" image -p x --preview p.gif
 expect 2 "$bottega" image -p x --preview p.png --preview-interval 0

@@ -142,9 +142,10 @@ bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments)
     return run_pass(k, &a, 2 * v->latent, moments);
 }
 
-bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels)
+bt_status sd_run_decode(sd_work *k, sd_part part, const float *latent, float *pixels)
 {
     const sd_vae_config *v = &k->j->m->vae;
-    const pass a = { SD_DECODER, "decoder", latent, v->latent, 1, v->factor };
+    const pass a = { part,     part == SD_PREVIEW ? "preview" : "decoder", latent, v->latent, 1,
+                     v->factor };
     return run_pass(k, &a, v->out, pixels);
 }

@@ -80,7 +80,7 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     if (st == BT_OK)
         st = check_numbers(k, latent, k->n, "the network");
     if (st == BT_OK)
-        st = sd_run_decode(k, latent, pixels);
+        st = sd_run_decode(k, SD_DECODER, latent, pixels);
     if (st == BT_OK)
         st = check_numbers(k, pixels, 3 * n, "the autoencoder");
     if (st == BT_OK) {

@@ -46,7 +46,7 @@ static bt_status decode(sd_work *k, const sd_making *pic, float *pixels)
     float *latent = pic->p.tmp;
     for (size_t i = 0; i < k->n; i++)
         latent[i] = pic->p.x[i] / v->scale + v->shift;
-    const bt_status st = sd_run_decode(k, latent, pixels);
+    const bt_status st = sd_run_decode(k, SD_DECODER, latent, pixels);
     for (size_t i = 0; st == BT_OK && i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
         const float x = pixels[i] / 2 + 0.5f;
         pixels[i] = x > 0 ? x < 1 ? x : 1 : 0;
