@@ -24,16 +24,13 @@ static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plan
            bt_plan_flops(plans[SD_DECODER]->plan) * s->batch * (double)s->lh * s->lw / tile;
 }
 
-/* Latents that an autoencoder takes at once of a side of so many. */
-static int piece(const sd_setup *s, int side) { return s->tile && s->tile < side ? s->tile : side; }
-
 /* That of a preview's decoder, if it is another than the picture's; else *out stays. */
 static bt_status preview_plan(sd_cache *c, const sd_setup *s, sd_plan **out, bt_error *err)
 {
     int w = s->lw, h = s->lh;
     if (sd_run_preview_size(c, &w, &h) != SD_PREVIEW)
         return BT_OK;
-    return sd_cache_plan(c, SD_PREVIEW, 1, piece(s, h), piece(s, w), out, err);
+    return sd_cache_plan(c, SD_PREVIEW, 1, sd_run_piece(s, h), sd_run_piece(s, w), out, err);
 }
 
 bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt_estimate *out,
@@ -41,7 +38,7 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
 {
     const sd_model *m = j->m;
     const int most = sd_run_group(s, a), b = s->batch < most ? s->batch : most;
-    const int h = piece(s, s->lh), w = piece(s, s->lw);
+    const int h = sd_run_piece(s, s->lh), w = sd_run_piece(s, s->lw);
     const uint64_t pixels = (uint64_t)s->w * (uint64_t)s->h;
     sd_plan *plans[SD_PARTS] = { NULL };
     bt_status st;
@@ -64,8 +61,9 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
         }
     }
     /* the prompts', and pixels as floats, shares of tiles and bytes */
+    const uint64_t floats = h < s->lh || w < s->lw ? 4 : 3;
     out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float) +
-                  pixels * (4 * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
+                  pixels * (floats * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
     out->flops = flops_of(s, a, plans, b, (double)h * w);
 fail:
     return st;

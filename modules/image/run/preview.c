@@ -45,7 +45,7 @@ static sd_work small_work(const sd_work *k, sd_part *part)
     return small;
 }
 
-static bt_status show(sd_work *small, sd_part part, const float *latent, int index)
+static bt_status show(sd_work *small, sd_part part, float *latent, int index)
 {
     const bt_run *r = small->r;
     const size_t n = (size_t)small->s.w * (size_t)small->s.h;
@@ -67,14 +67,10 @@ bt_status sd_run_preview(const sd_work *k, const float *x0, int index)
 {
     sd_part part;
     sd_work small = small_work(k, &part);
-    const sd_vae_config *v = sd_cache_vae(&k->j->cache, part);
-    const size_t values = (size_t)small.s.lw * (size_t)small.s.lh * (size_t)v->latent;
-    float *latent =
-        sd_picture_scale(x0, k->s.lw, k->s.lh, small.s.lw, small.s.lh, v->latent, SD_TRIANGLE);
+    const int c = k->j->m->vae.latent;
+    float *latent = sd_picture_scale(x0, k->s.lw, k->s.lh, small.s.lw, small.s.lh, c, SD_TRIANGLE);
     if (!latent)
         return sd_run_no_memory(k);
-    for (size_t i = 0; i < values; i++)
-        latent[i] = latent[i] / v->scale + v->shift;
     const bt_status st = show(&small, part, latent, index);
     bt_release(latent);
     return st;
