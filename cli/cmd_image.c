@@ -131,7 +131,8 @@ static int make_all(cli *c, char **prompts, size_t n)
 static int make_grid(cli *c)
 {
     char *path = cli_name(image_output(c), 1, false);
-    int rc = image_grid(c, cli_get(c, "grid"), path);
+    const bool there = cli_has(c, "skip-existing") && cli_exists(path);
+    const int rc = there ? EXIT_DONE : image_grid(c, cli_get(c, "grid"), path);
     free(path);
     return rc == EXIT_DONE ? cli_finish(c) : rc;
 }

@@ -61,7 +61,8 @@ char *image_settings(cli *c, size_t i)
     char *options = NULL;
     for (size_t k = 0; bt_option_at(c->engine, c->command->kind, k, &o) == BT_OK; k++) {
         const char *value = bt_job_get(c->job, o.name);
-        if (!value || !*value || strcmp(o.name, "profile") == 0 || strcmp(o.name, "batch") == 0)
+        if (!value || !*value || strcmp(o.name, "profile") == 0 || strcmp(o.name, "batch") == 0 ||
+            strcmp(o.name, "preview_vae") == 0) /* changes nothing of the picture */
             continue;
         char *own = strcmp(o.name, counts) == 0
                         ? cli_text("%llu", strtoull(value, NULL, 10) + (unsigned long long)i)

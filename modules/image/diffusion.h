@@ -12,7 +12,7 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative, *wildcards, *model_hash, *vae;
+    const char *prompt, *negative, *wildcards, *model_hash, *vae, *preview_vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, image_cfg, strength, variation;
     double eta; /* NAN: the sampler's */
@@ -83,7 +83,16 @@ bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 enum { SD_MAX_PLANS = 7 };
 
-typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PARTS } sd_part;
+/* SD_PREVIEW: the decoder of the autoencoder that previews alone go through */
+typedef enum sd_part {
+    SD_CLIP,
+    SD_CLIP2,
+    SD_UNET,
+    SD_DECODER,
+    SD_ENCODER,
+    SD_PREVIEW,
+    SD_PARTS
+} sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;
@@ -123,7 +132,7 @@ typedef struct sd_cache {
     const sd_model *m;
     bt_weights *ws;          /* the model's, or adapters' over them */
     const sd_learned *words; /* in ws; NULL: none */
-    sd_other_vae other;
+    sd_other_vae other, preview;
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
@@ -153,12 +162,13 @@ bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip
  * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
 bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
                           float *pooled);
-/* From now on pictures are decoded, and encoded, by the autoencoder of this file; NULL or "":
- * by the model's (run/other_vae.c). */
+/* From now on pictures are decoded, and encoded, by the autoencoder of this file, or previews
+ * decoded by it; NULL or "": by the model's, or previews as pictures (run/other_vae.c). */
 bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err);
-void sd_cache_drop_vae(sd_cache *c);
-/* Whether a part is of that file, and the settings of the autoencoder that it is of. */
-bool sd_cache_is_other(const sd_cache *c, sd_part part);
+bt_status sd_cache_use_preview(sd_cache *c, const char *path, bt_error *err);
+void sd_cache_drop_vaes(sd_cache *c);
+/* The file that a part is of, NULL: the model's; and the settings of its autoencoder. */
+const sd_other_vae *sd_cache_other(const sd_cache *c, sd_part part);
 const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */

@@ -80,9 +80,11 @@ const bt_option sd_option_table[] = {
       "words learned by textual inversion: FILE or FILE:NAME, NAME being the word" },
     { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
       "side of the pieces in which pictures are decoded; 0 = whole, or as a memory budget asks" },
-    { "vae", NULL, "vae_path", BT_OPT_STRING, OFF(vae), "", 0, 0, NULL, NULL,
+    { "vae", NULL, "vae_path,taesd", BT_OPT_STRING, OFF(vae), "", 0, 0, NULL, NULL,
       "file or folder of another autoencoder; a tiny one (TAESD) decodes in a hundredth of the "
       "time" },
+    { "preview_vae", NULL, NULL, BT_OPT_STRING, OFF(preview_vae), "", 0, 0, NULL, NULL,
+      "file or folder of another autoencoder for previews alone, best a tiny one" },
     { "prediction", NULL, "prediction_type,parameterization", BT_OPT_CHOICE, OFF(prediction),
       "model", 0, 0, "model,eps=epsilon,v=v_prediction,sample", NULL,
       "what the network was trained to answer, where a file does not say" },

@@ -134,6 +134,8 @@ absent x.gif x.jpg s.png t.png
 draw -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
 draw -p cat -o z.png
 cmp y.png z.png || complain "--preview changes the picture"
+draw -p cat -o z.png --preview p_1.png --preview-vae "$src/assets/icons-128.gguf"
+cmp y.png z.png || complain "--preview-vae changes the picture"
 [ -s p_1.png ] || complain "no preview"
 expect 2 "$bottega" image -p x --preview p.gif
 expect 2 "$bottega" image -p x --preview p.png --preview-interval 0
@@ -158,6 +160,8 @@ texts fields grid.png >fields
 grid 'width=10,64;height=50,8'
 expect 0 "$bottega" image "${image[@]}" --from grid.png -o again.png
 cmp grid.png again.png || complain "--from: a grid"
+grid 'width=8' --skip-existing
+cmp grid.png again.png || complain "--skip-existing makes a grid again"
 expect 0 "$bottega" image "${image[@]}" --grid 'prompt="a, b",☃' -o grid.webp
 for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=down;invert=1' \
     'prompt="a" b' 'width=8,0' ';' 'direction=across;;' 'seed=x'; do

@@ -10,7 +10,8 @@ static uint64_t weights_of(const sd_setup *s, sd_plan *const plans[SD_PARTS], sd
     const uint64_t own = bt_plan_weights(plans[part]->plan);
     if (s->spare)
         return bt_plan_widest(plans[part]->plan);
-    return part == SD_DECODER ? own + bt_plan_weights(plans[SD_UNET]->plan) : own;
+    return part == SD_DECODER || part == SD_PREVIEW ? own + bt_plan_weights(plans[SD_UNET]->plan)
+                                                    : own;
 }
 
 static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plans[SD_PARTS],
@@ -23,13 +24,21 @@ static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plan
            bt_plan_flops(plans[SD_DECODER]->plan) * s->batch * (double)s->lh * s->lw / tile;
 }
 
+/* That of a preview's decoder, if it is another than the picture's; else *out stays. */
+static bt_status preview_plan(sd_cache *c, const sd_setup *s, sd_plan **out, bt_error *err)
+{
+    int w = s->lw, h = s->lh;
+    if (sd_run_preview_size(c, &w, &h) != SD_PREVIEW)
+        return BT_OK;
+    return sd_cache_plan(c, SD_PREVIEW, 1, sd_run_piece(s, h), sd_run_piece(s, w), out, err);
+}
+
 bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt_estimate *out,
                       bt_error *err)
 {
     const sd_model *m = j->m;
     const int most = sd_run_group(s, a), b = s->batch < most ? s->batch : most;
-    const int h = s->tile && s->tile < s->lh ? s->tile : s->lh;
-    const int w = s->tile && s->tile < s->lw ? s->tile : s->lw;
+    const int h = sd_run_piece(s, s->lh), w = sd_run_piece(s, s->lw);
     const uint64_t pixels = (uint64_t)s->w * (uint64_t)s->h;
     sd_plan *plans[SD_PARTS] = { NULL };
     bt_status st;
@@ -41,6 +50,7 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, h, w, &plans[SD_DECODER], err));
     if (s->init)
         BT_TRY(sd_cache_plan(&j->cache, SD_ENCODER, 1, h, w, &plans[SD_ENCODER], err));
+    BT_TRY(preview_plan(&j->cache, s, &plans[SD_PREVIEW], err));
     out->weights = out->arena = 0;
     for (int i = 0; i < SD_PARTS; i++) { /* they take turns */
         const uint64_t weights = plans[i] ? weights_of(s, plans, i) : 0;
@@ -51,8 +61,9 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
         }
     }
     /* the prompts', and pixels as floats, shares of tiles and bytes */
+    const uint64_t floats = h < s->lh || w < s->lw ? 4 : 3;
     out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float) +
-                  pixels * (4 * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
+                  pixels * (floats * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
     out->flops = flops_of(s, a, plans, b, (double)h * w);
 fail:
     return st;

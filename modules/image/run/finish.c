@@ -2,6 +2,7 @@
  * From a latent to a picture in the host's hands.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/threads.h"
 #include "image/run/run.h"
@@ -67,7 +68,6 @@ static bt_status check_numbers(const sd_work *k, const float *x, size_t n, const
 
 bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
-    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     const sd_setup *s = &k->s;
     const size_t n = (size_t)s->w * (size_t)s->h;
     const double start = bt_now();
@@ -75,12 +75,11 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
     uint8_t *rgb = bt_alloc(3 * n);
     bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
-    for (size_t i = 0; i < k->n; i++)
-        latent[i] = pic->p.x[i] / v->scale + v->shift;
+    memcpy(latent, pic->p.x, k->n * sizeof *latent);
     if (st == BT_OK)
         st = check_numbers(k, latent, k->n, "the network");
     if (st == BT_OK)
-        st = sd_run_decode(k, latent, pixels);
+        st = sd_run_decode(k, SD_DECODER, latent, pixels);
     if (st == BT_OK)
         st = check_numbers(k, pixels, 3 * n, "the autoencoder");
     if (st == BT_OK) {

@@ -262,6 +262,7 @@ static bt_status prepare(bt_module_job *j, const bt_run *r, const sd_options *o,
     sd_setup *last = s;
     bt_status st;
     BT_TRY(sd_cache_use_vae(&j->cache, o->vae, err));
+    BT_TRY(sd_cache_use_preview(&j->cache, o->preview_vae, err));
     BT_TRY(sd_run_setup(j->m, o, init, mask, s, err));
     BT_TRY(sd_run_words(j, o->embedding, err));
     s->words = j->cache.words;
@@ -282,10 +283,13 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     sd_work k = { .j = j, .r = r };
     sd_setup second = { 0 };
     sd_asked *first = NULL;
+    sd_options o = *(const sd_options *)r->options;
+    if (!r->preview)
+        o.preview_vae = "";
     if (sd_edits(j->m) && !r->image_in(r->host, "init"))
         return bt_fail(r->error, BT_EINVAL,
                        "this model changes a picture: it needs one to start from");
-    bt_status st = prepare(j, r, r->options, &k.s, &second, &first);
+    bt_status st = prepare(j, r, &o, &k.s, &second, &first);
     sd_asked_free(first);
     if (k.s.hires_scale > 1)
         k.second = &second;
@@ -293,6 +297,8 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         bt_weights_spare(j->m->ws);
         if (j->cache.other.ws)
             bt_weights_spare(j->cache.other.ws);
+        if (j->cache.preview.ws)
+            bt_weights_spare(j->cache.preview.ws);
     }
     if (st == BT_OK)
         st = run_all(&k);

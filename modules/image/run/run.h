@@ -186,15 +186,22 @@ bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_makin
  * `index` of the run will be, by its latent x0. */
 void sd_run_foresee(sd_work *k, const float *in, float t, const float *out);
 bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
+/* What decodes previews, and the latents of one: *w and *h, those of a picture, are made small. */
+sd_part sd_run_preview_size(const sd_cache *c, int *w, int *h);
 
 /* denoise.c: takes b started pictures, the first of them `from` of the batch, through all
  * steps; block: the walk's. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block);
 
 /* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
- * the autoencoder's scale to pixels [h*w][3]. */
+ * the UNet's scale, which is lost, to pixels [h*w][3], by SD_DECODER or SD_PREVIEW. */
 bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
-bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+bt_status sd_run_decode(sd_work *k, sd_part part, float *latent, float *pixels);
+/* Latents that an autoencoder takes at once of a side of so many. */
+static inline int sd_run_piece(const sd_setup *s, int side)
+{
+    return s->tile && s->tile < side ? s->tile : side;
+}
 
 /* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
  * more than the engine's budget: the least that can be if that is still more. */

@@ -490,6 +490,34 @@ static void write_part(const char *path, const cJSON *recipe, const char *list, 
     free_all(all, k);
 }
 
+/* Previews by a tiny autoencoder are those of a run whose pictures go through it, too, and
+ * whole; the picture itself is none of theirs. */
+static void check_preview(const char *model, const char *tiny)
+{
+    host *h = host_open(model, 1, BT_PREC_F32);
+    uint8_t without[3 * SIZE * SIZE];
+    h->o.steps = 2;
+    host_must_run(h);
+    memcpy(without, h->pictures[0].rgb, sizeof without);
+    h->preview_interval = 1;
+    host_must_run(h);
+    const uint64_t own = h->preview_hash;
+    h->o.preview_vae = tiny;
+    host_must_run(h);
+    const uint64_t previewed = h->preview_hash;
+    assert_memory_equal(without, h->pictures[0].rgb, sizeof without);
+    h->o.vae = tiny;
+    h->o.preview_vae = "";
+    host_must_run(h);
+    assert_true(previewed == h->preview_hash);
+    assert_true(previewed != own);
+    h->o.preview_vae = BT_SOURCE_DIR "/tests/golden/families.safetensors";
+    assert_int_equal(host_run(h), BT_EUNSUPPORTED);
+    h->preview_interval = 0; /* nobody asks: nothing is opened */
+    host_must_run(h);
+    host_close(h);
+}
+
 static void test_other_vae(void **state)
 {
     (void)state;
@@ -505,6 +533,7 @@ static void test_other_vae(void **state)
                 PSNR);
     assert_true(first_with_vae(temp_path("sd1v"), temp_path("taesd.safetensors"), "taesd.rgb") >=
                 PSNR);
+    check_preview(temp_path("sd1v"), temp_path("taesd.safetensors"));
 }
 
 /* The option outweighs what the file says, or what was guessed from its tensors. */
