@@ -436,6 +436,11 @@ static void bad_options_are_refused(void **state)
     h.options.tile = 0;
     h.options.scale = 0.1;
     assert_refused(&h, run(&h), BT_EINVAL, "too small");
+    h.init.height = 12; /* 0.4 x 1.2 */
+    assert_refused(&h, run(&h), BT_EINVAL, "too small");
+    free(h.init.pixels);
+    h.init = waves(5, 5, 3); /* half a pixel is none */
+    assert_refused(&h, run(&h), BT_EINVAL, "too small");
     h.options.scale = 32;
     h.init.width = 4096;
     assert_refused(&h, run(&h), BT_EINVAL, "too large");
