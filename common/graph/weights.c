@@ -214,36 +214,31 @@ static void channels_first(float *dst, const float *src, int64_t out, int64_t ta
                 dst[(o * in + i) * taps + t] = src[(o * taps + t) * in + i];
 }
 
+static float *derived_values(const bt_weight *w, bt_error *err)
+{
+    float *v = bt_alloc((size_t)bt_tensor_count(w->t) * sizeof *v);
+    if (!v)
+        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", w->t->name);
+    if (v && w->fill(w->from, v, err) == BT_OK)
+        return v;
+    bt_release(v);
+    return NULL;
+}
+
 float *bt_weight_values(const bt_weight *w, bt_error *err)
 {
     const bt_tensor *t = w->t;
-    size_t n = (size_t)bt_tensor_count(t);
-    float *v = bt_alloc(n * sizeof *v);
-    if (!v) {
-        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
-        return NULL;
-    }
-    if (w->fill) {
-        if (w->fill(w->from, v, err) == BT_OK)
-            return v;
-        bt_release(v);
-        return NULL;
-    }
-    if (bt_dequantize_row(t->dtype, t->data, v, n)) {
-        bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
-                bt_dtypes[t->dtype].name);
-        bt_release(v);
-        return NULL;
-    }
-    if (!t->channels_last)
+    if (w->fill)
+        return derived_values(w, err);
+    float *v = bt_tensor_values(t, err);
+    if (!v || !t->channels_last)
         return v;
-    float *u = bt_alloc(n * sizeof *u);
-    if (u) {
-        int64_t in = bt_weight_dim(w, 1), out = t->dims[0];
-        channels_first(u, v, out, (int64_t)n / (in * out), in);
-    } else {
+    const int64_t n = bt_tensor_count(t), in = bt_weight_dim(w, 1), out = t->dims[0];
+    float *u = bt_alloc((size_t)n * sizeof *u);
+    if (u)
+        channels_first(u, v, out, n / (in * out), in);
+    else
         bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
-    }
     bt_release(v);
     return u;
 }
