@@ -61,6 +61,21 @@ static const char *made_for(const bt_store *s)
     return found;
 }
 
+/* Forms that change a layer in another way. */
+static const char *form_of(const char *name)
+{
+    static const char *const signs[][2] = { { ".oft_", "OFT, which is not supported" },
+                                            { ".a1.weight", "GLoRA, which is not supported" },
+                                            { ".a2.weight", "GLoRA, which is not supported" },
+                                            { ".b1.weight", "GLoRA, which is not supported" },
+                                            { ".b2.weight", "GLoRA, which is not supported" },
+                                            { ".on_input", "IA3, which is not supported" } };
+    for (size_t k = 0; k < sizeof signs / sizeof *signs; k++)
+        if (strstr(name, signs[k][0]))
+            return signs[k][1];
+    return "an unknown kind";
+}
+
 static bt_status refuse(const sd_lora *l, const misfits *m, int context, bt_error *err)
 {
     char family[128] = "";
@@ -136,7 +151,7 @@ static void place_all(const sd_lora *l, const sd_layers *layers, const cJSON *s,
         const sd_role role = sd_layer_key(t->name, key);
         const sd_layer *layer = role == SD_ROLES ? NULL : sd_layers_find(layers, key);
         if (!layer) {
-            misfit(m, t->name, role == SD_ROLES ? "an unknown kind" : "");
+            misfit(m, t->name, role == SD_ROLES ? form_of(t->name) : "");
             continue;
         }
         sd_delta *d = &all[layer - layers->at];

@@ -651,7 +651,16 @@ static void test_misfits(void **state)
 
     PUT(q, ".oft_blocks", 2, 2);
     finish(&w, "oft");
-    refused(h, "oft", "", "an unknown kind");
+    refused(h, "oft", "", "OFT, which is not supported");
+
+    PUT(q, ".b1.weight", 2, 2);
+    finish(&w, "glora");
+    refused(h, "glora", "", "GLoRA, which is not supported");
+
+    PUT(k, ".weight", 32);
+    PUT(k, ".on_input", 1);
+    finish(&w, "ia3");
+    refused(h, "ia3", "", "attn2_to_k.on_input (IA3, which is not supported)");
 
     PUT(q, ".lora_down.weight", 2, 32);
     PUT(q, ".lora_up.weight", 32, 2);
