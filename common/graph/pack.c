@@ -18,6 +18,7 @@ typedef struct source {
     const bt_tensor *t;
     int64_t n, k, taps;
     int64_t sn, st, sc;
+    int64_t first; /* the n that t's data begins with */
 } source;
 
 /* The strides of the weight's layout; refuses shapes that panels cannot hold. */
@@ -53,11 +54,14 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
 static const void *source_row(const source *s, int64_t n, int64_t tap, uint8_t *gather)
 {
     const bt_dtype_info *d = &bt_dtypes[s->t->dtype];
-    int64_t at = n * s->sn + tap * s->st;
+    int64_t at = (n - s->first) * s->sn + tap * s->st;
     if (s->sc == 1)
         return s->t->data + at / d->block * d->bytes;
-    for (int64_t c = 0; c < s->k; c++)
-        memcpy(gather + c * d->bytes, s->t->data + (at + c * s->sc) * d->bytes, d->bytes);
+    for (int64_t c = 0; c < s->k; c++, at += s->sc)
+        if (d->bytes == sizeof(float)) /* a size that is known: no call */
+            memcpy(gather + c * sizeof(float), s->t->data + at * sizeof(float), sizeof(float));
+        else
+            memcpy(gather + c * d->bytes, s->t->data + at * d->bytes, d->bytes);
     return gather;
 }
 
@@ -177,34 +181,64 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
     return 0;
 }
 
-static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
+static bt_status pack_panels(bt_packed *p, const source *s, rows *r, int from, int to,
+                             bt_error *err)
+{
+    const bool minimal = p->form == BT_FORM_MINIMAL;
+    for (int panel = from; panel < to; panel++)
+        for (int tap = 0; tap < (minimal ? 1 : p->taps); tap++)
+            if (minimal ? pack_minimal(p, s, r, panel) : pack_panel(p, s, r, panel, tap))
+                return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
+                               bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+    return BT_OK;
+}
+
+/* How many rows of dim 0 are derived at once: whole panels, so many that they stay in a
+ * processor's own memory. */
+static int64_t rows_at_once(const bt_weight *w, const bt_packed *p, int64_t row)
+{
+    enum { VALUES = 1 << 19 };
+    const int64_t all = bt_weight_dim(w, 0), panels = VALUES / (row * BT_NR);
+    if (w->whole || p->form % BT_FORM_SPLIT == BT_FORM_TRANSPOSED)
+        return all;
+    const int64_t n = BT_NR * (panels > 1 ? panels : 1);
+    return n < all ? n : all;
+}
+
+/* Values that are derived exist while they are packed. */
+static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s, rows *r,
+                              bt_error *err)
+{
+    const int64_t all = bt_weight_dim(w, 0), row = bt_tensor_count(w->t) / all;
+    const int64_t at_once = rows_at_once(w, p, row);
+    float *values = bt_alloc((size_t)(at_once * row) * sizeof *values);
+    bt_tensor t = *w->t;
+    source part = *s;
+    part.t = &t;
+    t.data = (const uint8_t *)values;
+    bt_status st = values ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", t.name);
+    for (; st == BT_OK && part.first < all; part.first += at_once) {
+        const int64_t n = all - part.first < at_once ? all - part.first : at_once;
+        const int from = (int)(part.first / BT_NR);
+        const int to = n == all ? p->panels : (int)((part.first + n + BT_NR - 1) / BT_NR);
+        st = bt_weight_read(w, part.first, n, values, err);
+        if (st == BT_OK)
+            st = pack_panels(p, &part, r, from, to, err);
+    }
+    bt_release(values);
+    return st;
+}
+
+static bt_status pack_all(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
 {
     rows r = { 0 };
     bt_status st =
         rows_alloc(&r, s, p) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
-    const bool minimal = p->form == BT_FORM_MINIMAL;
-    for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
-        for (int tap = 0; st == BT_OK && tap < (minimal ? 1 : p->taps); tap++)
-            if (minimal ? pack_minimal(p, s, &r, panel) : pack_panel(p, s, &r, panel, tap))
-                st = bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
-                             bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+    if (st == BT_OK && (w->fill || w->rows))
+        st = pack_derived(w, p, s, &r, err);
+    else if (st == BT_OK)
+        st = pack_panels(p, s, &r, 0, p->panels, err);
     rows_free(&r);
-    return st;
-}
-
-/* Values that are derived exist while they are packed. */
-static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
-{
-    bt_error why = { 0 };
-    float *values = bt_weight_values(w, &why);
-    if (!values)
-        return bt_fail(err, why.status, "%s", why.text);
-    bt_tensor t = *w->t;
-    source of_values = *s;
-    t.data = (const uint8_t *)values;
-    of_values.t = &t;
-    bt_status st = pack_all(p, &of_values, err);
-    bt_release(values);
     return st;
 }
 
@@ -226,7 +260,7 @@ static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_
         p->data = bt_alloc(bt_packed_bytes(p));
     if (!p->data)
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
-    bt_status st = w->fill ? pack_derived(w, p, s, err) : pack_all(p, s, err);
+    bt_status st = pack_all(w, p, s, err);
     if (st != BT_OK)
         free_data(p);
     else if (w->t != &w->own)
