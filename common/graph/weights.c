@@ -214,6 +214,14 @@ static void channels_first(float *dst, const float *src, int64_t out, int64_t ta
                 dst[(o * in + i) * taps + t] = src[(o * taps + t) * in + i];
 }
 
+bool bt_are_numbers(const float *v, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= (bt_f32_bits(v[i]) & 0x7f800000u) == 0x7f800000u;
+    return !bad;
+}
+
 float *bt_weight_values(const bt_weight *w, bt_error *err)
 {
     const bt_tensor *t = w->t;
@@ -232,6 +240,11 @@ float *bt_weight_values(const bt_weight *w, bt_error *err)
     if (bt_dequantize_row(t->dtype, t->data, v, n)) {
         bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
                 bt_dtypes[t->dtype].name);
+        bt_release(v);
+        return NULL;
+    }
+    if (!bt_are_numbers(v, n)) {
+        bt_fail(err, BT_EFORMAT, "tensor %s has values that are no numbers", t->name);
         bt_release(v);
         return NULL;
     }
