@@ -129,8 +129,7 @@ static bt_status turn(bt_store *s, size_t i, bt_error *err)
 /* Is the projection as open_clip has it? Only transformers' own name says that not. */
 static bool is_open_projection(const char *old, const char *name)
 {
-    const size_t n = strlen(name), m = strlen("text_projection.weight");
-    return n > m && strcmp(name + n - m, "text_projection.weight") == 0 &&
+    return bt_ends_with(name, "text_projection.weight") &&
            !strstr(old, "transformer.text_projection.");
 }
 

@@ -90,8 +90,7 @@ static bool is_left_out(const job *j, const char *name)
  * weights too (experts), with rows last. */
 static bool is_torch_conv(const job *j, const bt_tensor *t)
 {
-    const size_t n = strlen(t->name);
-    if (t->channels_last || n < 7 || strcmp(t->name + n - 7, ".weight") != 0)
+    if (t->channels_last || !bt_ends_with(t->name, ".weight"))
         return false;
     if (is_voice(j))
         return t->n_dims == 3;

@@ -94,6 +94,15 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
     return st == BT_OK ? sd_cache_ready(*out, err) : st;
 }
 
+/* bt_run_plan with what sd_plan_run does before. */
+bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name)
+{
+    bt_trace_attach(p->plan, r->trace, name);
+    const bt_status st = sd_plan_run(p, r->cancel, r->error);
+    bt_trace_attach(p->plan, NULL, NULL);
+    return st;
+}
+
 void sd_cache_rest(sd_cache *c, sd_part part)
 {
     static const char *const prefixes[] = { "text_encoder/", "text_encoder_2/", NULL, "vae/decoder",
