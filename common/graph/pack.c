@@ -15,6 +15,7 @@
 /* Where the values of one weight lie: element (n, tap, c) of the source is at
  * n * sn + tap * st + c * sc, in values. */
 typedef struct source {
+    const char *path; /* of the file, for messages */
     const bt_tensor *t;
     int64_t n, k, taps;
     int64_t sn, st, sc;
@@ -27,7 +28,8 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
     const bt_tensor *t = w->t;
     int64_t d0 = bt_weight_dim(w, 0), d1 = bt_weight_dim(w, 1);
     int64_t taps = d0 && d1 ? bt_tensor_count(t) / (d0 * d1) : 0;
-    *s = (source){ .t = t, .taps = taps };
+    const bt_store *store = bt_weights_ground(w->set)->store;
+    *s = (source){ .path = store ? bt_store_path(store) : "weights", .t = t, .taps = taps };
     if (form % BT_FORM_SPLIT == BT_FORM_TRANSPOSED) {
         s->n = d1, s->k = d0;
         s->sn = taps, s->st = 1, s->sc = d1 * taps;
@@ -70,6 +72,7 @@ typedef struct rows {
     uint8_t *gather, *made;
     float *values, *rest;
     size_t src_bytes, dst_bytes;
+    bool no_numbers; /* why packing failed */
 } rows;
 
 static bool rows_alloc(rows *r, const source *s, const bt_packed *p)
@@ -93,6 +96,16 @@ static void rows_free(rows *r)
     bt_release(r->rest);
 }
 
+/* A row of the source as floats. NaN and infinities end here: rounded to bytes, they would be
+ * numbers like others. */
+static int open_row(const source *s, rows *r, const void *src, float *to)
+{
+    if (bt_dequantize_row(s->t->dtype, src, to, s->k))
+        return -1;
+    r->no_numbers |= !bt_are_numbers(to, s->k);
+    return r->no_numbers ? -1 : 0;
+}
+
 /* Both panels of BT_FORM_SPLIT: values as bf16, then what that left over. */
 static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap)
 {
@@ -101,8 +114,7 @@ static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         const void *src = source_row(s, panel * BT_NR + i, tap, r->gather);
         uint8_t *high = r->made + i * step, *low = r->made + (BT_NR + i) * step;
-        if (bt_dequantize_row(s->t->dtype, src, r->values, s->k) ||
-            bt_quantize_row(BT_BF16, r->values, high, s->k) ||
+        if (open_row(s, r, src, r->values) || bt_quantize_row(BT_BF16, r->values, high, s->k) ||
             bt_dequantize_row(BT_BF16, high, r->rest, s->k))
             return -1;
         for (int64_t c = 0; c < s->k; c++)
@@ -126,8 +138,8 @@ static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
     bt_minimal_weights((int)s->taps, p->taps - (int)s->taps + 1, g);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         for (int64_t t = 0; t < s->taps; t++)
-            if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, t, r->gather),
-                                  r->values + t * s->k, s->k))
+            if (open_row(s, r, source_row(s, panel * BT_NR + i, t, r->gather),
+                         r->values + t * s->k))
                 return -1;
         for (int point = 0; point < p->taps; point++) {
             float *dst = (float *)(void *)r->made + (size_t)(point * BT_NR + i) * s->k;
@@ -149,8 +161,7 @@ static int pack_rows(bt_packed *p, const source *s, rows *r, int panel)
     const float *row[BT_NR] = { 0 };
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         float *values = r->values + (size_t)i * s->k;
-        if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, 0, r->gather), values,
-                              s->k))
+        if (open_row(s, r, source_row(s, panel * BT_NR + i, 0, r->gather), values))
             return -1;
         row[i] = values;
     }
@@ -172,13 +183,21 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
         if (p->type == s->t->dtype)
             continue;
         void *made = r->made + i * r->dst_bytes;
-        if (bt_dequantize_row(s->t->dtype, row[i], r->values, s->k) ||
-            bt_quantize_row(p->type, r->values, made, s->k))
+        if (open_row(s, r, row[i], r->values) || bt_quantize_row(p->type, r->values, made, s->k))
             return -1;
         row[i] = made;
     }
     bt_pack_panel(p->type, (void *)bt_panel(p, panel, tap), row, p->k);
     return 0;
+}
+
+static bt_status why_not(const bt_packed *p, const source *s, const rows *r, bt_error *err)
+{
+    if (r->no_numbers)
+        return bt_fail(err, BT_EFORMAT, "%s: tensor %s has values that are no numbers", s->path,
+                       s->t->name);
+    return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
+                   bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
 }
 
 static bt_status pack_panels(bt_packed *p, const source *s, rows *r, int from, int to,
@@ -188,8 +207,7 @@ static bt_status pack_panels(bt_packed *p, const source *s, rows *r, int from, i
     for (int panel = from; panel < to; panel++)
         for (int tap = 0; tap < (minimal ? 1 : p->taps); tap++)
             if (minimal ? pack_minimal(p, s, r, panel) : pack_panel(p, s, r, panel, tap))
-                return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
-                               bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+                return why_not(p, s, r, err);
     return BT_OK;
 }
 

@@ -253,12 +253,23 @@ bt_status bt_weight_read(const bt_weight *w, int64_t first, int64_t n, float *ou
     return read_values(w->t, first * row, n * row, out, err);
 }
 
+bool bt_are_numbers(const float *v, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= (bt_f32_bits(v[i]) & 0x7f800000u) == 0x7f800000u;
+    return !bad;
+}
+
 float *bt_weight_values(const bt_weight *w, bt_error *err)
 {
-    float *v = bt_alloc((size_t)bt_tensor_count(w->t) * sizeof *v);
-    if (!v)
-        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", w->t->name);
-    if (v && bt_weight_read(w, 0, bt_weight_dim(w, 0), v, err) == BT_OK)
+    const size_t n = (size_t)bt_tensor_count(w->t);
+    float *v = bt_alloc(n * sizeof *v);
+    bt_status st = v ? bt_weight_read(w, 0, bt_weight_dim(w, 0), v, err)
+                     : bt_fail(err, BT_ENOMEM, "no memory for the values of %s", w->t->name);
+    if (st == BT_OK && !w->fill && !bt_are_numbers(v, n))
+        st = bt_fail(err, BT_EFORMAT, "tensor %s has values that are no numbers", w->t->name);
+    if (st == BT_OK)
         return v;
     bt_release(v);
     return NULL;

@@ -71,6 +71,9 @@ static inline bt_dtype bt_weight_type(const bt_weight *w, bt_precision p)
     return bt_dtypes[w->like].block > 1 ? BT_Q8_0 : w->like;
 }
 
+/* Is none of them NaN or infinite? */
+bool bt_are_numbers(const float *v, size_t n);
+
 void bt_packed_free(bt_packed *list); /* pack.c */
 
 /* All values as bt_weight_values gives them, kept with the weights; NULL: failed. */

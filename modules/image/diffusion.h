@@ -65,6 +65,9 @@ bt_status sd_model_tokenize(void *model, const char *text, size_t len, int speci
                             size_t *n, bt_error *err);
 bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
                               bt_error *err);
+/* Fails if one of what a part of this file made is no number: a picture would not say why it is
+ * black. */
+bt_status sd_numbers(const char *file, const char *part, const float *x, size_t n, bt_error *err);
 /* What a model does when nothing is asked: see the comment of the table. */
 double sd_default_guidance(const sd_model *m);
 int sd_default_steps(const sd_model *m);

@@ -4,6 +4,8 @@
  */
 #include "module.h"
 
+#include <string.h>
+
 #include "image/diffusion.h"
 
 #define OFF(field) offsetof(sd_options, field)
@@ -105,7 +107,13 @@ const bt_option sd_option_table[] = {
     { 0 }
 };
 
-static int probe(const bt_store *s) { return bt_store_file(s, "unet/config.json", NULL) ? 100 : 0; }
+/* What a folder's index promises may be missing: that is for opening to say. */
+static int probe(const bt_store *s)
+{
+    const char *index = bt_store_file(s, "model_index.json", NULL);
+    const bool promised = index && strstr(index, "\"UNet2DConditionModel\"");
+    return promised || bt_store_file(s, "unet/config.json", NULL) ? 100 : 0;
+}
 
 const bt_module bt_module_diffusion = {
     .abi = BT_MODULE_ABI,

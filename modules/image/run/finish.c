@@ -54,22 +54,11 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
     return st;
 }
 
-/* A black picture would not say why. */
-static bt_status check_numbers(const sd_work *k, const float *x, size_t n, const char *part)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return bt_fail(k->r->error, BT_EFORMAT,
-                           "%s: what %s makes are no numbers: damaged weights, or settings too far "
-                           "from the usual",
-                           bt_store_path(k->j->m->store), part);
-    return BT_OK;
-}
-
 bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
     const sd_setup *s = &k->s;
     const size_t n = (size_t)s->w * (size_t)s->h;
+    const char *own = bt_store_path(k->j->m->store), *other = k->j->cache.other.path;
     const double start = bt_now();
     int w = s->w, h = s->h;
     float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
@@ -77,11 +66,11 @@ bt_status sd_run_finish(sd_work *k, const sd_making *pic)
     bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
     memcpy(latent, pic->p.x, k->n * sizeof *latent);
     if (st == BT_OK)
-        st = check_numbers(k, latent, k->n, "the network");
+        st = sd_numbers(own, "the network", latent, k->n, k->r->error);
     if (st == BT_OK)
         st = sd_run_decode(k, SD_DECODER, latent, pixels);
     if (st == BT_OK)
-        st = check_numbers(k, pixels, 3 * n, "the autoencoder");
+        st = sd_numbers(other ? other : own, "the autoencoder", pixels, 3 * n, k->r->error);
     if (st == BT_OK) {
         sd_picture_bytes(pixels, n, rgb);
         st = sd_run_paste(k, &rgb, &w, &h);
