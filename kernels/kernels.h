@@ -294,7 +294,7 @@ typedef struct bt_kernels {
      * expand. */
     void (*expand_bf16)(bt_dtype t, uint16_t *dst, const void *panel, int k0, int kc);
     void (*to_bf16)(int n, const float *x, uint16_t *y);
-    void (*from_bf16)(int n, const uint16_t *x, float *y); /* exact; always there */
+    void (*from_bf16)(int n, const uint16_t *x, float *y); /* exact; both always there */
 
     /* One row of an epilogue: y = act(c + bias) * scale + residual.
      * bias and residual may be NULL; y may be residual. */

@@ -172,7 +172,7 @@ bt_node *bt_node_new(bt_graph *g, const bt_op *op, bt_shape s, bt_node *const *s
     n->op = op;
     n->shape = s;
     n->precision = g->precision;
-    n->round = g->round && bt_matmul_bf16(bt_weights_compute(g->ws)->kernels, g->precision);
+    n->round = g->round && bt_matmul_rounds(bt_weights_compute(g->ws)->kernels, g->precision);
     for (int i = 0; i < n_src; i++)
         n->src[i] = src[i];
     return append(g, n) ? n : NULL;

@@ -138,7 +138,7 @@ void bt_graph_free(bt_graph *g);
 void bt_graph_precision(bt_graph *g, bt_precision p);
 /* May the nodes built from here on read and write what is between them as bf16, in
  * half the memory, although that rounds once more? Only where the precision makes
- * multiplies compute in bf16; default: no. */
+ * multiplies of float weights compute in bf16 or int8; default: no. */
 void bt_graph_round(bt_graph *g, bool on);
 /* Weight by printf-style name; missing: a sticky error that names it. */
 const bt_weight *bt_w(bt_graph *g, const char *fmt, ...) BT_PRINTF(2, 3);

@@ -33,6 +33,8 @@ void bt_sum_rows(const bt_node *src, const bt_exec *x, int64_t r0, int rows, dou
 
 /* Does a multiply by float weights compute in bf16 at this precision? */
 bool bt_matmul_bf16(const bt_kernels *k, bt_precision p);
+/* In bf16 or int8, so that its inputs may lose some digits? */
+bool bt_matmul_rounds(const bt_kernels *k, bt_precision p);
 /* *out = the matrix multiply x, but with act_a(first half of its channels) *
  * act_b(second half) as its value; false if x cannot be split so (ops/matmul_node.c). */
 bool bt_matmul_gate(bt_graph *g, const bt_node *x, int64_t half, bt_act act_a, bt_act act_b,

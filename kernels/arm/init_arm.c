@@ -16,7 +16,6 @@ void bt_kernels_init_arm(bt_kernels *t, uint32_t cpu)
     bt_kernels_init_attention__neon(t);
     t->gemm_bf16 = NULL; /* slower than f32 without its instruction */
     t->expand_bf16 = NULL;
-    t->to_bf16 = NULL;
     t->quantize_row = NULL;
     t->gemm_row = NULL;
     if (!(cpu & BT_CPU_DOTPROD))

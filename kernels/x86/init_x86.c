@@ -19,7 +19,6 @@ void bt_kernels_init_x86(bt_kernels *t, uint32_t cpu)
     /* Without its instruction bf16 is slower than f32. */
     t->gemm_bf16 = NULL;
     t->expand_bf16 = NULL;
-    t->to_bf16 = NULL;
     t->join_bf16 = NULL;
     t->quantize_row = NULL; /* in need of dot products of bytes */
     t->gemm_row = NULL;

@@ -227,6 +227,26 @@ void check_snake(const bt_kernels *t)
 
 enum { BENCH_N = 4096 };
 
+/* The way back, also of numbers in the middle of two and beside it; those below 2^-126, which
+ * may become zeros, and what is no number left out. */
+static void check_rounded(const bt_kernels *t, float *y, uint16_t *x)
+{
+    static const uint32_t off[] = { 0, 1, 0x7fff, 0x8000, 0x8001, 0xffff };
+    for (uint32_t k = 0; k < sizeof off / sizeof *off; k++) {
+        int n = 0;
+        for (uint32_t i = 0x80; i < 0x7f80; i++)
+            y[n++] = bt_bits_f32((i << 16 | off[k]) | (i & 1) << 31);
+        t->to_bf16(n, y, x);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(x[i], bt_f32_to_bf16(y[i]));
+    }
+    for (int n = 0; n <= MAX_N; n++) {
+        x[n] = 1;
+        t->to_bf16(n, y, x);
+        assert_int_equal(x[n], 1);
+    }
+}
+
 /* Every bf16 number; NaN too, bit by bit. */
 void check_from_bf16(const bt_kernels *t)
 {
@@ -244,6 +264,7 @@ void check_from_bf16(const bt_kernels *t)
     t->from_bf16(65536, x, y);
     for (uint32_t i = 0; i < 65536; i++)
         assert_int_equal(bt_f32_bits(y[i]), i << 16);
+    check_rounded(t, y, x);
     kc_release();
 }
 

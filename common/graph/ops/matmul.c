@@ -48,7 +48,8 @@ static size_t row_bytes(const bt_node *n)
 
 static bool converts(const bt_node *n)
 {
-    return ((const bt_mm *)n->attr)->compute != BT_MM_F32 && !n->src[0]->half;
+    const bt_mm *mm = n->attr;
+    return mm->compute != BT_MM_F32 && !(mm->compute == BT_MM_BF16 && n->src[0]->half);
 }
 
 static bool has_padding(const bt_node *n) { return ((const bt_mm *)n->attr)->kind != BT_MM_LINEAR; }
@@ -238,11 +239,27 @@ static void split_row(const bt_kernels *k, int n, const float *x, uint8_t *dst, 
     memcpy(dst + 2 * third, dst, third);
 }
 
+/* A row that is stored as bf16. */
+static void quantize_half(const bt_kernels *k, int n, const uint16_t *x, bt_qa *dst)
+{
+    enum { AT_ONCE = 8 * BT_QA };
+    float values[AT_ONCE];
+    for (int i = 0; i < n; i += AT_ONCE) {
+        const int m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        k->from_bf16(m, x + i, values);
+        k->quantize_a(m, values, dst + i / BT_QA);
+    }
+}
+
 static void convert_row(const bt_node *n, const bt_exec *x, uint8_t *dst, int64_t r)
 {
     const int k = in_channels(n);
     const float *src = bt_row(n->src[0], r);
     const bt_mm_compute compute = ((const bt_mm *)n->attr)->compute;
+    if (n->src[0]->half) {
+        quantize_half(x->kernels, k, bt_half_row(n->src[0], r), (bt_qa *)dst);
+        return;
+    }
     if (compute == BT_MM_Q8) {
         x->kernels->quantize_a(k, src, (bt_qa *)dst);
         return;
@@ -436,7 +453,8 @@ static void mm_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
 static bool mm_reads_half(const bt_node *n, int i)
 {
     const bt_mm *mm = n->attr;
-    return i == 0 && mm->compute == BT_MM_BF16 && in_channels(n) % BT_KB == 0;
+    const bool same = mm->compute == BT_MM_BF16 && in_channels(n) % BT_KB == 0;
+    return i == 0 && (same || (mm->compute == BT_MM_Q8 && n->round));
 }
 
 static bt_status mm_prepare(bt_node *n, const bt_kernels *k, bt_error *err)

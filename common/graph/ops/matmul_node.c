@@ -49,6 +49,13 @@ bool bt_matmul_bf16(const bt_kernels *k, bt_precision p)
     return choose(k, BT_F32, BT_KB, false, p, &packed) == BT_MM_BF16;
 }
 
+bool bt_matmul_rounds(const bt_kernels *k, bt_precision p)
+{
+    bt_dtype packed;
+    const bt_mm_compute c = choose(k, BT_F32, BT_KB, false, p, &packed);
+    return c == BT_MM_BF16 || c == BT_MM_Q8;
+}
+
 /* Part i: all channels of weight w, after those of the parts before. */
 static bool add_part(bt_graph *g, bt_mm *mm, int64_t to, const bt_weight *w, const bt_weight *b)
 {

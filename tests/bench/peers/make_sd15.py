@@ -39,8 +39,8 @@ SCHEDULER = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.6.0", "bet
              "trained_betas": None, "clip_sample": False}
 
 
-def random_state(module, gen):
-    """A float32 state dict for a module that was made on the meta device."""
+def random_state(module, gen, dtype=torch.float32):
+    """A state dict for a module that was made on the meta device."""
     out = {}
     for name, p in module.state_dict().items():
         if "position_ids" in name:
@@ -54,7 +54,7 @@ def random_state(module, gen):
             v *= 0.5
         else:
             v *= p[0].numel() ** -0.5
-        out[name] = v
+        out[name] = v.to(dtype)
     return out
 
 
