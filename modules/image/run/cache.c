@@ -28,7 +28,12 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
     case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
     case SD_DECODER:
     case SD_PREVIEW: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(ws, vae, h, w, p, err);
+    default:
+        if (vae->none)
+            return bt_fail(err, BT_EUNSUPPORTED,
+                           "%s holds no autoencoder to read pictures with, and %s only decodes",
+                           bt_store_path(m->store), c->other.path);
+        return sd_vae_encoder_plan(ws, vae, h, w, p, err);
     }
 }
 
