@@ -153,6 +153,33 @@ bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_ask
     return st;
 }
 
+/* Rows of one run of the UNet times their contexts' length. */
+static int size_of(const sd_setup *s, const sd_asked *a)
+{
+    return sd_asked_rows(a) * sd_run_group(s, a) * a->chunks;
+}
+
+bt_status sd_run_ask_most(const sd_model *m, const sd_setup *s, sd_asked **out, bt_error *err)
+{
+    sd_asked *most = NULL;
+    bt_status st = BT_OK;
+    for (int i = 0; i < s->batch && st == BT_OK; i++) {
+        sd_asked *a;
+        st = sd_run_ask(m, s, sd_run_seed(s, i), most, &a, err);
+        if (st != BT_OK || a == most)
+            continue;
+        const bool more = !most || size_of(s, a) > size_of(s, most);
+        sd_asked_free(more ? most : a);
+        most = more ? a : most;
+    }
+    if (st != BT_OK) {
+        sd_asked_free(most);
+        most = NULL;
+    }
+    *out = most;
+    return st;
+}
+
 void sd_asked_free(sd_asked *a)
 {
     if (!a)

@@ -3,15 +3,40 @@
  */
 #include "image/run/run.h"
 
-/* Bytes of a part's weights while it runs: those of the UNet stay for the next picture, unless all
- * are spared and only a step's are there. */
-static uint64_t weights_of(const sd_setup *s, sd_plan *const plans[SD_PARTS], sd_part part)
+/* Bytes of the weights that are in memory while a part runs. Those of the UNet stay for the next
+ * picture, unless all are spared and only a step's are there; without a cache of packed weights
+ * nothing can be let go. */
+static uint64_t weights_of(const bt_module_job *j, const sd_setup *s,
+                           sd_plan *const plans[SD_PARTS], sd_part part)
 {
-    const uint64_t own = bt_plan_weights(plans[part]->plan);
+    const bool unet_was =
+        part == SD_DECODER || part == SD_PREVIEW || (part == SD_ENCODER && s->hires_scale > 1);
+    uint64_t sum = 0;
     if (s->spare)
         return bt_plan_widest(plans[part]->plan);
-    return part == SD_DECODER || part == SD_PREVIEW ? own + bt_plan_weights(plans[SD_UNET]->plan)
-                                                    : own;
+    for (int i = 0; i < SD_PARTS; i++)
+        if (plans[i] && (i == (int)part || !j->m->compute->cache_dir || (i == SD_UNET && unet_was)))
+            sum += bt_plan_weights(plans[i]->plan);
+    return sum;
+}
+
+static bool encodes(const sd_model *m, const sd_setup *s)
+{
+    return s->init || m->unet.in > m->vae.latent || (s->hires_scale > 1 && !sd_hires_by_latent(s));
+}
+
+/* Of b pictures: pixels as floats, shares of tiles and bytes; a first picture and a mask; what
+ * the UNet is told of them; latents. */
+static uint64_t values_of(const sd_model *m, const sd_setup *s, int b)
+{
+    const uint64_t pixels = (uint64_t)s->w * (uint64_t)s->h;
+    const uint64_t rows = (uint64_t)s->lw * (uint64_t)s->lh, c = (uint64_t)m->vae.latent;
+    const uint64_t told = (uint64_t)m->unet.in - c, moments = 2 * c;
+    const uint64_t tiled = sd_run_piece(s, s->lh) < s->lh || sd_run_piece(s, s->lw) < s->lw;
+    const uint64_t of_pixel = 3 + tiled + (s->init || sd_edits(m) ? 3 : 0) + s->repaints;
+    const uint64_t of_row = (uint64_t)b * told + (s->init ? moments : 0) + (told ? moments : 0);
+    return pixels * (of_pixel * sizeof(float) + 3) + rows * (of_row + s->repaints) * sizeof(float) +
+           sd_run_walk_bytes(s, m->vae.latent, b);
 }
 
 static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plans[SD_PARTS],
@@ -39,7 +64,6 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     const sd_model *m = j->m;
     const int most = sd_run_group(s, a), b = s->batch < most ? s->batch : most;
     const int h = sd_run_piece(s, s->lh), w = sd_run_piece(s, s->lw);
-    const uint64_t pixels = (uint64_t)s->w * (uint64_t)s->h;
     sd_plan *plans[SD_PARTS] = { NULL };
     bt_status st;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s->skip, 0, 0, &plans[SD_CLIP], err));
@@ -48,22 +72,20 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     BT_TRY(sd_cache_unet(&j->cache, sd_asked_rows(a) * b, s->lh, s->lw, a->chunks, &plans[SD_UNET],
                          err));
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, h, w, &plans[SD_DECODER], err));
-    if (s->init)
+    if (encodes(m, s))
         BT_TRY(sd_cache_plan(&j->cache, SD_ENCODER, 1, h, w, &plans[SD_ENCODER], err));
     BT_TRY(preview_plan(&j->cache, s, &plans[SD_PREVIEW], err));
     out->weights = out->arena = 0;
     for (int i = 0; i < SD_PARTS; i++) { /* they take turns */
-        const uint64_t weights = plans[i] ? weights_of(s, plans, i) : 0;
+        const uint64_t weights = plans[i] ? weights_of(j, s, plans, i) : 0;
         const uint64_t arena = plans[i] ? bt_plan_arena(plans[i]->plan) : 0;
         if (weights + arena > out->weights + out->arena) {
             out->weights = weights;
             out->arena = arena;
         }
     }
-    /* the prompts', and pixels as floats, shares of tiles and bytes */
-    const uint64_t floats = h < s->lh || w < s->lw ? 4 : 3;
     out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float) +
-                  pixels * (floats * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
+                  values_of(m, s, b);
     out->flops = flops_of(s, a, plans, b, (double)h * w);
 fail:
     return st;

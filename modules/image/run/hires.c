@@ -11,8 +11,6 @@ static const sd_filter filters[] = { SD_TRIANGLE, SD_NEAREST, SD_LANCZOS, SD_NEA
 
 const char *sd_hires_label(const sd_setup *s) { return labels[s->hires_upscaler]; }
 
-static bool by_latent(const sd_setup *s) { return s->hires_upscaler < 2; }
-
 /* Of `asked` steps all are done, at the end of a grid of asked / strength. */
 bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err)
 {
@@ -99,8 +97,8 @@ bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_makin
     bt_status st = BT_OK;
     for (int i = 0; i < b; i++) {
         sd_run_start(big, &to[i], from + i);
-        st = by_latent(&k->s) ? through_latent(k, big, &pics[i], &to[i])
-                              : through_pixels(k, big, &pics[i], &to[i]);
+        st = sd_hires_by_latent(&k->s) ? through_latent(k, big, &pics[i], &to[i])
+                                       : through_pixels(k, big, &pics[i], &to[i]);
         if (st != BT_OK)
             return st;
         sd_sampler_mix(big->s.sampler, &big->s.grid, big->s.first, to[i].x0, to[i].start, to[i].p.x,

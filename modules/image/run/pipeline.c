@@ -251,8 +251,8 @@ fail:
 
 /* ---- what is decided before ------------------------------------------------- */
 
-/* The passes (`second` only if s->hires_scale says so), what the first picture's prompts ask
- * for, for which the model is changed, and what the memory budget wants to be done without.
+/* The passes (`second` only if s->hires_scale says so), what the prompts ask for at most, for
+ * which the model is changed, and what the memory budget wants to be done without.
  * Afterwards, also of a failure: sd_grid_release both grids, sd_asked_free *a. */
 static bt_status prepare(bt_module_job *j, const bt_run *r, const sd_options *o, sd_setup *s,
                          sd_setup *second, sd_asked **a)
@@ -270,7 +270,7 @@ static bt_status prepare(bt_module_job *j, const bt_run *r, const sd_options *o,
         BT_TRY(sd_run_setup_hires(j->m, s, second, err));
         last = second;
     }
-    BT_TRY(sd_run_ask(j->m, last, s->seed, NULL, a, err));
+    BT_TRY(sd_run_ask_most(j->m, last, a, err));
     BT_TRY(sd_run_loras(j, &(*a)->loras, err));
     BT_TRY(sd_run_economize(j, last, *a, err));
     s->group = last->group, s->spare = last->spare, s->tile = last->tile;

@@ -154,6 +154,8 @@ void sd_run_fill_kept(const sd_work *k, sd_making *pic);
  * they are those of `last` (or NULL), *out is `last`. A failure leaves *out NULL. */
 bt_status sd_run_ask(const sd_model *m, const sd_setup *s, uint64_t seed, sd_asked *last,
                      sd_asked **out, bt_error *err);
+/* What that picture of the batch asks for whose prompts take the most memory. */
+bt_status sd_run_ask_most(const sd_model *m, const sd_setup *s, sd_asked **out, bt_error *err);
 void sd_asked_free(sd_asked *a);
 /* What A1111 takes for the network's runs in so many steps. */
 static inline int sd_run_turns(const sd_setup *s, int steps)
@@ -177,6 +179,7 @@ void sd_run_fill_context(const sd_work *k, sd_plan *p, const sd_making *pics, in
 /* hires.c: the second pass of a larger picture: how it is made, and its start from
  * what the first pass made. */
 const char *sd_hires_label(const sd_setup *s);
+static inline bool sd_hires_by_latent(const sd_setup *s) { return s->hires_upscaler < 2; }
 bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *s, bt_error *err);
 bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_making *to, int from,
                        int b);

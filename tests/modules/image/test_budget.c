@@ -84,7 +84,7 @@ static void test_inputs(void **state)
 static void test_spare(void **state)
 {
     (void)state;
-    host *whole = open_icons(NULL, 0);
+    host *whole = open_icons(temp_path("whole"), 0);
     host_must_run(whole);
     const bt_estimate all = need_of(whole);
     const char *cache = temp_path("spare");
@@ -170,11 +170,46 @@ static void test_chosen(void **state)
     host_close(whole);
 }
 
+/* Without a cache panels stay where they are, those of the text encoder too. */
+static void test_resident(void **state)
+{
+    (void)state;
+    host *stay = open_icons(NULL, 0), *go = open_icons(temp_path("resident"), 0);
+    assert_true(need_of(stay).weights > need_of(go).weights);
+    host_close(stay);
+    host_close(go);
+}
+
+/* The batch's longest prompt counts, wherever it stands. */
+static void test_choices(void **state)
+{
+    (void)state;
+    static char text[1200];
+    host *h = open_icons(NULL, 0);
+    h->o.batch = 6;
+    strcpy(text, "{apple|apple");
+    for (int i = 0; i < 150; i++)
+        strcat(text, " red");
+    const size_t end = strlen(text);
+    h->o.prompt = strchr(text, '|') + 1;
+    const bt_estimate all_long = need_of(h);
+    h->o.prompt = "apple";
+    const bt_estimate all_short = need_of(h);
+    assert_true(all_short.caches < all_long.caches);
+    strcpy(text + end, "}");
+    h->o.prompt = text;
+    for (h->o.seed = 0; h->o.seed < 4; h->o.seed++)
+        assert_int_equal(need_of(h).caches, all_long.caches);
+    host_close(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inputs), cmocka_unit_test(test_spare),  cmocka_unit_test(test_group),
-        cmocka_unit_test(test_tiles),  cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_inputs),  cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_group),   cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_chosen),  cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }
