@@ -78,7 +78,7 @@ static bt_status use(sd_cache *c, sd_other_vae *o, const char *path, bt_error *e
 
 bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err)
 {
-    if ((!path || !*path) && c->m->vae.none)
+    if (c->m->vae.none && !(path && *path))
         return bt_fail(err, BT_EINVAL,
                        "%s holds no autoencoder: name a file that does with --vae (option \"vae\")",
                        bt_store_path(c->m->store));
