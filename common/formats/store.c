@@ -357,12 +357,6 @@ void bt_tensor_drop(const bt_tensor *t)
         bt_map_drop(t->data, t->bytes);
 }
 
-void bt_store_drop(const bt_store *s)
-{
-    for (size_t i = 0; i < s->maps.n; i++)
-        bt_map_drop(map_at(s, i)->data, map_at(s, i)->size);
-}
-
 float *bt_tensor_values(const bt_tensor *t, bt_error *err)
 {
     const size_t n = (size_t)bt_tensor_count(t);
@@ -376,6 +370,12 @@ float *bt_tensor_values(const bt_tensor *t, bt_error *err)
                 bt_dtypes[t->dtype].name);
     bt_release(v);
     return NULL;
+}
+
+void bt_store_drop(const bt_store *s)
+{
+    for (size_t i = 0; i < s->maps.n; i++)
+        bt_map_drop(map_at(s, i)->data, map_at(s, i)->size);
 }
 
 /* ---- identity --------------------------------------------------------- */
