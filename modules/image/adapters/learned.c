@@ -5,7 +5,6 @@
  */
 #include "image/adapters/learned.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,19 +102,17 @@ static bt_status add_rows(sd_learned *l, int e, const bt_weight *w, int rows, bt
 {
     const size_t width = (size_t)l->width[e], was = (size_t)l->rows * width;
     const size_t n = (size_t)rows * width;
-    float *values = bt_weight_values(w, err);
-    float *table = values ? bt_realloc_array(l->table[e], was, was + n, sizeof *table) : NULL;
-    bt_status st = table ? BT_OK : bt_no_memory(err, "embeddings");
+    bt_error why = { 0 };
+    float *values = bt_weight_values(w, &why);
+    if (!values)
+        return bt_fail(err, why.status, "%s", why.text);
+    float *table = bt_realloc_array(l->table[e], was, was + n, sizeof *table);
     if (table) {
         l->table[e] = table;
         memcpy(table + was, values, n * sizeof *table);
     }
-    for (size_t i = 0; st == BT_OK && i < n; i++)
-        if (!isfinite(values[i]))
-            st = bt_fail(err, BT_EFORMAT, "tensor %.100s has values that are no numbers",
-                         bt_weight_tensor(w)->name);
     bt_release(values);
-    return st;
+    return table ? BT_OK : bt_no_memory(err, "embeddings");
 }
 
 /* diffusers calls the tensor as the word is to be written; others have no use for that. */
