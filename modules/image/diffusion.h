@@ -142,6 +142,8 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err);
 /* An input's and output's memory is there after this. */
 bt_status sd_cache_ready(sd_plan *p, bt_error *err);
+/* Runs it; `name`, a literal, is what a profile calls it. */
+bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name);
 /* Encodes a text, or finds it (run/texts.c). What is asked for after sd_cache_pin stays
  * until the next one. */
 void sd_cache_pin(sd_cache *c);
@@ -161,6 +163,10 @@ const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);
+/* An empty place for a plan; then all plans and texts, as for other weights; then another
+ * autoencoder too. */
+void sd_cache_drop(sd_cached_plan *e);
+void sd_cache_forget(sd_cache *c);
 void sd_cache_release(sd_cache *c);
 void sd_cache_forget_texts(sd_cache *c);
 

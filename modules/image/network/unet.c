@@ -124,6 +124,9 @@ static bt_node *transformer(unet *u, bt_node *x, int heads, int depth, const cha
         snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
         h = transformer_block(u, h, heads, block);
     }
+    if (bt_w_opt(u->g, "%s.transformer_blocks.%d.norm1.weight", prefix, depth))
+        return bt_graph_fail(u->g, "%s has more than the %d blocks that the settings say", prefix,
+                             depth);
     return bt_add(u->g, x, held_linear(u, h, prefix, "proj_out"));
 }
 
@@ -140,7 +143,7 @@ static bt_node *down(unet *u, bt_node *x, int level)
         x = sd_resnet(&u->block, x, name);
         snprintf(name, sizeof name, "unet/down_blocks.%d.attentions.%d", level, i);
         if (c->down_cross[level])
-            x = transformer(u, x, c->heads[level], c->depth[level], name);
+            x = transformer(u, x, c->heads[level], c->depth[level][i], name);
         push(u, x);
     }
     if (level == c->levels - 1)
@@ -165,7 +168,7 @@ static bt_node *middle(unet *u, bt_node *x)
     x = sd_resnet(&b, x, "unet/mid_block.resnets.0");
     if (c->mid == SD_MID_RESNET)
         return x;
-    x = transformer(u, x, c->heads[last], c->depth[last], "unet/mid_block.attentions.0");
+    x = transformer(u, x, c->heads[last], c->depth[last][0], "unet/mid_block.attentions.0");
     return sd_resnet(&b, x, "unet/mid_block.resnets.1");
 }
 
@@ -199,7 +202,7 @@ static bt_node *up(unet *u, bt_node *x, int level)
         x = sd_resnet(&u->block, x, name);
         snprintf(name, sizeof name, "unet/up_blocks.%d.attentions.%d", block, i);
         if (c->up_cross[level])
-            x = transformer(u, x, c->heads[level], c->up_depth[level], name);
+            x = transformer(u, x, c->heads[level], c->up_depth[level][i], name);
     }
     if (level == 0)
         return x;

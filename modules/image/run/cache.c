@@ -26,7 +26,12 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
     case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
     case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
     case SD_DECODER: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(ws, vae, h, w, p, err);
+    default:
+        if (vae->none)
+            return bt_fail(err, BT_EUNSUPPORTED,
+                           "%s holds no autoencoder to read pictures with, and %s only decodes",
+                           bt_store_path(m->store), c->other.path);
+        return sd_vae_encoder_plan(ws, vae, h, w, p, err);
     }
 }
 
@@ -89,6 +94,15 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
     return st == BT_OK ? sd_cache_ready(*out, err) : st;
 }
 
+/* bt_run_plan with what sd_plan_run does before. */
+bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name)
+{
+    bt_trace_attach(p->plan, r->trace, name);
+    const bt_status st = sd_plan_run(p, r->cancel, r->error);
+    bt_trace_attach(p->plan, NULL, NULL);
+    return st;
+}
+
 void sd_cache_rest(sd_cache *c, sd_part part)
 {
     static const char *const prefixes[] = { "text_encoder/", "text_encoder_2/", NULL, "vae/decoder",
@@ -100,10 +114,21 @@ void sd_cache_rest(sd_cache *c, sd_part part)
         bt_weights_rest(weights_of(c, part), prefixes[part]);
 }
 
-void sd_cache_release(sd_cache *c)
+void sd_cache_drop(sd_cached_plan *e)
+{
+    sd_plan_free(&e->p);
+    e->used = 0;
+}
+
+void sd_cache_forget(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)
-        sd_plan_free(&c->plans[i].p);
+        sd_cache_drop(&c->plans[i]);
     sd_cache_forget_texts(c);
+}
+
+void sd_cache_release(sd_cache *c)
+{
+    sd_cache_forget(c);
     sd_cache_drop_vae(c);
 }

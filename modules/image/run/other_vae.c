@@ -11,7 +11,7 @@ static void drop_plans(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)
         if (c->plans[i].part == SD_DECODER || c->plans[i].part == SD_ENCODER)
-            sd_plan_free(&c->plans[i].p);
+            sd_cache_drop(&c->plans[i]);
 }
 
 void sd_cache_drop_vae(sd_cache *c)
@@ -62,6 +62,10 @@ bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err)
 {
     if (!path)
         path = "";
+    if (!*path && c->m->vae.none)
+        return bt_fail(err, BT_EINVAL,
+                       "%s holds no autoencoder: name a file that does with --vae (option \"vae\")",
+                       bt_store_path(c->m->store));
     if (!strcmp(c->other.path ? c->other.path : "", path))
         return BT_OK;
     sd_cache_drop_vae(c);
