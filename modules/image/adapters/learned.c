@@ -103,8 +103,11 @@ static bt_status add_rows(sd_learned *l, int e, const bt_tensor *t, int rows, bt
 {
     const size_t width = (size_t)l->width[e], was = (size_t)l->rows * width;
     const size_t n = (size_t)rows * width;
-    float *values = bt_tensor_values(t, err);
-    float *table = values ? bt_realloc_array(l->table[e], was, was + n, sizeof *table) : NULL;
+    bt_error why = { 0 };
+    float *values = bt_tensor_values(t, &why);
+    if (!values)
+        return bt_fail(err, why.status, "%s", why.text);
+    float *table = bt_realloc_array(l->table[e], was, was + n, sizeof *table);
     bt_status st = table ? BT_OK : bt_no_memory(err, "embeddings");
     if (table) {
         l->table[e] = table;
