@@ -88,8 +88,9 @@ typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PA
 typedef struct sd_cached_plan {
     sd_plan p;
     sd_part part;
-    int n, h, w; /* CLIP: n = layers left out */
-    int chunks;  /* UNet: of the context */
+    int n, h, w;  /* CLIP: n = layers left out */
+    int chunks;   /* UNet: of the context */
+    bool steered; /* UNet: by ControlNets */
     uint64_t used;
 } sd_cached_plan;
 
@@ -124,6 +125,7 @@ typedef struct sd_cache {
     bt_weights *ws;          /* the model's, or adapters' over them */
     const sd_learned *words; /* in ws; NULL: none */
     sd_other_vae other;
+    bool steered; /* the UNet's plans take what ControlNets make */
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
