@@ -46,7 +46,7 @@ static int set_picture(cli *c, const char *name)
     bt_image img = { .struct_size = sizeof img };
     if (!path)
         return EXIT_DONE;
-    if (bt_image_load(c->engine, path, &img, NULL) != BT_OK)
+    if (bt_image_load(c->engine, path, &img, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
     const bt_status st = bt_job_set_image(c->job, name, &img);
     bt_free(img.pixels);
@@ -82,7 +82,7 @@ int image_save(cli *c, const bt_image *img, const char *path, const char *text,
     const bt_image_file file = {
         .struct_size = sizeof file, .quality = image_quality(c), .text = text, .settings = settings
     };
-    if (bt_image_write(c->engine, path, img, &file) != BT_OK)
+    if (bt_image_save(c->engine, path, img, &file) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
     cli_note(c, "%s: %d x %d%s", path, img->width, img->height, size_note(c));
     cli_wrote(c, path);
@@ -105,7 +105,7 @@ static int on_preview(void *user, size_t index, const bt_image *img)
 {
     cli *c = user;
     char *path = cli_name(cli_get(c, "preview"), (int)index + 1, false);
-    if (bt_image_write(c->engine, path, img, NULL) != BT_OK)
+    if (bt_image_save(c->engine, path, img, NULL) != BT_OK)
         cli_note(c, "no preview: %s", bt_engine_message(c->engine));
     free(path);
     return cli_stop;
@@ -123,7 +123,7 @@ static int open_job(cli *c)
         return cli_fail(EXIT_USAGE, "preview-interval: \"%s\" is not a number of steps", interval);
     if (path && cli_name_check(path) != EXIT_DONE)
         return EXIT_USAGE;
-    if (path && bt_image_write(c->engine, path, NULL, NULL) != BT_OK)
+    if (path && bt_image_save(c->engine, path, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     if (path)
         cb.preview = on_preview;
@@ -210,7 +210,7 @@ static int check_output(cli *c)
     if (file.quality < 0)
         return cli_fail(EXIT_USAGE, "quality: \"%s\" is not a number from 1 to 100",
                         cli_get(c, "quality"));
-    if (bt_image_write(c->engine, out, NULL, &file) != BT_OK)
+    if (bt_image_save(c->engine, out, NULL, &file) != BT_OK)
         return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     return EXIT_DONE;
 }

@@ -77,7 +77,7 @@ static int run(cli *c)
     char *path = cli_find_model(c->args[0], 0, NULL);
     if (!path)
         return EXIT_INPUT;
-    const bool picture = bt_image_texts(c->engine, path, &text, &settings) == BT_OK;
+    const bool picture = bt_image_load(c->engine, path, NULL, &text, &settings) == BT_OK;
     const int rc = picture ? show_texts(c, text, settings) : run_model(c, path);
     bt_free(text);
     bt_free(settings);

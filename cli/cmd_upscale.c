@@ -34,7 +34,7 @@ static int save(cli *c, const char *path)
 static int make(cli *c, const char *from, const char *to)
 {
     bt_image img = { .struct_size = sizeof img };
-    if (bt_image_load(c->engine, from, &img, NULL) != BT_OK)
+    if (bt_image_load(c->engine, from, &img, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
     const bt_status st = bt_job_set_image(c->job, "init", &img);
     bt_free(img.pixels);
@@ -78,7 +78,7 @@ static int run(cli *c)
     const char *out = cli_get(c, "output");
     if (out && cli_name_check(out) != EXIT_DONE)
         return EXIT_USAGE;
-    if (out && bt_image_write(c->engine, out, NULL, NULL) != BT_OK)
+    if (out && bt_image_save(c->engine, out, NULL, NULL) != BT_OK)
         return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
     if (c->n_args == 0)
         return cli_fail(EXIT_USAGE, "upscale needs a picture, or several");

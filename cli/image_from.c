@@ -212,7 +212,7 @@ int image_from(cli *c, const char *path)
 {
     char *text = NULL, *settings = NULL;
     const char *isa = cli_get(c, "isa"), *precision = cli_get(c, "precision");
-    const bt_status st = bt_image_texts(c->engine, path, &text, &settings);
+    const bt_status st = bt_image_load(c->engine, path, NULL, &text, &settings);
     int rc = EXIT_DONE;
     if (st != BT_OK)
         rc = cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));

@@ -78,13 +78,10 @@ typedef struct bt_model bt_model;
 typedef struct bt_job bt_job;
 typedef struct bt_audio_writer bt_audio_writer;
 
-BT_API const char *bt_version(void); /* of the library; BT_VERSION is the header's */
-/* "success", "malformed file", ...; and the number of an enum's name
- * ("EFORMAT"), or -1 when there is none. */
-BT_API const char *bt_status_text(bt_status s);
-BT_API int bt_status_from_name(const char *name);
-BT_API const char *bt_kind_name(bt_kind k); /* "text", "image", "audio" */
-BT_API void bt_free(void *p);               /* strings, ids, and bt_image_load's pixels */
+BT_API const char *bt_version(void);            /* of the library; BT_VERSION is the header's */
+BT_API const char *bt_status_text(bt_status s); /* "success", "malformed file", ... */
+BT_API const char *bt_kind_name(bt_kind k);     /* "text", "image", "audio" */
+BT_API void bt_free(void *p);                   /* strings, ids, and bt_image_load's pixels */
 
 /* ---- engine ---------------------------------------------------------- */
 
@@ -218,17 +215,14 @@ typedef struct bt_image_file {
 /* PNG, JPEG or WebP, whole or not at all. `file` NULL: all defaults. A PNG has its texts in
  * chunks "parameters" and "bottega", the others in an Exif block (user comment, maker note);
  * what is above JPEG's 64 KiB is left out. Without an img only path, format and quality are
- * checked, and nothing is written. bt_image_save: the same with a text alone. */
-BT_API bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
-                                const bt_image_file *file);
+ * checked, and nothing is written. */
 BT_API bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
-                               const char *text);
+                               const bt_image_file *file);
 /* A file is what its first bytes say, up to 16384 pixels a side, and becomes 1 or 3 channels,
- * right side up. .pixels and *text (`text` may be NULL; *text is when the file has none):
- * bt_free. */
-BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text);
-/* The two texts of a picture file that can be read, or NULL; bt_free. */
-BT_API bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings);
+ * right side up; a text that it does not have is NULL. Each of out, text and settings may be
+ * NULL: not wanted. out->pixels, *text, *settings: bt_free. */
+BT_API bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text,
+                               char **settings);
 /* WAV, FLAC, Ogg Vorbis, Opus or MP3; whole or not at all, the same bytes for the
  * same sound. Opus and MP3 take few sample rates: others become the next higher
  * one. Without samples, n, rate and channels it writes nothing, only tells whether

@@ -18,16 +18,6 @@ const char *bt_status_text(bt_status s)
     return "unknown status";
 }
 
-int bt_status_from_name(const char *name)
-{
-#define ROW(id, number, text)                                                                      \
-    if (name && strcmp(name, #id) == 0)                                                            \
-        return number;
-    BT_STATUS_MAP(ROW)
-#undef ROW
-    return -1;
-}
-
 const char *bt_kind_name(bt_kind k)
 {
     switch (k) {

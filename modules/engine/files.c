@@ -18,8 +18,8 @@ static bt_status write_image(const char *path, const bt_image *img, const bt_ima
     return img ? bt_picture_write(path, &copy, &form, err) : bt_picture_check(path, &form, err);
 }
 
-bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
-                         const bt_image_file *file)
+bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img,
+                        const bt_image_file *file)
 {
     if (!e || !path)
         return BT_EINVAL;
@@ -29,52 +29,40 @@ bt_status bt_image_write(bt_engine *e, const char *path, const bt_image *img,
     return st;
 }
 
-bt_status bt_image_save(bt_engine *e, const char *path, const bt_image *img, const char *text)
-{
-    const bt_image_file f = { .struct_size = sizeof f, .text = text };
-    return img ? bt_image_write(e, path, img, &f) : BT_EINVAL;
-}
-
-bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text)
+static bt_status read_image(const char *path, bt_image *out, bt_texts *texts, bt_error *err)
 {
     bt_image img = { .struct_size = sizeof img };
-    bt_texts texts = { 0 };
-    if (text)
-        *text = NULL;
-    if (!e || !path || !out)
-        return BT_EINVAL;
-    const locale_t host = bt_enter(e);
-    bt_error *err = bt_engine_error(e);
-    bt_status st;
-    if (!bt_struct_out(out, &img, sizeof img))
-        st = bt_fail(err, BT_EINVAL, "struct_size is not set");
-    else if ((st = bt_picture_read(path, &img, text ? &texts : NULL, err)) == BT_OK)
+    if (out && !bt_struct_out(out, &img, sizeof img))
+        return bt_fail(err, BT_EINVAL, "struct_size is not set");
+    const bt_status st = bt_picture_read(path, &img, texts, err);
+    if (out && st == BT_OK)
         bt_struct_out(out, &img, sizeof img);
-    if (text) {
-        *text = texts.parameters;
-        texts.parameters = NULL;
-    }
-    bt_texts_free(&texts);
-    bt_leave(host);
+    else
+        bt_release(img.pixels);
     return st;
 }
 
-bt_status bt_image_texts(bt_engine *e, const char *path, char **text, char **settings)
+/* Moves a text to where it is wanted. */
+static void give_text(char **from, char **to)
 {
-    bt_image img = { .struct_size = sizeof img };
+    if (!to)
+        return;
+    *to = *from;
+    *from = NULL;
+}
+
+bt_status bt_image_load(bt_engine *e, const char *path, bt_image *out, char **text, char **settings)
+{
     bt_texts texts = { 0 };
-    if (text)
-        *text = NULL;
-    if (settings)
-        *settings = NULL;
-    if (!e || !path || !text || !settings)
-        return BT_EINVAL;
-    const locale_t host = bt_enter(e);
-    const bt_status st = bt_picture_read(path, &img, &texts, bt_engine_error(e));
-    *text = texts.parameters;
-    *settings = texts.settings;
-    bt_release(img.pixels);
-    bt_leave(host);
+    bt_status st = BT_EINVAL;
+    if (e && path) {
+        const locale_t host = bt_enter(e);
+        st = read_image(path, out, text || settings ? &texts : NULL, bt_engine_error(e));
+        bt_leave(host);
+    }
+    give_text(&texts.parameters, text);
+    give_text(&texts.settings, settings);
+    bt_texts_free(&texts);
     return st;
 }
 

@@ -19,6 +19,13 @@ static bt_image picture(int channels)
     return (bt_image){ sizeof(bt_image), 7, 5, channels, pixels };
 }
 
+static bt_status save_with_text(bt_engine *e, const char *path, const bt_image *img,
+                                const char *text)
+{
+    const bt_image_file file = { .struct_size = sizeof file, .text = text };
+    return bt_image_save(e, path, img, &file);
+}
+
 static void pictures_come_back(void **state)
 {
     (void)state;
@@ -31,8 +38,8 @@ static void pictures_come_back(void **state)
             const bt_image in = picture(channels);
             bt_image out = { .struct_size = sizeof out };
             char *text;
-            assert_int_equal(bt_image_save(e, path, &in, texts[i]), BT_OK);
-            assert_int_equal(bt_image_load(e, path, &out, &text), BT_OK);
+            assert_int_equal(save_with_text(e, path, &in, texts[i]), BT_OK);
+            assert_int_equal(bt_image_load(e, path, &out, &text, NULL), BT_OK);
             assert_int_equal(out.width, 7);
             assert_int_equal(out.height, 5);
             assert_int_equal(out.channels, channels);
@@ -54,11 +61,11 @@ static void the_text_chunk_is_the_usual_one(void **state)
     const char *path = scratch_file("t.png");
     const bt_image in = picture(3);
     size_t n;
-    assert_int_equal(bt_image_save(e, path, &in, "plain"), BT_OK);
+    assert_int_equal(save_with_text(e, path, &in, "plain"), BT_OK);
     char *file = read_file(path, &n);
     assert_non_null(memmem(file, n, "tEXtparameters\0plain", 20));
     free(file);
-    assert_int_equal(bt_image_save(e, path, &in, "gr\xc3\xbcn \xff!"), BT_OK);
+    assert_int_equal(save_with_text(e, path, &in, "gr\xc3\xbcn \xff!"), BT_OK);
     file = read_file(path, &n);
     assert_non_null(memmem(file, n, "iTXtparameters\0\0\0\0\0gr\xc3\xbcn ?!", 27));
     free(file);
@@ -75,8 +82,8 @@ static void a_long_text_survives(void **state)
     bt_image out = { .struct_size = sizeof out };
     memset(long_text, 'x', n);
     long_text[n] = 0;
-    assert_int_equal(bt_image_save(e, scratch_file("l.png"), &in, long_text), BT_OK);
-    assert_int_equal(bt_image_load(e, scratch_file("l.png"), &out, &back), BT_OK);
+    assert_int_equal(save_with_text(e, scratch_file("l.png"), &in, long_text), BT_OK);
+    assert_int_equal(bt_image_load(e, scratch_file("l.png"), &out, &back, NULL), BT_OK);
     assert_string_equal(back, long_text);
     bt_free(out.pixels);
     bt_free(back);
@@ -100,21 +107,21 @@ static void bad_pictures_are_refused(void **state)
     assert_int_equal(bt_image_save(e, "/nowhere/p.png", &img, NULL), BT_EIO);
     assert_non_null(strstr(bt_engine_message(e), "/nowhere/p.png"));
     assert_int_equal(bt_image_save(e, "/dev/full", &img, NULL), BT_EIO);
-    assert_int_equal(bt_image_load(e, "/nowhere/p.png", &out, NULL), BT_ENOTFOUND);
-    assert_int_equal(bt_image_load(e, "/etc/passwd", &out, NULL), BT_EFORMAT);
+    assert_int_equal(bt_image_load(e, "/nowhere/p.png", &out, NULL, NULL), BT_ENOTFOUND);
+    assert_int_equal(bt_image_load(e, "/etc/passwd", &out, NULL, NULL), BT_EFORMAT);
     assert_null(out.pixels);
     /* Cut and damaged at every byte: an error, or a picture; never a crash. */
-    assert_int_equal(bt_image_save(e, scratch_file("good.png"), &img, "text"), BT_OK);
+    assert_int_equal(save_with_text(e, scratch_file("good.png"), &img, "text"), BT_OK);
     char *good = read_file(scratch_file("good.png"), &n);
     for (size_t i = 0; i < n; i++) {
         char *text = NULL;
         write_file(path, good, i);
-        assert_int_equal(bt_image_load(e, path, &out, &text), BT_EFORMAT);
+        assert_int_equal(bt_image_load(e, path, &out, &text, NULL), BT_EFORMAT);
         assert_null(text);
         good[i] ^= 0x41;
         write_file(path, good, n);
         good[i] ^= 0x41;
-        if (bt_image_load(e, path, &out, &text) == BT_OK)
+        if (bt_image_load(e, path, &out, &text, NULL) == BT_OK)
             bt_free(out.pixels);
         bt_free(text);
     }
