@@ -28,6 +28,8 @@ static const cli_flag flags[] = {
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "init", "i", "init-img,init-image", "FILE", NULL, "picture to start from", 0 },
     { "mask", NULL, NULL, "FILE", NULL, "picture that is white where the other may change", 0 },
+    { "control-image", NULL, NULL, "FILE,...", NULL,
+      "picture that a ControlNet (--control) reads: one for each, in their order", 0 },
     { "list", NULL, NULL, "OPTION", NULL,
       "print what an option may be, with all spellings: samplers, schedulers", 0 },
     { 0 }
@@ -40,9 +42,8 @@ static int per_prompt(const cli *c)
     return n && atoi(n) > 0 ? atoi(n) : 1;
 }
 
-static int set_picture(cli *c, const char *name)
+static int set_picture(cli *c, const char *name, const char *path)
 {
-    const char *path = cli_get(c, name);
     bt_image img = { .struct_size = sizeof img };
     if (!path)
         return EXIT_DONE;
@@ -51,6 +52,24 @@ static int set_picture(cli *c, const char *name)
     const bt_status st = bt_job_set_image(c->job, name, &img);
     bt_free(img.pixels);
     return st == BT_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", bt_job_message(c->job));
+}
+
+/* "control", "control2", ... */
+static int set_control_pictures(cli *c)
+{
+    char *all = cli_get_all(c, "control-image"), *next = all;
+    int rc = EXIT_DONE;
+    for (int i = 1; next && rc == EXIT_DONE; i++) {
+        char name[24] = "control", *path = next;
+        next = strchr(path, ',');
+        if (next)
+            *next++ = 0;
+        if (i > 1)
+            snprintf(name, sizeof name, "control%d", i);
+        rc = set_picture(c, name, path);
+    }
+    free(all);
+    return rc;
 }
 
 /* 0: as the format's default; -1: no number. */
@@ -240,9 +259,11 @@ static int run(cli *c)
     if (rc == EXIT_DONE)
         rc = open_job(c);
     if (rc == EXIT_DONE)
-        rc = set_picture(c, "init");
+        rc = set_picture(c, "init", cli_get(c, "init"));
     if (rc == EXIT_DONE)
-        rc = set_picture(c, "mask");
+        rc = set_picture(c, "mask", cli_get(c, "mask"));
+    if (rc == EXIT_DONE)
+        rc = set_control_pictures(c);
     if (rc == EXIT_DONE && prompts && n > 0)
         rc = cli_job_set(c, "prompt", prompts[0]);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))

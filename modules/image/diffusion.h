@@ -23,6 +23,7 @@ typedef struct sd_options {
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
     const char *lora, *lora_dir, *embedding;
+    const char *control, *control_preprocess;
     int prediction; /* 0 = the model's, else sd_prediction + 1 */
 
     double hires_scale, hires_strength;
@@ -187,7 +188,8 @@ typedef struct sd_info {
     const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
     double mask_blur;
     int mask_invert;
-    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
+    const char *controls; /* fields of ControlNets, with ", " before; "": none */
+    int masked_padding;   /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -3,6 +3,7 @@
  */
 #include "image/network/encoder.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "graph/op.h"
@@ -10,12 +11,17 @@
 
 /* Layers that are cheap beside what int8 would cost the picture: those through which a
  * whole branch passes, and products of a gate, whose tails are heavy. */
-bt_node *sd_held_linear(bt_graph *g, bt_node *x, const char *prefix, const char *name)
+bt_node *sd_held_linear(bt_graph *g, bt_node *x, const char *fmt, ...)
 {
     const bt_precision was = bt_graph_precision_of(g);
+    char name[128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
     if (was == BT_PREC_AUTO)
         bt_graph_precision(g, BT_PREC_BF16);
-    x = bt_nn_linear(g, x, "%s.%s", prefix, name);
+    x = bt_nn_linear(g, x, "%s", name);
     bt_graph_precision(g, was);
     return x;
 }
@@ -35,7 +41,7 @@ static bt_node *attend(sd_encoder *u, bt_node *x, bt_node *h, bt_node *context, 
     if (read == 1)
         bt_nn_linears(u->g, context, layer, 2, names + 1, y + 1);
     h = bt_attention(u->g, y[0], y[1], y[2], heads, heads, 0, 0);
-    return bt_add(u->g, x, sd_held_linear(u->g, h, layer, "to_out.0"));
+    return bt_add(u->g, x, sd_held_linear(u->g, h, "%s.to_out.0", layer));
 }
 
 /* BasicTransformerBlock with GEGLU: value * gelu(gate) */
@@ -52,7 +58,7 @@ static bt_node *transformer_block(sd_encoder *u, bt_node *x, int heads, const ch
     int64_t half = bt_shape_of(h).c / 2;
     h = bt_gate(u->g, bt_slice(u->g, h, 0, half), BT_ACT_NONE, bt_slice(u->g, h, half, 2 * half),
                 BT_ACT_GELU);
-    return bt_add(u->g, x, sd_held_linear(u->g, h, prefix, "ff.net.2"));
+    return bt_add(u->g, x, sd_held_linear(u->g, h, "%s.ff.net.2", prefix));
 }
 
 /* Transformer2DModel. Projections are linear layers or 1x1 convolutions: the
@@ -61,12 +67,12 @@ bt_node *sd_transformer(sd_encoder *u, bt_node *x, int heads, int depth, const c
 {
     char block[96];
     bt_node *h = bt_nn_group_norm(u->g, x, u->c->groups, 1e-6f, "%s.norm", prefix);
-    h = sd_held_linear(u->g, h, prefix, "proj_in");
+    h = sd_held_linear(u->g, h, "%s.proj_in", prefix);
     for (int i = 0; i < depth; i++) {
         snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
         h = transformer_block(u, h, heads, block);
     }
-    return bt_add(u->g, x, sd_held_linear(u->g, h, prefix, "proj_out"));
+    return bt_add(u->g, x, sd_held_linear(u->g, h, "%s.proj_out", prefix));
 }
 
 static void push(sd_encoder *u, bt_node *x) { u->skips[u->n_skips++] = x; }

@@ -27,6 +27,6 @@ bt_node *sd_encode(sd_encoder *u, bt_node *hint, bt_precision precision);
 /* Transformer2DModel */
 bt_node *sd_transformer(sd_encoder *u, bt_node *x, int heads, int depth, const char *prefix);
 /* A linear layer, or 1x1 convolution, that is cheap beside what int8 would cost the picture. */
-bt_node *sd_held_linear(bt_graph *g, bt_node *x, const char *prefix, const char *name);
+bt_node *sd_held_linear(bt_graph *g, bt_node *x, const char *fmt, ...) BT_PRINTF(3, 4);
 
 #endif

@@ -3,22 +3,34 @@
  */
 #include "image/run/run.h"
 
-/* Bytes of a part's weights while it runs: those of the UNet stay for the next picture, unless all
- * are spared and only a step's are there. */
-static uint64_t weights_of(const sd_setup *s, sd_plan *const plans[SD_PARTS], sd_part part)
+/* Bytes of a part's weights while it runs: those of the UNet and of what steers it stay for the
+ * next picture, unless all are spared and only a step's are there. */
+static uint64_t weights_of(const sd_setup *s, sd_plan *const plans[SD_PARTS], sd_part part,
+                           uint64_t steering)
 {
     const uint64_t own = bt_plan_weights(plans[part]->plan);
+    const uint64_t widest = bt_plan_widest(plans[part]->plan);
     if (s->spare)
-        return bt_plan_widest(plans[part]->plan);
-    return part == SD_DECODER ? own + bt_plan_weights(plans[SD_UNET]->plan) : own;
+        return part == SD_UNET && steering > widest ? steering : widest;
+    if (part == SD_UNET)
+        return own + steering;
+    return part == SD_DECODER ? own + bt_plan_weights(plans[SD_UNET]->plan) + steering : own;
+}
+
+static uint64_t arena_of(sd_plan *const plans[SD_PARTS], sd_part part, const sd_steering_need *n)
+{
+    const uint64_t own = bt_plan_arena(plans[part]->plan);
+    if (part != SD_UNET)
+        return own;
+    return n->hints + (own + n->arena > n->reading ? own + n->arena : n->reading);
 }
 
 static double flops_of(const sd_setup *s, const sd_asked *a, sd_plan *const plans[SD_PARTS],
-                       int group, double tile)
+                       int group, double steering, double tile)
 {
     const double second = plans[SD_CLIP2] ? bt_plan_flops(plans[SD_CLIP2]->plan) : 0;
     return (double)a->encoded * (bt_plan_flops(plans[SD_CLIP]->plan) + second) +
-           bt_plan_flops(plans[SD_UNET]->plan) / group * s->batch *
+           (bt_plan_flops(plans[SD_UNET]->plan) + steering) / group * s->batch *
                sd_sampler_asks(s->sampler, &s->grid, s->first) +
            bt_plan_flops(plans[SD_DECODER]->plan) * s->batch * (double)s->lh * s->lw / tile;
 }
@@ -32,6 +44,7 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     const int w = s->tile && s->tile < s->lw ? s->tile : s->lw;
     const uint64_t pixels = (uint64_t)s->w * (uint64_t)s->h;
     sd_plan *plans[SD_PARTS] = { NULL };
+    sd_steering_need steering;
     bt_status st;
     BT_TRY(sd_cache_plan(&j->cache, SD_CLIP, s->skip, 0, 0, &plans[SD_CLIP], err));
     if (m->clip2.layers)
@@ -41,10 +54,11 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     BT_TRY(sd_cache_plan(&j->cache, SD_DECODER, 1, h, w, &plans[SD_DECODER], err));
     if (s->init)
         BT_TRY(sd_cache_plan(&j->cache, SD_ENCODER, 1, h, w, &plans[SD_ENCODER], err));
+    BT_TRY(sd_run_steering_need(j, s, sd_asked_rows(a) * b, a->chunks, &steering, err));
     out->weights = out->arena = 0;
     for (int i = 0; i < SD_PARTS; i++) { /* they take turns */
-        const uint64_t weights = plans[i] ? weights_of(s, plans, i) : 0;
-        const uint64_t arena = plans[i] ? bt_plan_arena(plans[i]->plan) : 0;
+        const uint64_t weights = plans[i] ? weights_of(s, plans, i, steering.weights) : 0;
+        const uint64_t arena = plans[i] ? arena_of(plans, i, &steering) : 0;
         if (weights + arena > out->weights + out->arena) {
             out->weights = weights;
             out->arena = arena;
@@ -53,7 +67,7 @@ bt_status sd_run_need(bt_module_job *j, const sd_setup *s, const sd_asked *a, bt
     /* the prompts', and pixels as floats, shares of tiles and bytes */
     out->caches = a->encoded * (uint64_t)m->tokens * (uint64_t)m->unet.context * sizeof(float) +
                   pixels * (4 * sizeof(float) + 3) + sd_run_walk_bytes(s, m->vae.latent, b);
-    out->flops = flops_of(s, a, plans, b, (double)h * w);
+    out->flops = flops_of(s, a, plans, b, steering.flops, (double)h * w);
 fail:
     return st;
 }

@@ -275,6 +275,10 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
                           r->error);
     if (st == BT_OK)
+        st = sd_run_use_controls(j, &k.s, r->error);
+    if (st == BT_OK)
+        st = sd_run_check_controls(&k);
+    if (st == BT_OK)
         st = sd_run_words(j, o->embedding, r->error);
     k.s.words = j->cache.words;
     if (st == BT_OK && k.s.hires_scale > 1) {
@@ -287,6 +291,7 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
         k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
     if (st == BT_OK && k.s.spare) {
         bt_weights_spare(j->m->ws);
+        sd_controls_spare(&j->controls);
         if (j->cache.other.ws)
             bt_weights_spare(j->cache.other.ws);
     }
@@ -310,6 +315,8 @@ bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *ou
     bt_status st = sd_cache_use_vae(&j->cache, o.vae, err);
     if (st == BT_OK)
         st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
+    if (st == BT_OK)
+        st = sd_run_use_controls(j, &s, err);
     if (st == BT_OK)
         st = sd_run_words(j, o.embedding, err);
     s.words = j->cache.words;
@@ -350,5 +357,6 @@ void sd_job_close(bt_module_job *j)
     if (!j)
         return;
     sd_run_unadapt(j);
+    sd_controls_close(&j->controls);
     bt_release(j);
 }
