@@ -37,11 +37,12 @@ void sd_controls_spare(sd_controls *c)
 /* Pairs of layers of the part that reads the picture; 0: it is not as it should be. */
 static int halvings_of(const bt_store *s)
 {
+    enum { MOST = 16 };
     char name[80];
     int n = 0;
     do
         snprintf(name, sizeof name, "controlnet/controlnet_cond_embedding.blocks.%d.weight", n);
-    while (bt_store_find(s, name) && ++n < 64);
+    while (bt_store_find(s, name) && ++n < MOST);
     return n % 2 ? 0 : n / 2;
 }
 
@@ -64,8 +65,7 @@ static bt_status check_fit(const sd_control *c, const sd_unet_config *unet, int 
                        "is %s and has %d",
                        c->path, theirs ? theirs : "another family", c->c.context,
                        ours ? ours : "none of the published families", unet->context);
-    if (!same_levels(&c->c, unet) || c->c.in != latent || c->c.center ||
-        1 << c->halvings != factor)
+    if (!same_levels(&c->c, unet) || c->c.in != latent || c->c.center || 1 << c->halvings != factor)
         return bt_fail(err, BT_EUNSUPPORTED,
                        "%s: a ControlNet that is built otherwise than the model's UNet", c->path);
     return BT_OK;
