@@ -179,6 +179,7 @@ bool cli_exists(const char *path);
 int cli_create(const char *path, cli_file *out);   /* on failure there is nothing to commit */
 int cli_commit(cli_file *out, bool keep);          /* it appears; or nothing is left of it */
 int cli_write(const char *path, const char *data); /* whole or not at all */
+void cli_wrote(cli *c, const char *path);          /* a file, for --json */
 int cli_flush(void);                               /* EXIT_FAILED if stdout could not be written */
 
 char *cli_find_program(const char *name); /* where the shell would find it; free */
@@ -273,10 +274,9 @@ int cli_job_set(cli *c, const char *name, const char *value);
 int cli_run(cli *c);           /* runs the job, keeps its report */
 bt_status cli_run_job(cli *c); /* the two halves of that */
 int cli_run_result(cli *c, bt_status st);
-int cli_dry_run(cli *c);                  /* prints what the run would need */
-void cli_wrote(cli *c, const char *path); /* a file, for --json */
-void cli_show_profile(cli *c);            /* where the last run's time went, on stderr */
-int cli_finish(cli *c);                   /* the profile; and the JSON object of --json */
+int cli_dry_run(cli *c);       /* prints what the run would need */
+void cli_show_profile(cli *c); /* where the last run's time went, on stderr */
+int cli_finish(cli *c);        /* the profile; and the JSON object of --json */
 void cli_close(cli *c);
 
 #endif

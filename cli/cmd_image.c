@@ -42,20 +42,6 @@ static int per_prompt(const cli *c)
     return n && atoi(n) > 0 ? atoi(n) : 1;
 }
 
-static int set_picture(cli *c, const char *name, const char *path)
-{
-    bt_image img = { .struct_size = sizeof img };
-    if (!path)
-        return EXIT_DONE;
-    if (bt_image_load(c->engine, path, &img, NULL, NULL) != BT_OK)
-        return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
-    const bt_status st = bt_job_set_image(c->job, name, &img);
-    bt_free(img.pixels);
-    if (st == BT_OK)
-        return EXIT_DONE;
-    return cli_fail(st == BT_ENOTFOUND ? EXIT_USAGE : EXIT_FAILED, "%s", bt_job_message(c->job));
-}
-
 /* "control", "control2", ... */
 static int set_control_pictures(cli *c)
 {
@@ -68,46 +54,10 @@ static int set_control_pictures(cli *c)
             *next++ = 0;
         if (i > 1)
             snprintf(name, sizeof name, "control%d", i);
-        rc = set_picture(c, name, path);
+        rc = image_set(c, name, path);
     }
     free(all);
     return rc;
-}
-
-/* 0: as the format's default; -1: no number. */
-int image_quality(const cli *c)
-{
-    const char *text = cli_get(c, "quality");
-    char *end;
-    const long n = text ? strtol(text, &end, 10) : 0;
-    return text && (end == text || *end || n < 1 || n > 100) ? -1 : (int)n;
-}
-
-/* Models draw in steps of some pixels: sides between two of them are rounded. */
-static const char *size_note(const cli *c)
-{
-    static const char *const sides[] = { "width", "height" };
-    for (int i = 0; i < 2; i++)
-        for (size_t k = c->n_given; k-- > 0;)
-            if (c->given[k].option && strcmp(c->given[k].name, sides[i]) == 0) {
-                if (atol(c->given[k].value) != atol(bt_job_get(c->job, sides[i])))
-                    return " (sides rounded to what this model can make)";
-                break;
-            }
-    return "";
-}
-
-int image_save(cli *c, const bt_image *img, const char *path, const char *text,
-               const char *settings)
-{
-    const bt_image_file file = {
-        .struct_size = sizeof file, .quality = image_quality(c), .text = text, .settings = settings
-    };
-    if (bt_image_save(c->engine, path, img, &file) != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
-    cli_note(c, "%s: %d x %d%s", path, img->width, img->height, size_note(c));
-    cli_wrote(c, path);
-    return EXIT_DONE;
 }
 
 static int save(cli *c, size_t i, const char *path)
@@ -180,7 +130,7 @@ static int make(cli *c, const char *pattern, int first, bool many)
  * killed goes on with --skip-existing where it stopped. `prompts` NULL: -p. */
 static int make_all(cli *c, char **prompts, size_t n)
 {
-    const char *pattern = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
+    const char *pattern = image_output(c);
     const int each = per_prompt(c);
     const bool many = n > 1 || each > 1 || cli_get(c, "prompts-file");
     int rc = EXIT_DONE;
@@ -200,8 +150,7 @@ static int make_all(cli *c, char **prompts, size_t n)
 
 static int make_grid(cli *c)
 {
-    const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
-    char *path = cli_name(out, 1, false);
+    char *path = cli_name(image_output(c), 1, false);
     int rc = image_grid(c, cli_get(c, "grid"), path);
     free(path);
     return rc == EXIT_DONE ? cli_finish(c) : rc;
@@ -221,21 +170,6 @@ static int check_prompt(cli *c)
     return EXIT_DONE;
 }
 
-/* Before anything is made: that its file can have this name and quality. */
-static int check_output(cli *c)
-{
-    const char *out = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
-    const bt_image_file file = { .struct_size = sizeof file, .quality = image_quality(c) };
-    if (cli_name_check(out) != EXIT_DONE)
-        return EXIT_USAGE;
-    if (file.quality < 0)
-        return cli_fail(EXIT_USAGE, "quality: \"%s\" is not a number from 1 to 100",
-                        cli_get(c, "quality"));
-    if (bt_image_save(c->engine, out, NULL, &file) != BT_OK)
-        return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
-    return EXIT_DONE;
-}
-
 static int run(cli *c)
 {
     size_t n = 1;
@@ -246,7 +180,7 @@ static int run(cli *c)
     if (rc == EXIT_DONE && cli_get(c, "from"))
         rc = image_from(c, cli_get(c, "from"));
     if (rc == EXIT_DONE)
-        rc = check_output(c);
+        rc = image_check_output(c);
     if (rc != EXIT_DONE)
         return rc;
     const char *file = cli_get(c, "prompts-file");
@@ -260,10 +194,10 @@ static int run(cli *c)
         rc = cli_model_open(c);
     if (rc == EXIT_DONE)
         rc = open_job(c);
-    if (rc == EXIT_DONE)
-        rc = set_picture(c, "init", cli_get(c, "init"));
-    if (rc == EXIT_DONE)
-        rc = set_picture(c, "mask", cli_get(c, "mask"));
+    if (rc == EXIT_DONE && cli_get(c, "init"))
+        rc = image_set(c, "init", cli_get(c, "init"));
+    if (rc == EXIT_DONE && cli_get(c, "mask"))
+        rc = image_set(c, "mask", cli_get(c, "mask"));
     if (rc == EXIT_DONE)
         rc = set_control_pictures(c);
     if (rc == EXIT_DONE && prompts && n > 0)

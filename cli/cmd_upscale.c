@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "cli.h"
+#include "image.h"
 
 static const cli_flag flags[] = {
     { "output", "o", NULL, "FILE", NULL,
@@ -18,38 +18,24 @@ static const cli_flag flags[] = {
     { 0 }
 };
 
-static int save(cli *c, const char *path)
-{
-    bt_image img = { .struct_size = sizeof img };
-    bt_status st = bt_job_image(c->job, 0, &img);
-    if (st == BT_OK)
-        st = bt_image_save(c->engine, path, &img, NULL);
-    if (st != BT_OK)
-        return cli_fail(EXIT_FAILED, "%s", bt_engine_message(c->engine));
-    cli_note(c, "%s: %d x %d", path, img.width, img.height);
-    cli_wrote(c, path);
-    return EXIT_DONE;
-}
-
 static int make(cli *c, const char *from, const char *to)
 {
     bt_image img = { .struct_size = sizeof img };
-    if (bt_image_load(c->engine, from, &img, NULL, NULL) != BT_OK)
-        return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
-    const bt_status st = bt_job_set_image(c->job, "init", &img);
-    bt_free(img.pixels);
-    if (st != BT_OK)
+    int rc = image_set(c, "init", from);
+    if (rc == EXIT_DONE)
+        rc = cli_run(c);
+    if (rc != EXIT_DONE)
+        return rc;
+    if (bt_job_image(c->job, 0, &img) != BT_OK)
         return cli_fail(EXIT_FAILED, "%s", bt_job_message(c->job));
-    const int rc = cli_run(c);
-    return rc == EXIT_DONE ? save(c, to) : rc;
+    return image_save(c, &img, to, NULL, NULL);
 }
 
 static int make_all(cli *c)
 {
-    const char *pattern = cli_get(c, "output") ? cli_get(c, "output") : "out.png";
     int rc = EXIT_DONE;
     for (size_t i = 0; i < c->n_args && rc == EXIT_DONE; i++) {
-        char *path = cli_name(pattern, 1 + (int)i, c->n_args > 1);
+        char *path = cli_name(image_output(c), 1 + (int)i, c->n_args > 1);
         if (c->n_args > 1)
             snprintf(c->progress.label, sizeof c->progress.label, "[%zu/%zu] ", i + 1, c->n_args);
         rc = make(c, c->args[i], path);
@@ -75,16 +61,14 @@ static int open_upscaler(cli *c)
 
 static int run(cli *c)
 {
-    const char *out = cli_get(c, "output");
-    if (out && cli_name_check(out) != EXIT_DONE)
-        return EXIT_USAGE;
-    if (out && bt_image_save(c->engine, out, NULL, NULL) != BT_OK)
-        return cli_fail(EXIT_USAGE, "%s", bt_engine_message(c->engine));
+    int rc = image_check_output(c);
+    if (rc != EXIT_DONE)
+        return rc;
     if (c->n_args == 0)
         return cli_fail(EXIT_USAGE, "upscale needs a picture, or several");
     if (!cli_get(c, "model"))
         return cli_fail(EXIT_USAGE, "upscale needs an upscaler: -m FILE");
-    int rc = open_upscaler(c);
+    rc = open_upscaler(c);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))
         return cli_dry_run(c);
     if (rc == EXIT_DONE)

@@ -234,6 +234,13 @@ int cli_write(const char *path, const char *data)
     return cli_commit(&out, true);
 }
 
+void cli_wrote(cli *c, const char *path)
+{
+    char *quoted = cli_json(path);
+    cli_join(&c->files, quoted);
+    free(quoted);
+}
+
 int cli_flush(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Parts of `bottega image`.
+ * Parts of `bottega image` (and `bottega upscale`).
  *
  *     cmd_image.c      the command: prompts, files, runs
  *     image_from.c     flags out of a picture's texts, and the text that holds them
  *     infotext.c       A1111's text
+ *     image_file.c     pictures in and out
  *     image_grid.c     one labelled picture of many
  *     image_font.c     its letters
  */
@@ -11,6 +12,8 @@
 #define BT_CLI_IMAGE_H
 
 #include "cli.h"
+
+/* ---- image_from.c ---- */
 
 /* Flags and options by which the picture `path` was made, as if they stood before those
  * given; what was given before stays in force. */
@@ -20,8 +23,15 @@ char *image_settings(cli *c, size_t i);
 /* A1111's name of an option, or its own. */
 const char *image_field(const char *option);
 
-/* cmd_image.c: writes a picture with the texts; -1: --quality is no number. */
-int image_quality(const cli *c);
+/* ---- image_file.c ---- */
+
+/* The job's picture `name` becomes that of the file. */
+int image_set(cli *c, const char *name, const char *path);
+/* -o, or out.png. */
+const char *image_output(const cli *c);
+/* Before anything is made: that a file can have this name and quality. */
+int image_check_output(cli *c);
+/* Writes a picture with its texts (NULL: none). */
 int image_save(cli *c, const bt_image *img, const char *path, const char *text,
                const char *settings);
 

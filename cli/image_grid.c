@@ -82,6 +82,63 @@ static int read_spec(const char *spec, grid *g)
     return rc;
 }
 
+/* ---- its size -------------------------------------------------------------- */
+
+typedef struct layout {
+    int cell_w, cell_h, scale; /* pixels; of a letter's pixel */
+    int left, top, heading;    /* room for labels of y, x, z */
+    int block_h;               /* of one value of z */
+    long w, h;                 /* of all */
+} layout;
+
+static char *label(const axis *a, int i)
+{
+    return a->name ? cli_text("%s: %s", a->name, a->values[i]) : cli_text("%s", "");
+}
+
+/* The most lines, or letters if most is 0, of an axis' labels. */
+static int extent(const axis *a, int most)
+{
+    int n = 0;
+    for (int i = 0; i < a->n; i++) {
+        char *s = label(a, i);
+        const int k = most ? image_lines(s, most) : (int)strlen(s);
+        n = k > n ? k : n;
+        free(s);
+    }
+    return n;
+}
+
+/* As the cells that are made ask for. */
+static layout lay_out(const grid *g)
+{
+    layout l = { 0 };
+    for (int i = 0; i < g->made; i++) {
+        l.cell_w = g->cells[i].width > l.cell_w ? g->cells[i].width : l.cell_w;
+        l.cell_h = g->cells[i].height > l.cell_h ? g->cells[i].height : l.cell_h;
+    }
+    l.scale = l.cell_w / 160 + 1 < 4 ? l.cell_w / 160 + 1 : 4;
+    const int letter = LETTER_STEP * l.scale, line = LETTER_LEADING * l.scale;
+    const int widest = extent(&g->axes[1], 0) < MAX_LABEL ? extent(&g->axes[1], 0) : MAX_LABEL;
+    const int across = l.cell_w / letter > 0 ? l.cell_w / letter : 1;
+    l.left = g->axes[1].name ? (widest + 2) * letter : 0;
+    l.top = g->axes[0].name ? extent(&g->axes[0], across) * line + line : 0;
+    l.heading = g->axes[2].name ? 3 * line : 0;
+    l.block_h = l.heading + l.top + g->axes[1].n * (l.cell_h + GAP);
+    l.w = l.left + (long)g->axes[0].n * (l.cell_w + GAP);
+    l.h = (long)g->axes[2].n * l.block_h;
+    return l;
+}
+
+/* Further cells only make it larger. */
+static int check_size(const grid *g)
+{
+    const layout l = lay_out(g);
+    return l.w <= MAX_SIDE && l.h <= MAX_SIDE
+               ? EXIT_DONE
+               : cli_fail(EXIT_USAGE, "grid: %ld x %ld pixels are too many", l.w, l.h);
+}
+
 /* ---- making the cells ------------------------------------------------------ */
 
 static int set_axis(cli *c, const axis *a, int i)
@@ -135,53 +192,13 @@ static int make_cells(cli *c, grid *g)
             rc = cli_run(c);
         if (rc == EXIT_DONE)
             rc = keep_cell(c, g);
+        if (rc == EXIT_DONE)
+            rc = check_size(g);
     }
     return rc;
 }
 
 /* ---- the picture ----------------------------------------------------------- */
-
-typedef struct layout {
-    int cell_w, cell_h, scale; /* pixels; of a letter's pixel */
-    int left, top, heading;    /* room for labels of y, x, z */
-    int block_h;               /* of one value of z */
-} layout;
-
-static char *label(const axis *a, int i)
-{
-    return a->name ? cli_text("%s: %s", a->name, a->values[i]) : cli_text("%s", "");
-}
-
-/* The most lines, or letters if most is 0, of an axis' labels. */
-static int extent(const axis *a, int most)
-{
-    int n = 0;
-    for (int i = 0; i < a->n; i++) {
-        char *s = label(a, i);
-        const int k = most ? image_lines(s, most) : (int)strlen(s);
-        n = k > n ? k : n;
-        free(s);
-    }
-    return n;
-}
-
-static layout lay_out(const grid *g)
-{
-    layout l = { 0 };
-    for (int i = 0; i < g->n; i++) {
-        l.cell_w = g->cells[i].width > l.cell_w ? g->cells[i].width : l.cell_w;
-        l.cell_h = g->cells[i].height > l.cell_h ? g->cells[i].height : l.cell_h;
-    }
-    l.scale = l.cell_w / 160 + 1 < 4 ? l.cell_w / 160 + 1 : 4;
-    const int letter = LETTER_STEP * l.scale, line = LETTER_LEADING * l.scale;
-    const int widest = extent(&g->axes[1], 0) < MAX_LABEL ? extent(&g->axes[1], 0) : MAX_LABEL;
-    const int across = l.cell_w / letter > 0 ? l.cell_w / letter : 1;
-    l.left = g->axes[1].name ? (widest + 2) * letter : 0;
-    l.top = g->axes[0].name ? extent(&g->axes[0], across) * line + line : 0;
-    l.heading = g->axes[2].name ? 3 * line : 0;
-    l.block_h = l.heading + l.top + g->axes[1].n * (l.cell_h + GAP);
-    return l;
-}
 
 static void put_label(bt_image *to, image_area area, int scale, const axis *a, int i)
 {
@@ -240,15 +257,9 @@ static char *grid_text(const grid *g)
 static int draw(cli *c, const grid *g, const char *path)
 {
     const layout l = lay_out(g);
-    bt_image all = { .struct_size = sizeof all, .channels = 3 };
-    const long w = l.left + (long)g->axes[0].n * (l.cell_w + GAP);
-    const long h = (long)g->axes[2].n * l.block_h;
-    if (w > MAX_SIDE || h > MAX_SIDE)
-        return cli_fail(EXIT_USAGE, "grid: %ld x %ld pixels are too many", w, h);
-    all.width = (int)w;
-    all.height = (int)h;
-    all.pixels = cli_alloc(3 * (size_t)w * (size_t)h);
-    memset(all.pixels, 255, 3 * (size_t)w * (size_t)h);
+    const size_t bytes = 3 * (size_t)l.w * (size_t)l.h;
+    bt_image all = { sizeof all, (int)l.w, (int)l.h, 3, cli_alloc(bytes) };
+    memset(all.pixels, 255, bytes);
     for (int z = 0; z < g->axes[2].n; z++)
         put_block(&all, g, &l, z);
     char *text = grid_text(g);

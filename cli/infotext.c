@@ -16,7 +16,7 @@
 
 #include "cli.h"
 
-enum { LEAST_FIELDS = 3 };
+enum { LEAST_FIELDS = 3, MOST_FIELDS = 1024 /* what follows is left out */ };
 
 static bool is_space(char c) { return c && strchr(" \t\r\n\v\f", c); }
 
@@ -75,7 +75,7 @@ static void add(infotext *t, char *name, char *value)
 
 static void read_fields(const char *p, const char *end, infotext *t)
 {
-    while (p < end) {
+    while (p < end && t->n < MOST_FIELDS) {
         const char *name = p, *colon;
         if (!is_word(*p)) {
             p++;
@@ -104,29 +104,36 @@ static void strip(const char **from, const char **to)
         --*to;
 }
 
-static void add_line(char **all, const char *from, const char *to)
+/* Appends to a text that has room for it. */
+static void add_line(char *text, size_t *n, const char *from, const char *to)
 {
-    char *longer = cli_text("%s%s%.*s", *all, **all ? "\n" : "", (int)(to - from), from);
-    free(*all);
-    *all = longer;
+    if (*n > 0)
+        text[(*n)++] = '\n';
+    memcpy(text + *n, from, (size_t)(to - from));
+    *n += (size_t)(to - from);
 }
 
+/* Neither prompt gets longer than what is read. */
 static void read_prompts(const char *p, const char *end, infotext *t)
 {
     static const char mark[] = "Negative prompt:";
-    char **to = &t->prompt;
+    char *text[2] = { cli_alloc((size_t)(end - p) + 1), cli_alloc((size_t)(end - p) + 1) };
+    size_t n[2] = { 0 };
+    int to = 0;
     for (const char *stop = p; stop < end; p = stop + 1) {
         const char *from = p, *last;
         stop = memchr(p, '\n', (size_t)(end - p));
         last = stop = stop ? stop : end;
         strip(&from, &last);
         if ((size_t)(last - from) >= sizeof mark - 1 && memcmp(from, mark, sizeof mark - 1) == 0) {
-            to = &t->negative;
+            to = 1;
             from += sizeof mark - 1;
             strip(&from, &last);
         }
-        add_line(to, from, last);
+        add_line(text[to], &n[to], from, last);
     }
+    t->prompt = text[0];
+    t->negative = text[1];
 }
 
 void infotext_free(infotext *t)
@@ -148,14 +155,12 @@ void infotext_read(const char *text, infotext *out)
     const char *last = end;
     while (last > text && last[-1] != '\n')
         last--;
-    *out = (infotext){ .prompt = cli_text("%s", ""), .negative = cli_text("%s", "") };
+    *out = (infotext){ 0 };
     read_fields(last, end, out);
-    if (out->n >= LEAST_FIELDS) {
+    if (out->n >= LEAST_FIELDS)
         end = last - (last > text);
-    } else {
+    else
         infotext_free(out);
-        *out = (infotext){ .prompt = cli_text("%s", ""), .negative = cli_text("%s", "") };
-    }
     read_prompts(text, end, out);
 }
 

@@ -261,13 +261,6 @@ int cli_dry_run(cli *c)
     return cli_flush();
 }
 
-void cli_wrote(cli *c, const char *path)
-{
-    char *quoted = cli_json(path);
-    cli_join(&c->files, quoted);
-    free(quoted);
-}
-
 void cli_show_profile(cli *c)
 {
     char *report = NULL;

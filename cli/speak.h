@@ -88,17 +88,20 @@ struct speak_cast {
 
 /* --cast: "NAME=VOICE[:SPEAKER],..." or a file of such lines; NULL: the narrator alone. */
 int speak_cast_read(speak_cast *all, const char *given);
+void speak_cast_close(speak_cast *all);
+/* Who has that name; -1: nobody. */
+int speak_cast_find(const speak_cast *all, const char *name, size_t n);
+/* The same, or a name that the cast says is none. */
+bool speak_cast_knows(const speak_cast *all, const char *name, size_t n);
+
+/* ---- speak_voices.c ---- */
+
 /* Complains, with line numbers, of names in the text that the cast does not know. */
 int speak_cast_check(const speak_cast *all, const char *text, size_t n);
 /* Opens and tries the voices that the sections of k need. */
 int speak_cast_open(cli *c, speak_cast *all, speak_cutter k, const bt_callbacks *cb);
 /* c->job becomes the voice's, with its speaker; it stays the cast's. */
 int speak_cast_use(cli *c, const speak_voice *v);
-void speak_cast_close(speak_cast *all);
-/* Who has that name; -1: nobody. */
-int speak_cast_find(const speak_cast *all, const char *name, size_t n);
-/* The same, or a name that the cast says is none. */
-bool speak_cast_knows(const speak_cast *all, const char *name, size_t n);
 
 /* ---- speak_book.c ---- */
 

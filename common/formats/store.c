@@ -356,6 +356,12 @@ void bt_tensor_drop(const bt_tensor *t)
         bt_map_drop(t->data, t->bytes);
 }
 
+void bt_store_drop(const bt_store *s)
+{
+    for (size_t i = 0; i < s->maps.n; i++)
+        bt_map_drop(map_at(s, i)->data, map_at(s, i)->size);
+}
+
 /* ---- identity --------------------------------------------------------- */
 
 enum { SAMPLES = 16, SAMPLE_BYTES = 4096, WHOLE_BYTES = 1 << 20 };

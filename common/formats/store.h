@@ -55,6 +55,10 @@ typedef struct bt_store bt_store;
 bt_status bt_store_open(const char *path, bt_store **out, bt_error *err);
 void bt_store_close(bt_store *s); /* NULL is fine */
 
+/* bt_tensor_drop of all that the store has mapped: who reads a few bytes here and there
+ * has their surroundings in memory as well. */
+void bt_store_drop(const bt_store *s);
+
 /* What tells this model, as it is now, from every other: a key of the files'
  * identities (size, inode, times), the table of tensors and samples of the data.
  * False: the data lies in no file. Reads some 64 KiB of each file. */

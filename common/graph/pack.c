@@ -338,6 +338,8 @@ void bt_weights_rest(bt_weights *ws, const char *prefix)
         return;
     for (size_t i = 0; i < ws->n_store; i++)
         rest(&ws->of_store[i], prefix);
+    if (ws->store)
+        bt_store_drop(ws->store);
     pthread_mutex_lock(&ws->lock);
     const bt_weight *w = ws->made; /* what is on the list stays there */
     pthread_mutex_unlock(&ws->lock);

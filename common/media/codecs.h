@@ -8,6 +8,13 @@
 
 #include "picture.h"
 
+/* Asked before memory is taken for pixels. */
+#define BT_TOO_LARGE "too large: more than 16384 pixels a side, or 2^26 in all"
+static inline bool bt_picture_fits(uint64_t width, uint64_t height)
+{
+    return width <= BT_MAX_SIDE && height <= BT_MAX_SIDE && width * height <= BT_MAX_PIXELS;
+}
+
 #define BT_CODEC(name)                                                                             \
     bt_status bt_##name##_encode(const char *path, const bt_image *img, const bt_picture_form *f,  \
                                  bt_buf *out, bt_error *err);                                      \

@@ -151,7 +151,7 @@ bool bt_exif_read(const uint8_t *p, size_t n, int *orientation, bt_texts *texts)
         if (tag == TAG_EXIF)
             second = get(&t, e + 8, 4);
     }
-    for (size_t e = second + 2; texts && second && e < end_of(&t, second) && ok; e += ENTRY) {
+    for (size_t e = second + 2; second && e < end_of(&t, second) && ok; e += ENTRY) {
         const uint32_t tag = get(&t, e, 2);
         if (tag == TAG_MAKER_NOTE || tag == TAG_USER_COMMENT)
             ok = read_text(&t, e, texts);

@@ -182,9 +182,8 @@ static void read_header(codec *k, bt_image *out)
     struct jpeg_decompress_struct *d = &k->d;
     jpeg_save_markers(d, JPEG_APP0 + 1, MAX_SEGMENT);
     jpeg_read_header(d, TRUE);
-    if (d->image_width > BT_MAX_SIDE || d->image_height > BT_MAX_SIDE ||
-        (uint64_t)d->image_width * d->image_height > BT_MAX_PIXELS)
-        fail(k, BT_EFORMAT, "too large");
+    if (!bt_picture_fits(d->image_width, d->image_height))
+        fail(k, BT_EFORMAT, BT_TOO_LARGE);
     if (d->num_components == 1)
         d->out_color_space = JCS_GRAYSCALE;
     else if (d->num_components == 4)

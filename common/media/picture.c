@@ -121,13 +121,10 @@ bt_status bt_picture_decode(const char *name, const uint8_t *data, size_t n, bt_
         img = (bt_image){ .struct_size = out->struct_size };
     }
     *out = img;
-    if (texts && st == BT_OK) {
-        *texts = found;
-    } else {
+    if (!texts || st != BT_OK)
         bt_texts_free(&found);
-        if (texts)
-            *texts = found;
-    }
+    if (texts)
+        *texts = found;
     return st;
 }
 

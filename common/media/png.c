@@ -166,7 +166,7 @@ static void take_text(codec *c, const png_text *t, char **to)
         bt_letters_clean(&b, s, strlen(t->text));
     else
         bt_letters_latin1(&b, s, strlen(t->text));
-    *to = b.len || b.failed ? bt_buf_take(&b) : bt_strdup("");
+    *to = bt_buf_take(&b);
     if (!*to)
         fail_memory(c);
 }
@@ -190,10 +190,13 @@ static void decode(codec *c, bt_image *out)
     if (setjmp(png_jmpbuf(c->png)))
         return;
     png_set_read_fn(c->png, c, from_memory);
-    png_set_user_limits(c->png, BT_MAX_SIDE, BT_MAX_SIDE);
+    png_set_user_limits(c->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours says what is wrong */
     png_set_chunk_malloc_max(c->png, MAX_CHUNK);
     png_set_chunk_cache_max(c->png, MAX_TEXTS);
     png_read_info(c->png, c->info);
+    if (!bt_picture_fits(png_get_image_width(c->png, c->info),
+                         png_get_image_height(c->png, c->info)))
+        png_error(c->png, BT_TOO_LARGE);
     set_transforms(c);
     const size_t row = png_get_rowbytes(c->png, c->info);
     out->width = (int)png_get_image_width(c->png, c->info);
@@ -202,8 +205,6 @@ static void decode(codec *c, bt_image *out)
     if (row != (size_t)out->width * (size_t)out->channels ||
         (out->channels != 1 && out->channels != 3))
         png_error(c->png, "a kind of PNG that is not supported");
-    if ((size_t)out->width * (size_t)out->height > BT_MAX_PIXELS)
-        png_error(c->png, "too large");
     out->pixels = bt_calloc((size_t)out->height, row);
     if (!out->pixels || !make_rows(c, (size_t)out->height, row, out->pixels))
         fail_memory(c);

@@ -128,8 +128,8 @@ static bt_status decode_pixels(const char *path, const WebPData *d, bt_image *ou
     out->height = config.input.height;
     out->channels = 3;
     const size_t n = (size_t)out->width * (size_t)out->height;
-    if (n > BT_MAX_PIXELS)
-        return bt_fail(err, BT_EFORMAT, "cannot read %s: too large", path);
+    if (!bt_picture_fits((uint64_t)out->width, (uint64_t)out->height))
+        return bt_fail(err, BT_EFORMAT, "cannot read %s: %s", path, BT_TOO_LARGE);
     uint8_t *rgba = bt_calloc(n, 4);
     out->pixels = bt_calloc(n, 3);
     if (!rgba || !out->pixels) {

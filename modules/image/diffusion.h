@@ -164,6 +164,10 @@ const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
 void sd_cache_rest(sd_cache *c, sd_part part);
+/* An empty place for a plan; then all plans and texts, as for other weights; then another
+ * autoencoder too. */
+void sd_cache_drop(sd_cached_plan *e);
+void sd_cache_forget(sd_cache *c);
 void sd_cache_release(sd_cache *c);
 void sd_cache_forget_texts(sd_cache *c);
 

@@ -95,6 +95,14 @@ def test_parse(bottega, folder):
         if got != want:
             bad += 1
             print("text", repr(text), "\nwant", want, "\ngot ", got)
+    # What would take hours if each line or field cost as much as all before it.
+    long = picture_with("a\n" * 1000000 + "Negative prompt: b\n" + "Steps: 1, " * 300000)
+    open(f"{folder}/long.png", "wb").write(long)
+    run = subprocess.run([bottega, "info", f"{folder}/long.png", "--json"], capture_output=True, check=True, timeout=100)
+    got = json.loads(run.stdout)
+    if len(got["prompt"]) != 1999999 or got["negative"] != "b" or got["fields"] != {"Steps": "1"}:
+        bad += 1
+        print("a long text is read in another way")
     return bad
 
 

@@ -47,12 +47,17 @@ expect 2 "$bottega" image -p x --from a.png --prompts-file n.txt
 
 # Repainting, and a size that is not a multiple of 8.
 python3 - <<'PY'
-w = h = 128
 import struct, zlib
-rows = b"".join(b"\0" + bytes(255 if 40 <= x < 100 and 40 <= y < 100 else 0 for x in range(w)) for y in range(h))
-chunk = lambda k, b: struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
-open("mask.png", "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 0, 0, 0, 0)) +
-                             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+def chunk(kind, body): return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def grey(name, w, h, value):
+    rows = b"".join(b"\0" + bytes(value(x, y) for x in range(w)) for y in range(h))
+    open(name, "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 0, 0, 0, 0)) +
+                           chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+grey("mask.png", 128, 128, lambda x, y: 255 * (40 <= x < 100 and 40 <= y < 100))
+grey("white.png", 128, 128, lambda x, y: 255)
+grey("black.png", 64, 64, lambda x, y: 0)
+grey("dot.png", 1, 1, lambda x, y: 255)
+grey("wide.png", 20000, 3, lambda x, y: x % 256)
 PY
 draw -p pear --init a.png --mask mask.png --strength 1 --inpaint-area masked --inpaint-fill latent-noise -o u.png
 draw --from u.png -o v.png
@@ -67,6 +72,40 @@ expect 3 "$bottega" image -p pear --mask mask.png -o s.png
 one_line_error
 expect 3 "$bottega" image -p pear --init a.png --outpaint 1,2 -o s.png
 one_line_error
+
+# What is strange, and works; and what is wrong, in one line.
+for f in white dot; do
+    cp $f.png m.png
+    draw -p pear --init a.png --mask m.png -o $f-mask.png
+done
+cmp white-mask.png dot-mask.png || complain "a mask of another size"
+draw -p "" --init dot.png -o dot_pear.png
+expect 0 "$bottega" info dot_pear.png --json
+[ "$(json out 'd["fields"]["Size"], d["prompt"]')" = "('8x8', '')" ] || complain "1x1: $(cat out)"
+mkdir cards
+: >cards/none.txt
+printf '__loop__\n' >cards/loop.txt
+printf '\377\n' >cards/bytes.txt
+refuse() { # STATUS TEXT FLAGS...
+    expect "$1" "$bottega" image -p pear "${@:3}" -o s.png
+    says err "$2"
+    one_line_error
+}
+refuse 3 "the mask marks nothing" --init a.png --mask black.png --inpaint-area masked
+refuse 3 "wide.png: too large" --init wide.png
+refuse 2 '"nosuch" is none of model,ddim,euler,' --sampler nosuch
+refuse 2 '"nosuch" is none of model,automatic,' --scheduler nosuch
+refuse 3 "no folder of wildcards" -p 'a __cat__'
+refuse 3 "cards/cat.txt" -p 'a __cat__' --wildcards cards
+refuse 3 "without lines" -p 'a __none__' --wildcards cards
+refuse 3 "in one another" -p 'a __loop__' --wildcards cards
+refuse 3 "not UTF-8" -p 'a __bytes__' --wildcards cards
+refuse 3 "not inside" -p 'a __../a__' --wildcards cards
+refuse 2 "steps: 0 is not between" --steps 0
+refuse 2 "steps: 10000 is not between" --steps 10000
+refuse 2 "height: 7 is not between" -H 7
+refuse 2 "no such option: nosuch" --grid nosuch=1
+refuse 3 "no text that says" --from black.png
 
 # JPEG and WebP, named rightly or not.
 for f in p.jpg p.webp p.JPEG; do
@@ -127,6 +166,9 @@ for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=
     one_line_error
     absent grid.png
 done
+expect 2 "$bottega" image "${image[@]}" -p x --grid width=2048,8,8,8,8,8,8,8,8 -o grid.png
+says err "18468 x 116 pixels are too many"
+grep -qF "[2/9]" err && complain "a grid that is too large is drawn"
 expect 2 "$bottega" image "${image[@]}" -p x --grid width=8,9 -b 2 -o grid.png
 expect 2 "$bottega" image "${image[@]}" --prompts-file a.txt --grid width=8,9
 finish

@@ -116,10 +116,12 @@ static bool pull(const level *fine, level *coarse)
 {
     *coarse = (level){ (fine->w + 1) / 2, (fine->h + 1) / 2, NULL };
     coarse->x = bt_calloc((size_t)coarse->w * (size_t)coarse->h, 4 * sizeof *coarse->x);
-    for (int i = 0; coarse->x && i < coarse->w * coarse->h; i++) {
+    const size_t n = (size_t)coarse->w * (size_t)coarse->h;
+    for (size_t i = 0; coarse->x && i < n; i++) {
         float *to = coarse->x + 4 * i;
+        const int x = (int)(i % (size_t)coarse->w), y = (int)(i / (size_t)coarse->w);
         for (int k = 0; k < 4; k++) {
-            const float *from = at(fine, i % coarse->w * 2 + k % 2, i / coarse->w * 2 + k / 2);
+            const float *from = at(fine, 2 * x + k % 2, 2 * y + k / 2);
             for (int c = 0; c < 4; c++)
                 to[c] += from[c];
         }
@@ -133,9 +135,9 @@ static bool pull(const level *fine, level *coarse)
 /* What a pixel does not know comes from the four nearest of the coarser level. */
 static void push(level *fine, const level *coarse)
 {
-    for (int i = 0; i < fine->w * fine->h; i++) {
+    for (size_t i = 0; i < (size_t)fine->w * (size_t)fine->h; i++) {
         float *to = fine->x + 4 * i;
-        const int x = i % fine->w, y = i / fine->w;
+        const int x = (int)(i % (size_t)fine->w), y = (int)(i / (size_t)fine->w);
         const int x0 = x / 2, y0 = y / 2, dx = x % 2 ? 1 : -1, dy = y % 2 ? 1 : -1;
         const int x1 = x0 + dx < 0 ? 0 : x0 + dx, y1 = y0 + dy < 0 ? 0 : y0 + dy;
         const float *near[4] = { at(coarse, x0, y0), at(coarse, x1, y0), at(coarse, x0, y1),

@@ -6,7 +6,7 @@
 
 static void forget(bt_module_job *j)
 {
-    sd_cache_release(&j->cache);
+    sd_cache_forget(&j->cache);
     sd_adapters_close(j->adapters);
     j->adapters = NULL;
     j->cache.ws = j->m->ws;

@@ -103,10 +103,21 @@ void sd_cache_rest(sd_cache *c, sd_part part)
         bt_weights_rest(weights_of(c, part), prefixes[part]);
 }
 
-void sd_cache_release(sd_cache *c)
+void sd_cache_drop(sd_cached_plan *e)
+{
+    sd_plan_free(&e->p);
+    e->used = 0;
+}
+
+void sd_cache_forget(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)
-        sd_plan_free(&c->plans[i].p);
+        sd_cache_drop(&c->plans[i]);
     sd_cache_forget_texts(c);
+}
+
+void sd_cache_release(sd_cache *c)
+{
+    sd_cache_forget(c);
     sd_cache_drop_vae(c);
 }

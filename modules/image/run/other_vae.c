@@ -11,7 +11,7 @@ static void drop_plans(sd_cache *c)
 {
     for (int i = 0; i < SD_MAX_PLANS; i++)
         if (c->plans[i].part == SD_DECODER || c->plans[i].part == SD_ENCODER)
-            sd_plan_free(&c->plans[i].p);
+            sd_cache_drop(&c->plans[i]);
 }
 
 void sd_cache_drop_vae(sd_cache *c)

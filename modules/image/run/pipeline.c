@@ -252,16 +252,31 @@ fail:
     return st;
 }
 
-/* As the first picture's prompts need it. */
-static bt_status economize(const sd_work *k, sd_setup *s)
+/* ---- what is decided before ------------------------------------------------- */
+
+/* The passes (`second` only if s->hires_scale says so), what the first picture's prompts ask
+ * for, for which the model is changed, and what the memory budget wants to be done without.
+ * Afterwards, also of a failure: sd_grid_release both grids, sd_asked_free *a. */
+static bt_status prepare(bt_module_job *j, const sd_options *o, const bt_image *init,
+                         const bt_image *mask, sd_setup *s, sd_setup *second, sd_asked **a,
+                         bt_error *err)
 {
-    sd_asked *a;
-    bt_status st = sd_run_ask(k->j->m, s, s->seed, NULL, &a, k->r->error);
-    if (st == BT_OK)
-        st = sd_run_loras(k->j, &a->loras, k->r->error);
-    if (st == BT_OK)
-        st = sd_run_economize(k->j, s, a, k->r->error);
-    sd_asked_free(a);
+    sd_setup *last = s;
+    bt_status st;
+    BT_TRY(sd_cache_use_vae(&j->cache, o->vae, err));
+    BT_TRY(sd_run_setup(j->m, o, init, mask, s, err));
+    BT_TRY(sd_run_use_controls(j, s, err));
+    BT_TRY(sd_run_words(j, o->embedding, err));
+    s->words = j->cache.words;
+    if (s->hires_scale > 1) {
+        BT_TRY(sd_run_setup_hires(j->m, s, second, err));
+        last = second;
+    }
+    BT_TRY(sd_run_ask(j->m, last, s->seed, NULL, a, err));
+    BT_TRY(sd_run_loras(j, &(*a)->loras, err));
+    BT_TRY(sd_run_economize(j, last, *a, err));
+    s->group = last->group, s->spare = last->spare, s->tile = last->tile;
+fail:
     return st;
 }
 
@@ -269,26 +284,18 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
 {
     sd_work k = { .j = j, .r = r };
     sd_setup second = { 0 };
-    const sd_options *o = r->options;
-    bt_status st = sd_cache_use_vae(&j->cache, o->vae, r->error);
-    if (st == BT_OK)
-        st = sd_run_setup(j->m, o, r->image_in(r->host, "init"), r->image_in(r->host, "mask"), &k.s,
-                          r->error);
-    if (st == BT_OK)
-        st = sd_run_use_controls(j, &k.s, r->error);
+    sd_asked *first = NULL;
+    const bt_image *init = r->image_in(r->host, "init");
+    if (!init && sd_edits(j->m))
+        return bt_fail(r->error, BT_EINVAL,
+                       "this model changes a picture: it needs one to start from");
+    bt_status st =
+        prepare(j, r->options, init, r->image_in(r->host, "mask"), &k.s, &second, &first, r->error);
+    sd_asked_free(first);
     if (st == BT_OK)
         st = sd_run_check_controls(&k);
-    if (st == BT_OK)
-        st = sd_run_words(j, o->embedding, r->error);
-    k.s.words = j->cache.words;
-    if (st == BT_OK && k.s.hires_scale > 1) {
-        st = sd_run_setup_hires(j->m, &k.s, &second, r->error);
+    if (k.s.hires_scale > 1)
         k.second = &second;
-    }
-    if (st == BT_OK)
-        st = economize(&k, k.second ? &second : &k.s);
-    if (k.second)
-        k.s.group = second.group, k.s.spare = second.spare, k.s.tile = second.tile;
     if (st == BT_OK && k.s.spare) {
         bt_weights_spare(j->m->ws);
         sd_controls_spare(&j->controls);
@@ -303,40 +310,23 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     return st;
 }
 
-/* ---- estimate ---------------------------------------------------------------- */
-
+/* The first picture is not known yet. */
 bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
 {
     sd_options o = *(const sd_options *)options;
-    sd_setup s = { 0 }, big = { 0 };
+    sd_setup s = { 0 }, second = { 0 };
     bt_estimate first = { 0 };
     sd_asked *a = NULL;
-    o.outpaint = ""; /* the first picture is not known yet */
-    bt_status st = sd_cache_use_vae(&j->cache, o.vae, err);
-    if (st == BT_OK)
-        st = sd_run_setup(j->m, &o, NULL, NULL, &s, err);
-    if (st == BT_OK)
-        st = sd_run_use_controls(j, &s, err);
-    if (st == BT_OK)
-        st = sd_run_words(j, o.embedding, err);
-    s.words = j->cache.words;
+    o.outpaint = "";
+    bt_status st = prepare(j, &o, NULL, NULL, &s, &second, &a, err);
     if (st == BT_OK && s.hires_scale > 1)
-        st = sd_run_setup_hires(j->m, &s, &big, err);
-    sd_setup *final = s.hires_scale > 1 ? &big : &s;
-    if (st == BT_OK)
-        st = sd_run_ask(j->m, final, s.seed, NULL, &a, err);
-    if (st == BT_OK)
-        st = sd_run_loras(j, &a->loras, err);
-    if (st == BT_OK)
-        st = sd_run_economize(j, final, a, err);
-    if (st == BT_OK)
-        st = sd_run_need(j, final, a, out, err);
-    if (st == BT_OK && final == &big)
         st = sd_run_need(j, &s, a, &first, err);
+    if (st == BT_OK)
+        st = sd_run_need(j, s.hires_scale > 1 ? &second : &s, a, out, err);
     out->flops += first.flops;
     sd_asked_free(a);
     sd_grid_release(&s.grid);
-    sd_grid_release(&big.grid);
+    sd_grid_release(&second.grid);
     return st;
 }
 
@@ -357,6 +347,7 @@ void sd_job_close(bt_module_job *j)
     if (!j)
         return;
     sd_run_unadapt(j);
+    sd_cache_release(&j->cache);
     sd_controls_close(&j->controls);
     bt_release(j);
 }

@@ -16,7 +16,7 @@ static int fit(int64_t asked, int of_init, int of_model, int factor)
     return side < factor ? factor : side / factor * factor;
 }
 
-static void set_size(const sd_model *m, const sd_options *o, sd_setup *s)
+static bt_status set_size(const sd_model *m, const sd_options *o, sd_setup *s, bt_error *err)
 {
     const int f = m->vae.factor;
     const sd_margins *a = &s->margins;
@@ -27,6 +27,10 @@ static void set_size(const sd_model *m, const sd_options *o, sd_setup *s)
         fit(o->height, as_init ? s->init->height + a->top + a->bottom : 0, m->unet.sample_h * f, f);
     s->lw = s->w / f;
     s->lh = s->h / f;
+    if (s->w > SD_MAX_SIDE || s->h > SD_MAX_SIDE)
+        return bt_fail(err, BT_EINVAL, "a picture of %dx%d is too large: at most %d a side", s->w,
+                       s->h, SD_MAX_SIDE);
+    return BT_OK;
 }
 
 /* ---- repainting ------------------------------------------------------------ */
@@ -123,8 +127,6 @@ static bt_status set_sampler(const sd_model *m, const sd_options *o, sd_setup *s
 /* Where in the grid a first picture comes in. */
 static bt_status set_start(const sd_model *m, sd_setup *s, bt_error *err)
 {
-    if (!s->init && sd_edits(m))
-        return bt_fail(err, BT_EINVAL, "this model changes a picture: it needs one to start from");
     if (s->init && !sd_edits(m))
         s->first = sd_grid_first(&s->grid, s->sampler->rules.family, s->strength);
     if (s->first >= s->grid.n)
@@ -190,7 +192,7 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
                                 err));
     BT_TRY(set_hires(m, o, s, err));
     BT_TRY(set_repaint(m, o, s, err));
-    set_size(m, o, s);
+    BT_TRY(set_size(m, o, s, err));
     BT_TRY(set_sampler(m, o, s, err));
     s->turns = sd_run_turns(s, s->steps);
     return set_start(m, s, err);

@@ -34,16 +34,21 @@ bt_status sd_step_dpm2(sd_walk *w, int i)
 {
     float from = w->grid->sigma[i], to = w->grid->sigma[i + 1];
     sd_ancestral a = sd_ancestral_of(from, to, w->eta);
-    float mid = middle(from, a.down);
+    float mid = middle(from, a.down), *slope = w->old[0];
     if (a.down == 0)
         return sd_step_euler(w, i);
     bt_status st;
     BT_TRY(sd_foresee(w, w->x, w->grid->t[i], from));
-    for (size_t k = 0; k < w->n; k++)
-        w->mid[k] = w->x[k] + (w->x[k] - w->x0[k]) / from * (mid - from);
+    for (size_t k = 0; k < w->n; k++) {
+        slope[k] = (w->x[k] - w->x0[k]) / from;
+        w->mid[k] = w->x[k] + slope[k] * (mid - from);
+    }
     BT_TRY(foresee_middle(w, mid));
-    for (size_t k = 0; k < w->n; k++)
-        w->x[k] += (w->mid[k] - w->x0[k]) / mid * (a.down - from);
+    float share = sd_second_share(w, from, mid);
+    for (size_t k = 0; k < w->n; k++) {
+        float second = (w->mid[k] - w->x0[k]) / mid;
+        w->x[k] += sd_second_slope(share, slope[k], second) * (a.down - from);
+    }
     if (a.up > 0) {
         sd_walk_draw(w);
         add_noise(w, w->x, a.up);

@@ -50,8 +50,11 @@ bt_status sd_step_heun(sd_walk *w, int i)
         w->mid[k] = w->x[k] + slope[k] * dt;
     }
     BT_TRY(sd_foresee(w, w->mid, t_of(w->grid, i + 1), to));
-    for (size_t k = 0; k < w->n; k++)
-        w->x[k] += (slope[k] + (w->mid[k] - w->x0[k]) / to) / 2 * dt;
+    float share = sd_second_share(w, from, to);
+    for (size_t k = 0; k < w->n; k++) {
+        float second = sd_second_slope(share, slope[k], (w->mid[k] - w->x0[k]) / to);
+        w->x[k] += (slope[k] + second) / 2 * dt;
+    }
 fail:
     return st;
 }
@@ -89,7 +92,7 @@ static double lms_weight(const float *sigma, int order, int j)
 bt_status sd_step_lms(sd_walk *w, int i)
 {
     const float *sigma = w->grid->sigma + i;
-    int order = w->past < 3 ? w->past + 1 : 4;
+    int order = sd_adams_order(w, w->past + 1);
     bt_status st = sd_foresee(w, w->x, w->grid->t[i], *sigma);
     if (st != BT_OK)
         return st;

@@ -108,7 +108,7 @@ static bt_status ddim_grid(const sd_grid_rules *r, const sd_train *train, sd_gri
         int t = count > 1 ? a1111_t(train, g->steps, count - 1 - i) : train->n - 1;
         int to = count > 1 ? a1111_t(train, g->steps, count - 2 - i) : 0;
         g->t[i] = (float)t;
-        g->abar[i] = train->abar[t] > least || !twice ? train->abar[t] : least;
+        g->abar[i] = train->abar[t] > least || r->family != SD_PLMS ? train->abar[t] : least;
         g->next[i] = train->abar[to];
     }
     g->start = 1;
@@ -154,7 +154,7 @@ static bt_status own_grid(const sd_grid_rules *r, const sd_train *train, int k, 
 static bt_status model_grid(const sd_schedule_config *c, const sd_train *train, sd_family f,
                             sd_grid *g, bt_error *err)
 {
-    int n = sd_grid_model_steps(c, f, g->steps);
+    int n = sd_grid_model_steps(c, train, f, g->steps);
     if (n == 0)
         return bt_fail(err, BT_EINVAL, "steps must be 1 to %d with this model and sampler",
                        c->original_steps);

@@ -105,9 +105,11 @@ static void pndm_put(const sd_schedule_config *c, const sd_train *train, sd_grid
     g->next[i] = to >= 0 ? train->abar[to] : c->alpha_to_one == 1 ? 1 : train->abar[0];
 }
 
-static bool runge_kutta(const sd_schedule_config *c, int steps)
+/* Out of pure noise the four askings of a step would be at levels that have nothing to do
+ * with each other. */
+static bool runge_kutta(const sd_schedule_config *c, const sd_train *train, int steps)
 {
-    return !c->skip_prk && steps >= 4;
+    return !c->skip_prk && steps >= 4 && !sd_train_zero_snr(train);
 }
 
 /* Three steps of Runge and Kutta with four askings each, or one of Heun with
@@ -116,7 +118,7 @@ static void pndm_grid(const sd_schedule_config *c, const sd_train *train, sd_gri
 {
     int n = g->steps, d = c->steps / n, half = d / 2, at = 0, first = 0;
     g->extra = g->n - n;
-    if (runge_kutta(c, n)) {
+    if (runge_kutta(c, train, n)) {
         for (first = 0; first < 3; first++) {
             int t = whole(c, SD_PLMS, n, first), to = whole(c, SD_PLMS, n, first + 1);
             int mid = to + half;
@@ -205,12 +207,12 @@ static void sigma_grid(const sd_schedule_config *c, sd_family f, sd_grid *g)
         g->start = c->spacing == SD_LEADING ? sqrtf(top * top + 1) : top;
 }
 
-int sd_grid_model_steps(const sd_schedule_config *c, sd_family f, int steps)
+int sd_grid_model_steps(const sd_schedule_config *c, const sd_train *train, sd_family f, int steps)
 {
     if (f == SD_LCM)
         return steps <= c->original_steps ? steps : 0;
     if (f == SD_PLMS && steps > 1)
-        return runge_kutta(c, steps) ? steps + SD_RUNGE_KUTTA_EXTRA : steps + 1;
+        return runge_kutta(c, train, steps) ? steps + SD_RUNGE_KUTTA_EXTRA : steps + 1;
     return steps;
 }
 

@@ -69,7 +69,7 @@ static void combine(sd_walk *w)
                                          { 3 / 2.0f, -1 / 2.0f },
                                          { 23 / 12.0f, -16 / 12.0f, 5 / 12.0f },
                                          { 55 / 24.0f, -59 / 24.0f, 37 / 24.0f, -9 / 24.0f } };
-    int n = w->order < 4 ? w->order : 4;
+    int n = sd_adams_order(w, w->order);
     for (size_t k = 0; k < w->n; k++) {
         w->in[k] = 0;
         for (int j = 0; j < n; j++)
@@ -77,17 +77,32 @@ static void combine(sd_walk *w)
     }
 }
 
+/* The noise that, in front of the first step, shows the picture that the second asking's
+ * shows behind it: see sd_second_share. */
+static void carry_back(sd_walk *w)
+{
+    float a = w->grid->abar[0], root_a = sqrtf(a), root_b = sqrtf(1 - a);
+    float next = w->grid->next[0], root_next = sqrtf(next), rest = sqrtf(1 - next);
+    for (size_t k = 0; k < w->n; k++) {
+        float x0 = (w->x[k] - rest * w->x0[k]) / root_next;
+        w->x0[k] = (w->mid[k] - root_a * x0) / root_b;
+    }
+}
+
 /* w->order: how many noises are remembered */
 bt_status sd_step_plms(sd_walk *w, int i)
 {
     role r = role_of(w->grid, i);
-    bool v = w->grid->kind == SD_GRID_MODEL && w->config->prediction == SD_V;
+    bool zero = sd_train_zero_snr(w->train);
+    bool v = w->grid->kind == SD_GRID_MODEL && w->config->prediction == SD_V && !zero;
     bt_status st = ask(w, i, v);
     if (st != BT_OK)
         return st;
     if (r == RUNGE_KUTTA) {
         runge_kutta(w, i, v);
     } else if (r == AGAIN) {
+        if (zero)
+            carry_back(w);
         for (size_t k = 0; k < w->n; k++)
             w->in[k] = (w->x0[k] + w->old[0][k]) / 2;
         move(w, i, v, w->mid, w->in);

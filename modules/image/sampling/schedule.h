@@ -55,6 +55,9 @@ typedef struct sd_train {
 
 bt_status sd_train_create(const sd_schedule_config *c, sd_train *out, bt_error *err);
 void sd_train_release(sd_train *t);
+/* Whether training ends in pure noise ("zero terminal SNR", arXiv 2305.08891). The first
+ * level of a grid then stands for an infinite one, and the next is far below. */
+static inline bool sd_train_zero_snr(const sd_train *t) { return t->abar[t->n - 1] == 0; }
 
 /* Sigmas of all training steps as doubles (numpy's type from there on), and
  * their logarithms in float, as np.log of a float array. */
@@ -109,7 +112,7 @@ bt_status sd_grid_alloc(int n, sd_grid *g, bt_error *err);
 enum { SD_RUNGE_KUTTA_EXTRA = 9 };
 void sd_grid_by_model(const sd_schedule_config *c, const sd_train *train, sd_family f, sd_grid *g);
 /* Steps that such a grid has, or 0: it cannot have so many. */
-int sd_grid_model_steps(const sd_schedule_config *c, sd_family f, int steps);
+int sd_grid_model_steps(const sd_schedule_config *c, const sd_train *train, sd_family f, int steps);
 /* Level i of n of a named grid, from the highest down, 0 being left out; xl: of SDXL. */
 double sd_grid_level(const sd_table *s, sd_grid_kind kind, bool xl, int n, int i);
 /* Levels that a list of `n` has: ComfyUI's ddim_uniform counts from step 1 by

@@ -34,6 +34,29 @@ void sd_walk_remember(sd_walk *w);
 
 /* w->x0 = the picture that the network foresees from x at this noise level. */
 bt_status sd_foresee(sd_walk *w, const float *x, float t, float sigma);
+/* Heun and DPM2 ask a second time at level `at`, and add to Euler's step what the slope
+ * differs by there: the pictures' difference / at, times the step. That is (from / to - 1) / 2
+ * times the difference with Heun, a hundred times and more where a grid falls out of pure
+ * noise: with such models the solvers collapse in few steps, also ComfyUI's (its pull request
+ * 11360). There the same formulas are taken over 1 / sigma, in which x / sigma has the slope
+ * x0 (DPM2's is then DPM-Solver++ 2S, arXiv 2211.01095): what the slope differs by counts
+ * at / from times as much, so that no difference counts more than once. */
+static inline float sd_second_share(const sd_walk *w, float from, float at)
+{
+    return sd_train_zero_snr(w->train) ? at / from : 1;
+}
+static inline float sd_second_slope(float share, float first, float second)
+{
+    return share == 1 ? second : first + share * (second - first);
+}
+/* Adams and Bashforth's formulas of order 2, 3 and 4 are stable in steps of up to 1, 6/11 and
+ * 3/10 of the noise level (Hairer and Wanner, Solving Ordinary Differential Equations II,
+ * V.1). The grids of models that begin in pure noise fall by more. */
+static inline int sd_adams_order(const sd_walk *w, int order)
+{
+    const int most = sd_train_zero_snr(w->train) ? 2 : 4;
+    return order < most ? order : most;
+}
 /* An ancestral step (k-diffusion): down to `down`, then noise of level `up`. */
 typedef struct sd_ancestral {
     float down, up;

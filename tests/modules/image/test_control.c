@@ -180,12 +180,12 @@ static void test_pictures(void **state)
     int i = 0;
     cJSON_ArrayForEach(job, cJSON_GetObjectItem(side, "pictures"))
     {
-        if (!GOLDEN_BRIEF || i % 3 == 1)
+        if (!GOLDEN_BRIEF || i % 2 == 1)
             compare(job, (form)(i % FORMS));
         i++;
     }
-    for (int as = 0; as < FORMS; as++)
-        compare(job_at(side, GOLDEN_BRIEF ? 1 : 6), (form)as);
+    for (int as = 0; as < FORMS && !GOLDEN_BRIEF; as++)
+        compare(job_at(side, 6), (form)as);
     cJSON_Delete(side);
 }
 

@@ -11,6 +11,8 @@
 #define LATENTS 1e-3 /* relative L2 */
 #define PSNR    40   /* dB */
 
+extern const bt_module bt_module_diffusion;
+
 static cJSON *recipes;
 static bt_store *golden;
 
@@ -39,6 +41,25 @@ static double compare(host *h, const cJSON *j, double *db)
     return e;
 }
 
+/* What is asked for, before a first picture is there: an estimate must do without; a model
+ * that changes a picture says in the run that it is missing. */
+static void check_without_picture(host *h)
+{
+    const bool edits = sd_edits((const sd_model *)h->model);
+    uint8_t *pixels = h->init.pixels;
+    bt_estimate e = { 0 };
+    h->init.pixels = NULL;
+    if (bt_module_diffusion.estimate(h->job, &h->o, &e, &h->error) != BT_OK)
+        fail_msg("%s", h->error.text);
+    assert_true(e.weights > 0 && e.arena > 0 && e.flops > 0);
+    if (edits) {
+        assert_int_equal(host_run(h), BT_EINVAL);
+        assert_string_equal(h->error.text,
+                            "this model changes a picture: it needs one to start from");
+    }
+    h->init.pixels = pixels;
+}
+
 /* All pictures of a family that the model at `path` makes. */
 static void check(const char *family, const char *form, const char *path, double latents,
                   double psnr)
@@ -64,6 +85,7 @@ static void check(const char *family, const char *form, const char *path, double
         if (GOLDEN_BRIEF)
             break;
     }
+    check_without_picture(h);
     host_close(h);
     cJSON_Delete(side);
     free(init), free(mask);
@@ -92,6 +114,26 @@ static void test_fp16(void **state)
     check("sd1", "fp16", temp_path("half"), 3e-3, 50);
 }
 
+/* Learned words, and adapters with them, come and go: the other autoencoder stays. A word that
+ * the prompt does not say changes nothing. */
+static void check_with_words(host *h)
+{
+    const made word = { .t = { .name = "emb_params",
+                               .dtype = BT_F32,
+                               .n_dims = 2,
+                               .dims = { 1, 32 },
+                               .bytes = 32 * sizeof(float) },
+                        .values = calloc(32, sizeof(float)) };
+    uint8_t *was = h->pictures[0].rgb;
+    recipe_safetensors(temp_path("word.safetensors"), &word, 1, BT_F32);
+    h->pictures[0].rgb = NULL;
+    h->o.embedding = temp_path("word.safetensors");
+    host_must_run(h);
+    assert_memory_equal(h->pictures[0].rgb, was, 3 * SIZE * SIZE);
+    h->o.embedding = "";
+    free(word.values), free(was);
+}
+
 /* sd1's first picture by another autoencoder. */
 static double first_with_vae(const char *model, const char *vae, const char *want)
 {
@@ -103,6 +145,7 @@ static double first_with_vae(const char *model, const char *vae, const char *wan
     host_must_run(h);
     const double db = golden_psnr_db(h->pictures[0].rgb, rgb, 3 * SIZE * SIZE);
     print_message("%s: %.1f dB\n", vae + strlen(temp_dir), db);
+    check_with_words(h);
     h->o.vae = BT_SOURCE_DIR "/tests/golden/families.safetensors";
     assert_int_equal(host_run(h), BT_EUNSUPPORTED);
     assert_non_null(strstr(h->error.text, "holds no autoencoder"));

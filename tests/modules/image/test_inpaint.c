@@ -183,6 +183,11 @@ static void test_outpaint(void **state)
         assert_int_equal(host_run(h), BT_EINVAL);
         assert_non_null(strstr(h->error.text, "outpaint: \""));
     }
+    h->init = (bt_image){ sizeof h->init, 9000, 1, 1, calloc(9000, 1) };
+    h->o.outpaint = "4096,4096,0,0";
+    assert_int_equal(host_run(h), BT_EINVAL);
+    assert_non_null(strstr(h->error.text, "17192x8 is too large"));
+    free(h->init.pixels);
     h->o.outpaint = "8";
     h->init.pixels = NULL;
     assert_int_equal(host_run(h), BT_EINVAL);

@@ -139,7 +139,7 @@ static void check_kind(const cJSON *json, const kind *k)
         char key[96];
         sd_grid g;
         snprintf(key, sizeof key, "%s.%s.n%d", json->string, k->golden, steps[i]);
-        if (!sd_grid_model_steps(&c, sampler->rules.family, steps[i]))
+        if (!sd_grid_model_steps(&c, &train, sampler->rules.family, steps[i]))
             continue;
         assert_int_equal(
             sd_grid_create(&c, &train, &sampler->rules, SD_GRID_MODEL, steps[i], false, &g, NULL),
@@ -197,6 +197,55 @@ static void test_all_grids_fall(void **state)
     sd_schedule_release(&c);
 }
 
+/* ---- models that begin in pure noise --------------------------------------------- */
+
+/* By how much a picture in so many steps is not what the exact path ends in, spread times the
+ * first noise; where noise is added on the way, by how much its spread is another. */
+static double miss(const sd_schedule_config *c, const sd_train *train, const sd_sampler *s,
+                   sd_grid_kind kind, int steps)
+{
+    enum { SIDE = 8, N = 4 * SIDE * SIDE };
+    const double spread = 2;
+    double first[N], all = 0, off = 0;
+    sd_grid g;
+    assert_int_equal(sd_grid_create(c, train, &s->rules, kind, steps, false, &g, NULL), BT_OK);
+    if (s->restarts)
+        assert_int_equal(sd_grid_restart(&g, 0, NULL), BT_OK);
+    walker *k = walker_new(s, c, train, &g, s->eta, (sd_shape){ 4, SIDE, SIDE });
+    k->spread = spread;
+    for (int i = 0; i < N; i++)
+        first[i] = (double)(k->w.x[i] / g.start);
+    for (int i = 0; i < g.n; i++)
+        assert_int_equal(sd_walk_step(&k->w, i), BT_OK);
+    for (int i = 0; i < N; i++) {
+        all += pow((double)k->w.x[i] / spread, 2) / N;
+        off += pow((double)k->w.x[i] / spread - first[i], 2) / N;
+    }
+    walker_free(k);
+    sd_grid_release(&g);
+    return s->eta > 0 || s->restarts ? fabs(sqrt(all) - 1) : sqrt(off);
+}
+
+/* With zero terminal SNR the first level stands for an infinite one: neither the step out of
+ * it nor those over levels far apart may lead astray. One step has nothing to go by. */
+static void test_zero_snr(void **state)
+{
+    (void)state;
+    static const int counts[] = { 1, 9, 20 };
+    sd_schedule_config c = named_config("icons");
+    sd_train train;
+    assert_int_equal(sd_train_create(&c, &train, NULL), BT_OK);
+    for (const sd_sampler *s = sd_samplers; s->name; s++)
+        for (int i = 0; i < 6; i++) {
+            const int n = counts[i / 2];
+            const double m = miss(&c, &train, s, i % 2 ? SD_GRID_AUTOMATIC : SD_GRID_MODEL, n);
+            if (!(m < (n == 1 ? 1.5 : 0.5)))
+                fail_msg("%s, %d %s steps: %.3f", s->name, n, i % 2 ? "automatic" : "own", m);
+        }
+    sd_train_release(&train);
+    sd_schedule_release(&c);
+}
+
 /* Every choice leads to a sampler of its name, and to the grid named with it. */
 static void test_choices(void **state)
 {
@@ -238,9 +287,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_traces),
-        cmocka_unit_test(test_all_grids_fall),
+        cmocka_unit_test(test_training),       cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_all_grids_fall), cmocka_unit_test(test_zero_snr),
         cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

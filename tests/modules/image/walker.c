@@ -5,10 +5,23 @@
 
 #include "common.h"
 
+/* v by x, where pictures have this spread: x0 is expected to be sqrt(abar) spread^2 x by the
+ * variance of x. */
+static float best_v(const walker *k, double t)
+{
+    const float *abar = k->w.train->abar;
+    const int low = t < k->w.train->n - 1 ? (int)t : k->w.train->n - 2;
+    const double a = (double)abar[low] + (t - low) * (double)(abar[low + 1] - abar[low]);
+    const double own = k->spread * k->spread;
+    return (float)(sqrt(a * (1 - a)) * (1 - own) / (a * own + 1 - a));
+}
+
 static bt_status answer(void *host, const float *in, float t, float *out)
 {
     walker *k = host;
     float f = (float)((double)t / ((double)t + 1) - k->linear * (double)t / 1000);
+    if (k->spread != 0)
+        f = best_v(k, (double)t);
     float *x = k->second ? k->w.mid : k->w.x;
     if (k->asked++ == k->fail_after && k->fail_after)
         return BT_ECANCELLED;

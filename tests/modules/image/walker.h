@@ -11,6 +11,7 @@ typedef struct walker {
     sd_latent p;
     float *block;
     double linear;  /* the network answers in * (t / (t + 1) - linear * t / 1000) */
+    double spread;  /* not 0: the best v for pictures that are normal with this spread */
     bool scaled;    /* the sampler goes on from what the network saw, as diffusers' tests do */
     bool second;    /* in the middle of a step */
     int asked;      /* how often */
