@@ -307,7 +307,7 @@ static void test_budget(void **state)
     char list[1024], path[300];
     host *h = open_for(job_at(side, 0), BT_PREC_F32, 2);
     set_controls(h, job_at(side, 0), NAMED, list, sizeof list);
-    h->o.width = h->o.height = 192; /* so that the UNet takes more than the text encoder */
+    h->o.width = h->o.height = 96; /* so that the UNet takes more than the text encoder */
     h->o.steps = 1;
     const uint64_t with = need_of(h);
     h->o.control = "";
@@ -319,7 +319,7 @@ static void test_budget(void **state)
         fail_msg("%g MB with, %g without", (double)with / 1e6, (double)without / 1e6);
     h->o.control = list;
     host_must_run(h);
-    const size_t n = 3 * 192 * 192;
+    const size_t n = 3 * 96 * 96;
     uint8_t *want = malloc(n);
     memcpy(want, h->pictures[0].rgb, n);
     h->compute.cache_dir = temp_path("panels");
