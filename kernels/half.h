@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * IEEE half precision and bfloat16 by integer arithmetic on the bits, so that
- * every processor rounds alike: to nearest, ties to even; NaN stays a NaN.
+ * IEEE half precision, bfloat16 and 8-bit floats by integer arithmetic on the bits,
+ * so that every processor rounds alike: to nearest, ties to even; NaN stays a NaN.
  *
  *     f32   1 sign, 8 exponent (bias 127), 23 mantissa
  *     f16   1 sign, 5 exponent (bias 15), 10 mantissa: exponents differ by 112
  *     bf16  the upper half of an f32
+ *     e4m3  1 sign, 4 exponent (bias 7), 3 mantissa; no infinities: all ones is the NaN
+ *     e5m2  the upper half of an f16
  */
 #ifndef BT_KERNELS_HALF_H
 #define BT_KERNELS_HALF_H
@@ -63,5 +65,18 @@ static inline uint16_t bt_f32_to_bf16(float f)
 }
 
 static inline float bt_bf16_to_f32(uint16_t h) { return bt_bits_f32((uint32_t)h << 16); }
+
+static inline float bt_e4m3_to_f32(uint8_t b)
+{
+    const uint32_t sign = (uint32_t)(b & 0x80) << 24, mag = b & 0x7f;
+    if (mag == 0x7f)
+        return bt_bits_f32(sign | 0x7fc00000);
+    if (mag >= 8)
+        return bt_bits_f32(sign | ((mag << 20) + (120u << 23)));
+    const float tiny = (float)mag * 0x1p-9f; /* subnormal: mag units of 2^-9 */
+    return sign ? -tiny : tiny;
+}
+
+static inline float bt_e5m2_to_f32(uint8_t b) { return bt_f16_to_f32((uint16_t)(b << 8)); }
 
 #endif

@@ -34,13 +34,15 @@
     X(I64, 27, "i64", 1, 8)                                                                        \
     X(F64, 28, "f64", 1, 8)                                                                        \
     X(BF16, 30, "bf16", 1, 2)                                                                      \
-    X(U8, 64, "u8", 1, 1) /* safetensors and ONNX only; not a GGUF type */
+    X(U8, 64, "u8", 1, 1) /* this and what follows: safetensors and ONNX only, no GGUF types */    \
+    X(F8_E4M3, 65, "f8_e4m3", 1, 1)                                                                \
+    X(F8_E5M2, 66, "f8_e5m2", 1, 1)
 
 typedef enum bt_dtype {
 #define BT_DTYPE_ENUM(name, number, text, block, bytes) BT_##name = number,
     BT_DTYPE_MAP(BT_DTYPE_ENUM)
 #undef BT_DTYPE_ENUM
-        BT_DTYPE_COUNT = 65
+        BT_DTYPE_COUNT = 67
 } bt_dtype;
 
 typedef struct bt_dtype_info {

@@ -47,14 +47,14 @@ typedef struct bt_module_job bt_module_job; /* a module's own; opaque to the eng
 typedef struct bt_run {
     void *host;                /* the engine's */
     const void *options;       /* the module's option struct, filled and checked */
-    const atomic_bool *cancel; /* pass it to bt_plan_run */
+    const atomic_bool *cancel; /* see bt_run_plan */
     bool hurry;                /* somebody waits for the first samples */
     /* "init", "mask", "control", "control2", ...; NULL: not set. 1 or 3 channels; the job's, for
      * the run. */
     const bt_image *(*image_in)(void *host, const char *name);
     /* "mel"; NULL: not set. The job's, for the run. */
     const bt_array *(*array_in)(void *host, const char *name);
-    bt_trace *trace; /* NULL unless profiling; attach to every plan, detach after the run */
+    bt_trace *trace; /* NULL unless profiling; see bt_run_plan */
     bt_error *error; /* one line, for a run that fails */
 
     /* Each returns BT_OK, BT_ECANCELLED, or BT_ENOMEM. progress: total 0 if
@@ -75,6 +75,15 @@ typedef struct bt_run {
     /* When what is said (bottega.h); struct_size is the engine's to fill. NULL: nobody asks. */
     bt_status (*timing)(void *host, const bt_timing *t);
 } bt_run;
+
+/* A part of the run; `name`, a literal, is what a profile calls it. */
+static inline bt_status bt_run_plan(const bt_run *r, bt_plan *p, const char *name)
+{
+    bt_trace_attach(p, r->trace, name);
+    const bt_status st = bt_plan_run(p, r->cancel, r->error);
+    bt_trace_attach(p, NULL, NULL);
+    return st;
+}
 
 /* All but tokenize, detokenize and mel_form must be there. Functions that take `err` put
  * one line into it when they fail (it may be NULL). `open`, `describe`,

@@ -86,3 +86,9 @@ char *bt_strndup(const char *s, size_t n)
     p[n] = 0;
     return p;
 }
+
+bool bt_ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && memcmp(s + n - m, end, m) == 0;
+}

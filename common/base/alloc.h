@@ -25,6 +25,7 @@ void bt_release(void *p); /* NULL is fine */
 /* Copies, zero-terminated; strndup ends at the first zero if that comes earlier. */
 char *bt_strdup(const char *s);
 char *bt_strndup(const char *s, size_t n);
+bool bt_ends_with(const char *s, const char *end);
 
 /* For sizes that come from files: false on overflow, and then *out must not be
  * used. Multiply and add with these before allocating. */

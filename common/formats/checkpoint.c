@@ -128,8 +128,7 @@ static bt_status turn(bt_store *s, size_t i, bt_error *err)
 /* Is the projection as open_clip has it? Only transformers' own name says that not. */
 static bool is_open_projection(const char *old, const char *name)
 {
-    const size_t n = strlen(name), m = strlen("text_projection.weight");
-    return n > m && strcmp(name + n - m, "text_projection.weight") == 0 &&
+    return bt_ends_with(name, "text_projection.weight") &&
            !strstr(old, "transformer.text_projection.");
 }
 
@@ -161,9 +160,10 @@ static bt_status adopt_vae(bt_ldm *l, bt_store *s, bool *named, bt_error *err)
 {
     const bool tiny = bt_store_find(s, "decoder.layers.2.conv.0.weight");
     const char *text = own_config(s);
-    l->vae = bt_store_find(s, "decoder.up.0.block.0.conv1.weight") ? "" : "first_stage_model.";
-    bt_ldm_measure(l);
     *named = tiny || bt_store_find(s, "decoder.up_blocks.0.resnets.0.conv1.weight");
+    if (*named || bt_store_find(s, "decoder.up.0.block.0.conv1.weight"))
+        l->vae = "";
+    bt_ldm_measure(l);
     if (tiny && !text)
         text = "{\"_class_name\":\"AutoencoderTiny\"}";
     if (*named && text)
@@ -171,36 +171,64 @@ static bt_status adopt_vae(bt_ldm *l, bt_store *s, bool *named, bt_error *err)
     return l->vae_levels ? bt_ldm_add_vae_config(l, s, err) : BT_OK;
 }
 
-/* The tensor's name in the folder; false: it keeps its own. */
-static bool new_name(const bt_ldm *l, bool named, const char *name, bt_buf *out)
+/* Of an autoencoder, by a name without what its names begin with? */
+static bool is_of_vae(const char *name)
 {
+    static const char *const begins[] = { "encoder.", "decoder.", "quant_conv.",
+                                          "post_quant_conv." };
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The tensor's name in the folder; false: it keeps its own, as does all that lies beside an
+ * autoencoder (whole: not) in its file. */
+static bool new_name(const bt_ldm *l, bool whole, bool named, const char *name, bt_buf *out)
+{
+    const size_t n = strlen(l->vae);
     out->len = 0;
+    if (!whole && (strncmp(name, l->vae, n) != 0 || !is_of_vae(name + n)))
+        return false;
     if (!named)
         return bt_ldm_name(l, name, out);
     bt_buf_printf(out, "vae/%s", name);
     return true;
 }
 
+/* Values that are to be multiplied by another tensor ("scaled fp8"). */
+static bt_status refuse_scaled(const bt_store *s, bt_error *err)
+{
+    for (size_t i = 0; i < bt_store_count(s); i++)
+        if (strstr(bt_store_at(s, i)->name, ".scale_weight"))
+            return bt_fail(err, BT_EUNSUPPORTED,
+                           "%s: tensor '%.200s': 8-bit floats with scales are not supported",
+                           bt_store_path(s), bt_store_at(s, i)->name);
+    return BT_OK;
+}
+
 bt_status bt_ldm_adopt(bt_store *s, bt_error *err)
 {
     bt_ldm l = { .s = s, .unet = BT_LDM_UNET, .folder = "unet/", .vae = "first_stage_model." };
+    const bool whole = bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight");
     bool named = false;
     bt_status st = bt_ldm_adopt_control(s, err);
-    if (st != BT_OK)
+    if (st != BT_OK || bt_store_file(s, "unet/config.json", NULL) ||
+        bt_store_file(s, "vae/config.json", NULL) || is_other(s))
         return st;
-    if (bt_store_file(s, "vae/config.json", NULL) || is_other(s))
-        return BT_OK;
-    if (bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight")) {
+    if (whole) {
         bt_ldm_measure(&l);
-        st = bt_ldm_add_config(&l, s, err);
+        st = refuse_scaled(s, err);
+        if (st == BT_OK)
+            st = bt_ldm_add_config(&l, s, err);
     } else {
         st = adopt_vae(&l, s, &named, err);
     }
-    if (!bt_store_file(s, "vae/config.json", NULL))
+    if (!whole && !bt_store_file(s, "vae/config.json", NULL))
         return st;
     bt_buf name = { 0 };
     for (size_t i = 0, n = bt_store_count(s); i < n && st == BT_OK; i++) {
-        if (!new_name(&l, named, bt_store_at(s, i)->name, &name))
+        if (!new_name(&l, whole, named, bt_store_at(s, i)->name, &name))
             continue;
         st = name.failed ? bt_store_no_memory(s, err) : adopt_tensor(s, i, name.data, err);
     }

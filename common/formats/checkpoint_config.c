@@ -121,8 +121,9 @@ static int first_out(const bt_ldm *l, int block)
 
 typedef struct levels {
     int channels[BT_LDM_LEVELS], heads[BT_LDM_LEVELS];
-    int down[BT_LDM_LEVELS], up[BT_LDM_LEVELS]; /* depths; up: coarsest first */
+    int down[BT_LDM_LEVELS], up[BT_LDM_LEVELS]; /* depths of first attentions; up: coarsest first */
     int depth[BT_LDM_LEVELS];
+    bool even; /* depth says those of all attentions */
 } levels;
 
 static levels read_levels(const model *m, int middle)
@@ -142,6 +143,13 @@ static levels read_levels(const model *m, int middle)
         const int up = v.up[l->levels - 1 - i], last = i == l->levels - 1 ? middle : 0;
         v.depth[i] = last ? last : v.down[i] ? v.down[i] : up ? up : 1;
     }
+    v.even = true;
+    for (int i = 0; i < l->n_in; i++)
+        if (l->in[i].at >= 0 && v.down[l->in[i].block])
+            v.even &= depth(l, "input_blocks", i + 1) == v.depth[l->in[i].block];
+    for (int i = 0; i < l->n_out; i++)
+        if (v.up[l->out[i].block])
+            v.even &= depth(l, "output_blocks", i) == v.depth[l->levels - 1 - l->out[i].block];
     return v;
 }
 
@@ -163,6 +171,20 @@ static void put_types(bt_buf *b, const char *key, const int *depths, int n, cons
     bt_buf_puts(b, "]");
 }
 
+/* The depth of each attention, level by level (SSD-1B, Vega: SDXL with blocks left out). */
+static void put_depths(bt_buf *b, const char *key, const bt_ldm *l, bool down)
+{
+    const int n = down ? l->n_in : l->n_out;
+    const bt_ldm_place *place = down ? l->in : l->out;
+    bt_buf_printf(b, ",\"%s\":[", key);
+    for (int i = 0; i < n; i++) {
+        const int d = depth(l, down ? "input_blocks" : "output_blocks", down ? i + 1 : i);
+        if (place[i].at >= 0)
+            bt_buf_printf(b, "%s%d", place[i].at ? "," : place[i].block ? "],[" : "[", d ? d : 1);
+    }
+    bt_buf_puts(b, "]]");
+}
+
 static int sample_size(const model *m)
 {
     return m->family >= XL ? 128 : m->family == SD2 && m->v ? 96 : 64;
@@ -181,7 +203,12 @@ static void put_unet(bt_buf *b, const model *m)
     put_ints(b, "block_out_channels", v.channels, l->levels);
     put_ints(b, "layers_per_block", l->layers, l->levels);
     put_ints(b, "attention_head_dim", v.heads, l->levels);
-    put_ints(b, "transformer_layers_per_block", v.depth, l->levels);
+    if (v.even) {
+        put_ints(b, "transformer_layers_per_block", v.depth, l->levels);
+    } else {
+        put_depths(b, "transformer_layers_per_block", l, true);
+        put_depths(b, "reverse_transformer_layers_per_block", l, false);
+    }
     put_types(b, "down_block_types", v.down, l->levels, "CrossAttnDownBlock2D", "DownBlock2D");
     put_types(b, "up_block_types", v.up, l->levels, "CrossAttnUpBlock2D", "UpBlock2D");
     bt_buf_printf(b, ",\"mid_block_type\":%s",
@@ -333,13 +360,14 @@ bt_status bt_ldm_add_config(const bt_ldm *l, bt_store *s, bt_error *err)
     } files[] = {
         { "model_index.json", put_index },
         { "unet/config.json", put_unet },
-        { "vae/config.json", put_vae },
         { "scheduler/scheduler_config.json", put_schedule },
+        { "vae/config.json", put_vae },
     };
     static const char *const folders[] = { "text_encoder", "text_encoder_2" };
     const model m = recognize(l);
+    const size_t n = sizeof files / sizeof *files - (l->vae_levels ? 0 : 1);
     bt_status st = BT_OK;
-    for (size_t i = 0; i < sizeof files / sizeof *files && st == BT_OK; i++) {
+    for (size_t i = 0; i < n && st == BT_OK; i++) {
         bt_buf b = { 0 };
         files[i].put(&b, &m);
         st = add_file(s, files[i].file, &b, err);

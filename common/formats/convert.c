@@ -90,8 +90,7 @@ static bool is_left_out(const job *j, const char *name)
  * weights too (experts), with rows last. */
 static bool is_torch_conv(const job *j, const bt_tensor *t)
 {
-    const size_t n = strlen(t->name);
-    if (t->channels_last || n < 7 || strcmp(t->name + n - 7, ".weight") != 0)
+    if (t->channels_last || !bt_ends_with(t->name, ".weight"))
         return false;
     if (is_voice(j))
         return t->n_dims == 3;
@@ -115,6 +114,13 @@ static bool is_integer(bt_dtype t)
     return t == BT_I8 || t == BT_I16 || t == BT_I32 || t == BT_I64 || t == BT_U8;
 }
 
+/* The type of a tensor that is to stay as it is: GGUF has no 8-bit floats, and halves hold
+ * each of them. */
+static bt_dtype kept(bt_dtype t)
+{
+    return t == BT_F64 ? BT_F32 : t == BT_F8_E4M3 || t == BT_F8_E5M2 ? BT_F16 : t;
+}
+
 static bool is_target(bt_dtype type)
 {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
@@ -130,7 +136,7 @@ static void plan_tensor(const job *j, const bt_tensor *t, planned *p)
     const int named = is_integer(t->dtype) ? -1 : bt_type_rules_find(&j->rules, t->name);
     const bt_dtype type = named >= 0 ? (bt_dtype)named : j->type;
     const bool conv = is_torch_conv(j, t), block = bt_dtypes[type].block > 1;
-    const bt_dtype keep = t->dtype == BT_F64 ? BT_F32 : t->dtype;
+    const bt_dtype keep = kept(t->dtype);
     *p = (planned){ .from = t, .to = *t };
     if (is_integer(t->dtype))
         return;

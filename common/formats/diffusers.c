@@ -31,12 +31,6 @@ static const char *const weight_names[] = {
     "model.fp16.safetensors",
 };
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static char *join(const char *a, const char *between, const char *b)
 {
     bt_buf s = { 0 };
@@ -117,7 +111,7 @@ static bt_status add_weights(const folder *f, const char *name)
     if (!path)
         return bt_store_no_memory(f->s, f->err);
     bt_status st;
-    if (ends_with(name, ".json"))
+    if (bt_ends_with(name, ".json"))
         st = bt_safetensors_open_index(f->s, path, f->prefix, f->err);
     else if ((st = bt_store_map_file(f->s, path, &m, f->err)) == BT_OK)
         st = bt_safetensors_parse(f->s, path, f->prefix, m.data, m.size, f->err);
@@ -131,11 +125,11 @@ static bt_status add_files(const folder *f)
     bool pickle = false;
     for (size_t i = 0; i < f->n && st == BT_OK; i++) {
         const char *name = f->names[i];
-        if (ends_with(name, ".bin") || ends_with(name, ".ckpt"))
+        if (bt_ends_with(name, ".bin") || bt_ends_with(name, ".ckpt"))
             pickle = true;
-        if (ends_with(name, ".index.json"))
+        if (bt_ends_with(name, ".index.json"))
             continue;
-        if (ends_with(name, ".json") || ends_with(name, ".txt"))
+        if (bt_ends_with(name, ".json") || bt_ends_with(name, ".txt"))
             st = add_side_file(f, name);
     }
     if (st != BT_OK)

@@ -41,6 +41,8 @@ static const struct {
     { "decoder.mid_block.resnets.", "an autoencoder alone" },
     { "decoder.layers.2.conv.0.", "a tiny autoencoder alone" },
     { "text_model.encoder.layers.", "a CLIP text encoder alone" },
+    { "input_blocks.0.0.", "a UNet alone, without text encoder and autoencoder" },
+    { "down_blocks.0.resnets.0.", "a UNet alone, without text encoder and autoencoder" },
 };
 
 const char *bt_store_looks_like(const bt_store *s)

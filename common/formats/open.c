@@ -12,12 +12,6 @@
 
 #define MAX_VOICE_JSON (16u << 20)
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* Why 4 GiB: no header is near it, and most other files fail the test. */
 static bool looks_like_safetensors(const uint8_t *p, size_t n)
 {
@@ -78,12 +72,12 @@ static bt_status open_file(bt_store *s, bt_error *err)
         bt_store_set_format(s, "gguf");
         return bt_gguf_parse(s, m.data, m.size, err);
     }
-    if (looks_like_safetensors(m.data, m.size) || ends_with(path, ".safetensors")) {
+    if (looks_like_safetensors(m.data, m.size) || bt_ends_with(path, ".safetensors")) {
         bt_store_set_format(s, "safetensors");
         const bt_status parsed = bt_safetensors_parse(s, path, "", m.data, m.size, err);
         return parsed == BT_OK ? add_settings(s, 1, of_vocoders, err) : parsed;
     }
-    if (m.data[0] == 0x08 || ends_with(path, ".onnx")) {
+    if (m.data[0] == 0x08 || bt_ends_with(path, ".onnx")) {
         bt_store_set_format(s, "onnx");
         const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
         return parsed == BT_OK ? add_settings(s, 2, of_voices, err) : parsed;
@@ -105,7 +99,7 @@ bt_status bt_store_open(const char *path, bt_store **out, bt_error *err)
         return st;
     if (bt_is_dir(path)) {
         st = bt_diffusers_open(s, path, err);
-    } else if (ends_with(path, ".safetensors.index.json")) {
+    } else if (bt_ends_with(path, ".safetensors.index.json")) {
         bt_store_set_format(s, "safetensors");
         st = bt_safetensors_open_index(s, path, "", err);
     } else {

@@ -25,8 +25,9 @@ static const struct {
     const char *name;
     bt_dtype type;
 } dtypes[] = {
-    { "F64", BT_F64 }, { "F32", BT_F32 }, { "F16", BT_F16 }, { "BF16", BT_BF16 }, { "I64", BT_I64 },
-    { "I32", BT_I32 }, { "I16", BT_I16 }, { "I8", BT_I8 },   { "U8", BT_U8 },     { "BOOL", BT_U8 },
+    { "F64", BT_F64 },         { "F32", BT_F32 },         { "F16", BT_F16 }, { "BF16", BT_BF16 },
+    { "F8_E4M3", BT_F8_E4M3 }, { "F8_E5M2", BT_F8_E5M2 }, { "I64", BT_I64 }, { "I32", BT_I32 },
+    { "I16", BT_I16 },         { "I8", BT_I8 },           { "U8", BT_U8 },   { "BOOL", BT_U8 },
 };
 
 static int find_dtype(const char *name)

@@ -24,12 +24,6 @@
 
 enum { KEY_LEN = 32, TICK_NS = 50 * 1000 * 1000, SPARE = 64 << 20 };
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n > m && strcmp(s + n - m, end) == 0;
-}
-
 /* "<name>.pack" to "<name>.used". */
 static void used_name(const char *file, char out[BT_SEGMENT_NAME])
 {
@@ -108,13 +102,13 @@ static bool add_pack(packs *all, int dir, const char *file)
 /* What a killed writer left, and stamps of packs that are gone. */
 static void sweep(int dir, const char *file)
 {
-    if (ends_with(file, ".tmp")) {
+    if (bt_ends_with(file, ".tmp")) {
         const int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
             unlinkat(dir, file, 0);
         if (fd >= 0)
             close(fd);
-    } else if (ends_with(file, ".used") && strlen(file) < BT_SEGMENT_NAME) {
+    } else if (bt_ends_with(file, ".used") && strlen(file) < BT_SEGMENT_NAME) {
         char name[BT_SEGMENT_NAME];
         strcpy(name, file);
         memcpy(name + strlen(name) - 4, "pack", 4);
@@ -133,7 +127,7 @@ static bool list(int dir, bool clean, packs *all)
     if (!d && fd >= 0)
         close(fd);
     for (struct dirent *e; ok && (e = readdir(d));) {
-        if (ends_with(e->d_name, ".pack"))
+        if (bt_ends_with(e->d_name, ".pack"))
             ok = add_pack(all, dir, e->d_name);
         else if (clean)
             sweep(dir, e->d_name);

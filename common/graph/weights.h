@@ -55,9 +55,12 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 /* Made in memory from what the caller had: its name does not say what is in it. */
 static inline bool bt_weight_is_made(const bt_weight *w) { return w->t == &w->own && !w->fill; }
 
-/* The type by which a weight's multiply is chosen. */
+/* The type by which a weight's multiply is chosen. No kernel opens 8-bit floats: halves,
+ * which hold each of them, go in their place. */
 static inline bt_dtype bt_weight_type(const bt_weight *w, bt_precision p)
 {
+    if (w->t->dtype == BT_F8_E4M3 || w->t->dtype == BT_F8_E5M2)
+        return BT_F16;
     if (w->like == BT_F32 || p == BT_PREC_F32)
         return w->t->dtype;
     return bt_dtypes[w->like].block > 1 ? BT_Q8_0 : w->like;

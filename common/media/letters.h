@@ -7,8 +7,6 @@
 
 #include "base/alloc.h"
 
-/* Bytes of the well-formed character at s[0..n) and its code point; 0: none. */
-int bt_letter_next(const uint8_t *s, size_t n, uint32_t *c);
 /* Appends s[0..n) up to its first zero byte. */
 void bt_letters_clean(bt_buf *out, const uint8_t *s, size_t n);
 bool bt_letters_ascii(const char *s);

@@ -11,25 +11,13 @@
 
 #include <string.h>
 
-static inline uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
+static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 
-static inline uint32_t get32(const uint8_t *p)
-{
-    return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
+static inline uint32_t get32(const uint8_t *p) { return get16(p) | (uint32_t)get16(p + 2) << 16; }
 
-static inline uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
+static inline uint64_t get64(const uint8_t *p) { return get32(p) | (uint64_t)get32(p + 4) << 32; }
 
-static inline float get_half(const uint8_t *p)
-{
-    return bt_f16_to_f32(get16(p));
-}
+static inline float get_half(const uint8_t *p) { return bt_f16_to_f32(get16(p)); }
 
 /* ---- blocks of 32 ---- */
 
@@ -94,10 +82,7 @@ static void deq_iq4(const uint8_t *qs, float d, float *y)
     }
 }
 
-static void deq_iq4_nl(const uint8_t *b, float *y)
-{
-    deq_iq4(b + 2, get_half(b), y);
-}
+static void deq_iq4_nl(const uint8_t *b, float *y) { deq_iq4(b + 2, get_half(b), y); }
 
 /* ---- blocks of 256 ---- */
 
@@ -207,6 +192,8 @@ static void deq_iq4_xs(const uint8_t *b, float *y)
 static void deq_f32(const uint8_t *b, float *y) { *y = bt_bits_f32(get32(b)); }
 static void deq_f16(const uint8_t *b, float *y) { *y = get_half(b); }
 static void deq_bf16(const uint8_t *b, float *y) { *y = bt_bf16_to_f32(get16(b)); }
+static void deq_e4m3(const uint8_t *b, float *y) { *y = bt_e4m3_to_f32(*b); }
+static void deq_e5m2(const uint8_t *b, float *y) { *y = bt_e5m2_to_f32(*b); }
 static void deq_i8(const uint8_t *b, float *y) { *y = (float)(int8_t)*b; }
 static void deq_u8(const uint8_t *b, float *y) { *y = (float)*b; }
 static void deq_i16(const uint8_t *b, float *y) { *y = (float)(int16_t)get16(b); }
@@ -229,7 +216,7 @@ static const deq_fn deq_block[BT_DTYPE_COUNT] = {
     [BT_Q3_K] = deq_q3_k, [BT_Q4_K] = deq_q4_k,     [BT_Q5_K] = deq_q5_k,     [BT_Q6_K] = deq_q6_k,
     [BT_I8] = deq_i8,     [BT_IQ4_NL] = deq_iq4_nl, [BT_IQ4_XS] = deq_iq4_xs, [BT_I16] = deq_i16,
     [BT_I32] = deq_i32,   [BT_I64] = deq_i64,       [BT_F64] = deq_f64,       [BT_BF16] = deq_bf16,
-    [BT_U8] = deq_u8,
+    [BT_U8] = deq_u8,     [BT_F8_E4M3] = deq_e4m3,  [BT_F8_E5M2] = deq_e5m2,
 };
 
 #endif

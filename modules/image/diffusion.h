@@ -145,6 +145,8 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err);
 /* An input's and output's memory is there after this. */
 bt_status sd_cache_ready(sd_plan *p, bt_error *err);
+/* Runs it; `name`, a literal, is what a profile calls it. */
+bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name);
 /* Encodes a text, or finds it (run/texts.c). What is asked for after sd_cache_pin stays
  * until the next one. */
 void sd_cache_pin(sd_cache *c);

@@ -108,12 +108,7 @@ const bt_option sd_option_table[] = {
     { 0 }
 };
 
-static int probe(const bt_store *s)
-{
-    return bt_store_file(s, "unet/config.json", NULL) && bt_store_file(s, "vae/config.json", NULL)
-               ? 100
-               : 0;
-}
+static int probe(const bt_store *s) { return bt_store_file(s, "unet/config.json", NULL) ? 100 : 0; }
 
 const bt_module bt_module_diffusion = {
     .abi = BT_MODULE_ABI,

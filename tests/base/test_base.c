@@ -52,6 +52,8 @@ static void test_alloc(void **state)
     char *s = bt_strndup("abcdef", 3);
     assert_string_equal(s, "abc");
     bt_release(s);
+    assert_true(bt_ends_with("a.gguf", ".gguf") && bt_ends_with("", "") && bt_ends_with("a", ""));
+    assert_false(bt_ends_with("gguf", ".gguf") || bt_ends_with("a.gguf.", ".gguf"));
 }
 
 static void test_buf(void **state)

@@ -181,6 +181,32 @@ static void test_safetensors(void **state)
     bt_store_close(s);
 }
 
+/* Both kinds of 8-bit floats: PyTorch's values of all 256 (golden/make_f8.py), bit by bit. */
+static void test_f8(void **state)
+{
+    static const char *const kinds[] = { "e4m3", "e5m2" };
+    (void)state;
+    bt_store *s = golden_open(FOLDER "f8.safetensors");
+    shape_is(s, "e4m3", BT_F8_E4M3, "256");
+    shape_is(s, "e5m2", BT_F8_E5M2, "256");
+    for (int k = 0; k < 2; k++) {
+        char name[16];
+        size_t n;
+        snprintf(name, sizeof name, "%s.f32", kinds[k]);
+        float *got = golden_floats(s, kinds[k], &n), *want = golden_floats(s, name, &n);
+        assert_int_equal(n, 256);
+        for (size_t i = 0; i < n; i++) {
+            if (bt_f32_bits(got[i]) != bt_f32_bits(want[i]) && !(isnan(got[i]) && isnan(want[i])))
+                fail_msg("%s %zu: %.9g, not %.9g", kinds[k], i, got[i], want[i]);
+            if (!isnan(got[i])) /* halves hold each of them */
+                assert_true(bt_f16_to_f32(bt_f32_to_f16(got[i])) == got[i]);
+        }
+        free(got);
+        free(want);
+    }
+    bt_store_close(s);
+}
+
 static void test_sharded(void **state)
 {
     static const char *const paths[] = { FOLDER "sharded",
@@ -362,11 +388,17 @@ static void test_voice_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gguf_metadata), cmocka_unit_test(test_gguf_arrays),
-        cmocka_unit_test(test_gguf_tensors),  cmocka_unit_test(test_safetensors),
-        cmocka_unit_test(test_sharded),       cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_onnx),          cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_real),          cmocka_unit_test(test_voice_names),
+        cmocka_unit_test(test_gguf_metadata),
+        cmocka_unit_test(test_gguf_arrays),
+        cmocka_unit_test(test_gguf_tensors),
+        cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_sharded),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_onnx),
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_voice_names),
+        cmocka_unit_test(test_f8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,12 @@ def xl():
                 unet=unet((32, 64, 128), (False, True, True), 96, (1, 1, 2), (1, 1, 2), True, **TEXT, projection_class_embeddings_input_dim=64 + 6 * 256))
 
 
+def vega():
+    """SDXL with blocks left out: attentions of a level differ in depth, the middle has none (SSD-1B, Vega)."""
+    return dict(xl(), unet=unet((32, 64, 64), (False, True, True), 96, (1, 1, 1), (1, (1,), (2,)), True, **TEXT, reverse_transformer_layers_per_block=((2, 3), (2, 1), 1), mid_block_type="UNetMidBlock2D",
+                                projection_class_embeddings_input_dim=64 + 6 * 256))
+
+
 def refiner():
     return dict(text_encoder_2=clip(64, 3, "gelu", True, pad=0), vae=vae(0.13025), scheduler=EulerDiscreteScheduler(**BETAS, timestep_spacing="leading"),
                 unet=unet((32, 64, 64), (False, True, False), 64, (1, 1, 1), 2, True, **TEXT, projection_class_embeddings_input_dim=64 + 5 * 256))
@@ -170,17 +176,20 @@ FAMILIES = {
     "turbo": lambda: sd2(EulerDiscreteScheduler(**BETAS, timestep_spacing="trailing")),
     "lcm": lambda: sd1(time_cond_proj_dim=64),
     "sdxl": xl,
+    "vega": vega,
     "refiner": refiner,
     "inpaint": lambda: sd1(in_channels=9),
     "ip2p": lambda: sd1(in_channels=8),
 }
-PIPES = {"sdxl": StableDiffusionXLPipeline, "refiner": StableDiffusionXLImg2ImgPipeline, "inpaint": StableDiffusionInpaintPipeline, "ip2p": StableDiffusionInstructPix2PixPipeline}
-ONE_FILE = ("sd1", "sd2", "sdxl", "refiner", "inpaint")  # of which the script gives the original names too
+XL = ("sdxl", "vega", "refiner")
+PIPES = {"sdxl": StableDiffusionXLPipeline, "vega": StableDiffusionXLPipeline, "refiner": StableDiffusionXLImg2ImgPipeline, "inpaint": StableDiffusionInpaintPipeline, "ip2p": StableDiffusionInstructPix2PixPipeline}
+ONE_FILE = ("sd1", "sd2", "sdxl", "vega", "refiner", "inpaint")  # of which the script gives the original names too
 SCHED = {"DDIM": DDIMScheduler, "Euler": EulerDiscreteScheduler, "DPM++ 2M": DPMSolverMultistepScheduler}
 BASE = dict(prompt="a photo of a cat, red hat", negative="blurry", steps=6, cfg=5.0, seed=7)
 JOBS = {f: [dict(BASE, sampler=s) for s in SCHED] for f in FAMILIES}
 JOBS["turbo"] = [dict(BASE, sampler="Euler", steps=n, cfg=1.0) for n in (1, 4)] + [dict(BASE, sampler="DPM++ 2M", steps=4, cfg=1.0)]
 JOBS["sdxl"].append(dict(BASE, sampler="Euler", negative=""))  # zeros
+JOBS["vega"] = JOBS["vega"][-1:]
 for j in JOBS["refiner"]:
     j.update(strength=0.6)
 
@@ -219,7 +228,7 @@ def one_file(family, parts, sdcpp):
         elif family == "sd2":
             prefix = "cond_stage_model.model."
         else:
-            prefix = second if f == "text_encoder_2" else "conditioner.embedders.0.transformer." if family == "sdxl" else "cond_stage_model.transformer."
+            prefix = second if f == "text_encoder_2" else "conditioner.embedders.0.transformer." if family in XL else "cond_stage_model.transformer."
         rows += text_rows(state(parts[f]), f, prefix, sdcpp) if is_open else [[prefix + n, "", [f + "/" + n]] for n in state(parts[f])]
     if family == "sd2":  # the layer that SD 2 does not use
         last = "cond_stage_model.transformer.text_model.encoder.layers.1." if sdcpp else "cond_stage_model.model.transformer.resblocks.1."
@@ -263,7 +272,7 @@ def pipeline(family, parts):
             kw["tokenizer_2"] = tokenizer(d, "!")
     if family == "refiner":
         kw.update(text_encoder=None, tokenizer=None, requires_aesthetics_score=True, force_zeros_for_empty_prompt=False)
-    if family in ("sdxl", "refiner"):
+    if family in XL:
         kw.update(add_watermarker=False)
     else:
         kw.update(safety_checker=None, feature_extractor=None, requires_safety_checker=False)
@@ -349,8 +358,8 @@ def configs(family, parts, pipe):
         if getattr(pipe, t, None) is not None:
             index[t] = ["transformers", "CLIPTokenizer"]
             files[t + "/special_tokens_map.json"] = {"pad_token": getattr(pipe, t).pad_token}
-    if family in ("sdxl", "refiner"):
-        index["force_zeros_for_empty_prompt"] = family == "sdxl"
+    if family in XL:
+        index["force_zeros_for_empty_prompt"] = family != "refiner"
         index["requires_aesthetics_score"] = family == "refiner"
     files["model_index.json"] = index
     return files

@@ -25,7 +25,7 @@ complain "base <- libc and bottega.h" "$(foreign common/base base)"
 complain "formats <- base, kernels/types.h, kernels/quant.h" \
     "$(foreign common/formats 'formats|base|kernels'; includes common/formats 'kernels/(kernels|ref)')"
 complain "text <- base" "$(foreign common/text 'text|base')"
-complain "media <- base" "$(foreign common/media 'media|base')"
+complain "media <- base, text" "$(foreign common/media 'media|base|text')"
 complain "graph <- base, formats, kernels" "$(foreign common/graph 'graph|base|formats|kernels')"
 complain "dsp <- base, kernels" "$(foreign common/dsp 'dsp|base|kernels')"
 complain "nn <- graph" "$(foreign common/nn 'nn|graph|base')"

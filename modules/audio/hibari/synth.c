@@ -32,7 +32,7 @@ typedef struct work {
 
 static bt_status run(work *w, bt_part *p, const char *name)
 {
-    return bt_part_run(p, name, w->c->r->cancel, w->c->r->trace, w->err);
+    return bt_run_plan(w->c->r, p->plan, name);
 }
 
 /* round(exp(x) - 1), at least 1; false: absurd. */

@@ -20,7 +20,7 @@ typedef struct work {
 
 static bt_status run(work *w, bt_part *p, const char *name)
 {
-    return bt_part_run(p, name, w->r->cancel, w->r->trace, w->r->error);
+    return bt_run_plan(w->r, p->plan, name);
 }
 
 /* sum of sigmoids, over speed, rounded to even as torch.round does, at least 1 */

@@ -55,12 +55,3 @@ void bt_parts_clear(bt_parts *ps)
     ps->state = NULL;
     bt_arena_free(&ps->arena);
 }
-
-bt_status bt_part_run(bt_part *p, const char *name, const atomic_bool *cancel, bt_trace *trace,
-                      bt_error *err)
-{
-    bt_trace_attach(p->plan, trace, name);
-    bt_status st = bt_plan_run(p->plan, cancel, err);
-    bt_trace_attach(p->plan, NULL, NULL);
-    return st;
-}

@@ -60,8 +60,5 @@ bt_precision bt_sound_auto(const bt_compute *c);
 /* The least used makes room. *out is good until the next call. */
 bt_status bt_part_get(bt_parts *p, int kind, int64_t size, bt_part **out, bt_error *err);
 void bt_parts_clear(bt_parts *p);
-/* Runs it under this name in the trace (NULL: none). */
-bt_status bt_part_run(bt_part *p, const char *name, const atomic_bool *cancel, bt_trace *trace,
-                      bt_error *err);
 
 #endif

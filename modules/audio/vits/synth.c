@@ -48,7 +48,7 @@ static bt_status run(work *w, bt_part *p, const char *name)
             return bt_no_memory(w->err, "speech");
         *speaker = w->s->speaker;
     }
-    return bt_part_run(p, name, w->c->r->cancel, w->c->r->trace, w->err);
+    return bt_run_plan(w->c->r, p->plan, name);
 }
 
 /* Gives weights back that have done their work for this sentence: a quarter of all memory,

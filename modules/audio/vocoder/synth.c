@@ -74,7 +74,7 @@ static bt_status decode(bt_parts *parts, const bt_spectrogram *s, const bt_run *
     if (!in)
         return bt_no_memory(r->error, "the vocoder");
     fill(v, s, c->lo, c->hi, in);
-    st = bt_part_run(p, "vocoder", r->cancel, r->trace, r->error);
+    st = bt_run_plan(r, p->plan, "vocoder");
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(p->plan, p->out[0]);

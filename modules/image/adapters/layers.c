@@ -156,8 +156,8 @@ static void add_tensor(building *b, bt_weights *ws, const bt_tensor *t, const sd
                   { "text_encoder_2/", "te2_" } };
     char path[SD_KEY];
     const size_t n = strlen(t->name);
-    if (t->n_dims < 2 || n < 8 || strcmp(t->name + n - 7, ".weight") != 0 ||
-        bt_tensor_count(t) == 0 || strstr(t->name, ".embeddings."))
+    if (t->n_dims < 2 || !bt_ends_with(t->name, ".weight") || bt_tensor_count(t) == 0 ||
+        strstr(t->name, ".embeddings."))
         return;
     for (int i = 0; i < 3; i++) {
         const size_t skip = strlen(parts[i].prefix);

@@ -71,6 +71,23 @@ static void reverse_bools(bool *v, int n)
     }
 }
 
+/* A number for all attentions, for those of a level, or for each. The way up has one
+ * attention more per level. */
+static void read_depths(sd_fields *f, sd_unet_config *c)
+{
+    static const char key[] = "transformer_layers_per_block";
+    static const char up[] = "reverse_transformer_layers_per_block";
+    const bool own = sd_fields_get(f, up) != NULL;
+    int all[SD_MAX_LAYERS + 1] = { 0 };
+    for (int i = 0; i < c->levels; i++) {
+        const int n = c->layers[i];
+        sd_item_ints(f, key, i, c->levels, 1, 1, 64, c->depth[i], n);
+        sd_item_ints(f, own ? up : key, own ? c->levels - 1 - i : i, c->levels, 1, 1, 64, all,
+                     n + 1);
+        memcpy(c->up_depth[i], all, sizeof all);
+    }
+}
+
 /* Files list the way up coarsest first; here index 0 is the finest both ways. */
 static void read_unet_levels(sd_fields *f, sd_unet_config *c)
 {
@@ -89,14 +106,7 @@ static void read_unet_levels(sd_fields *f, sd_unet_config *c)
     reverse_bools(c->up_cross, n);
     sd_ints(f, "layers_per_block", 2, 1, SD_MAX_LAYERS, c->layers, n);
     sd_ints(f, "attention_head_dim", 8, 1, MAX_CHANNELS, c->heads, n);
-    sd_ints(f, "transformer_layers_per_block", 1, 1, 64, c->depth, n);
-    memcpy(c->up_depth, c->depth, sizeof c->depth);
-    if (sd_fields_get(f, "reverse_transformer_layers_per_block")) {
-        int up[SD_MAX_BLOCKS] = { 0 };
-        sd_ints(f, "reverse_transformer_layers_per_block", 1, 1, 64, up, n);
-        for (int i = 0; i < n; i++)
-            c->up_depth[i] = up[n - 1 - i];
-    }
+    read_depths(f, c);
 }
 
 /* Variants of the class that are not built here: a file that uses one is refused
@@ -192,6 +202,15 @@ const char *sd_family_name(int64_t context)
     }
 }
 
+/* What nearly all models of these families have (diffusers' settings of SD 1 and SDXL). */
+static sd_vae_config usual_vae(const bt_store *s)
+{
+    const bool xl = bt_store_file(s, "text_encoder_2/config.json", NULL);
+    return (sd_vae_config){
+        .none = true, .in = 3, .out = 3, .latent = 4, .factor = 8, .scale = xl ? 0.13025f : 0.18215f
+    };
+}
+
 /* Layers of the tiny decoder are numbered; a number without weights doubles. */
 static int tiny_doublings(const bt_store *s)
 {
@@ -224,6 +243,10 @@ static bt_status read_tiny(sd_fields *f, const bt_store *s, sd_vae_config *c)
 
 bt_status sd_vae_read(const bt_store *s, sd_vae_config *c, bt_error *err)
 {
+    if (!bt_store_file(s, "vae/config.json", NULL)) {
+        *c = usual_vae(s);
+        return BT_OK;
+    }
     sd_fields f = sd_fields_open(s, "vae/config.json", true, err);
     static const char *const classes[] = { "AutoencoderKL", "AutoencoderTiny", NULL };
     static const sd_only only[] = { { "latents_mean", NULL }, { "latents_std", NULL } };

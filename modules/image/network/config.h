@@ -33,8 +33,8 @@ typedef enum sd_mid { SD_MID_NONE, SD_MID_RESNET, SD_MID_CROSS } sd_mid;
 typedef struct sd_unet_config {
     int in, out, levels, sample_h, sample_w;
     int channels[SD_MAX_BLOCKS], layers[SD_MAX_BLOCKS], heads[SD_MAX_BLOCKS];
-    int depth[SD_MAX_BLOCKS]; /* transformer blocks of an attention */
-    int up_depth[SD_MAX_BLOCKS];
+    /* transformer blocks of each attention */
+    int depth[SD_MAX_BLOCKS][SD_MAX_LAYERS], up_depth[SD_MAX_BLOCKS][SD_MAX_LAYERS + 1];
     bool down_cross[SD_MAX_BLOCKS], up_cross[SD_MAX_BLOCKS];
     sd_mid mid;
     float mid_scale; /* divides the sums of the middle's resnets */
@@ -56,6 +56,7 @@ const char *sd_family_name(int64_t context);
 
 /* vae/config.json: AutoencoderKL; or AutoencoderTiny (TAESD), of which the decoder is used */
 typedef struct sd_vae_config {
+    bool none; /* the file has no autoencoder: this is what another one must be like */
     bool tiny; /* then what follows down to `factor` says nothing, but in, out and latent */
     int in, out, latent, levels, layers, groups;
     int channels[SD_MAX_BLOCKS];

@@ -72,6 +72,9 @@ bt_node *sd_transformer(sd_encoder *u, bt_node *x, int heads, int depth, const c
         snprintf(block, sizeof block, "%s.transformer_blocks.%d", prefix, i);
         h = transformer_block(u, h, heads, block);
     }
+    if (bt_w_opt(u->g, "%s.transformer_blocks.%d.norm1.weight", prefix, depth))
+        return bt_graph_fail(u->g, "%s has more than the %d blocks that the settings say", prefix,
+                             depth);
     return bt_add(u->g, x, sd_held_linear(u->g, h, "%s.proj_out", prefix));
 }
 
@@ -88,7 +91,7 @@ static bt_node *down(sd_encoder *u, bt_node *x, int level)
         x = sd_resnet(&u->block, x, name);
         snprintf(name, sizeof name, "%sdown_blocks.%d.attentions.%d", u->root, level, i);
         if (c->down_cross[level])
-            x = sd_transformer(u, x, c->heads[level], c->depth[level], name);
+            x = sd_transformer(u, x, c->heads[level], c->depth[level][i], name);
         push(u, x);
     }
     if (level == c->levels - 1)
@@ -116,7 +119,7 @@ static bt_node *middle(sd_encoder *u, bt_node *x)
     if (c->mid == SD_MID_RESNET)
         return x;
     snprintf(name, sizeof name, "%smid_block.attentions.0", u->root);
-    x = sd_transformer(u, x, c->heads[last], c->depth[last], name);
+    x = sd_transformer(u, x, c->heads[last], c->depth[last][0], name);
     snprintf(name, sizeof name, "%smid_block.resnets.1", u->root);
     return sd_resnet(&b, x, name);
 }

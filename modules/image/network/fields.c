@@ -109,27 +109,48 @@ int sd_choice(sd_fields *f, const char *key, const char *const *names, int fallb
     return fallback;
 }
 
-void sd_ints(sd_fields *f, const char *key, int fallback, int min, int max, int *out, int n)
+/* A number for all n, or an array of n. */
+static void read_ints(sd_fields *f, const char *key, const cJSON *v, int min, int max, int *out,
+                      int n)
 {
-    const cJSON *v = sd_fields_get(f, key);
-    if (!cJSON_IsArray(v)) {
-        int all = sd_int(f, key, fallback, min, max);
-        for (int i = 0; i < n; i++)
-            out[i] = all;
-        return;
-    }
-    if (cJSON_GetArraySize(v) != n) {
+    const bool list = cJSON_IsArray(v);
+    if (list && cJSON_GetArraySize(v) != n) {
         sd_fields_fail(f, BT_EFORMAT, key, "has a wrong number of items");
         return;
     }
-    const cJSON *item;
-    int i = 0;
-    cJSON_ArrayForEach(item, v) if (!int_of(item, min, max, &out[i++]))
-        sd_fields_fail(f, cJSON_IsArray(item) ? BT_EUNSUPPORTED : BT_EFORMAT, key,
-                       cJSON_IsArray(item) ? "holds arrays, which is not supported"
-                                           : "holds a value out of range");
+    const cJSON *item = list ? v->child : v;
+    for (int i = 0; i < n; i++, item = list ? item->next : item)
+        if (!int_of(item, min, max, &out[i]))
+            sd_fields_fail(f, cJSON_IsArray(item) ? BT_EUNSUPPORTED : BT_EFORMAT, key,
+                           cJSON_IsArray(item) ? "holds arrays, which is not supported"
+                           : list              ? "holds a value out of range"
+                                               : "is out of range");
 }
 
+static void fill(int *out, int n, int with)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = with;
+}
+
+void sd_ints(sd_fields *f, const char *key, int fallback, int min, int max, int *out, int n)
+{
+    const cJSON *v = sd_fields_get(f, key);
+    fill(out, n, fallback);
+    if (v)
+        read_ints(f, key, v, min, max, out, n);
+}
+
+void sd_item_ints(sd_fields *f, const char *key, int at, int of, int fallback, int min, int max,
+                  int *out, int n)
+{
+    const cJSON *v = sd_fields_get(f, key);
+    fill(out, n, fallback);
+    if (cJSON_IsArray(v) && cJSON_GetArraySize(v) != of)
+        sd_fields_fail(f, BT_EFORMAT, key, "has a wrong number of items");
+    else if (v)
+        read_ints(f, key, cJSON_IsArray(v) ? cJSON_GetArrayItem(v, at) : v, min, max, out, n);
+}
 int sd_count(sd_fields *f, const char *key, int fallback, int max)
 {
     const cJSON *v = sd_fields_get(f, key);

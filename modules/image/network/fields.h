@@ -36,6 +36,9 @@ const char *sd_string(sd_fields *f, const char *key);
 int sd_choice(sd_fields *f, const char *key, const char *const *names, int fallback);
 /* A number for all `n`, or an array of exactly n. */
 void sd_ints(sd_fields *f, const char *key, int fallback, int min, int max, int *out, int n);
+/* The same by item `at` of an array of `of`; what is no array is each item. */
+void sd_item_ints(sd_fields *f, const char *key, int at, int of, int fallback, int min, int max,
+                  int *out, int n);
 /* Length of an array of at most max items; fallback if not there. */
 int sd_count(sd_fields *f, const char *key, int fallback, int max);
 

@@ -33,6 +33,9 @@ static bt_status read_text(sd_model *m, bt_error *err)
     static const char first[] = "text_encoder", second[] = "text_encoder_2";
     const bool has_first = bt_store_file(m->store, "text_encoder/config.json", NULL);
     const bool has_second = bt_store_file(m->store, "text_encoder_2/config.json", NULL);
+    if (!has_first && !has_second)
+        return bt_fail(err, BT_EUNSUPPORTED, "%s holds no text encoder (text_encoder/config.json)",
+                       bt_store_path(m->store));
     bt_status st = sd_clip_read(m->store, has_first || !has_second ? first : second, &m->clip, err);
     if (st == BT_OK && has_first && has_second)
         st = sd_clip_read(m->store, second, &m->clip2, err);
@@ -126,7 +129,8 @@ static bt_status dry_plans(sd_model *m, bt_error *err)
     if (m->clip2.layers)
         BT_TRY(dry_clip(m, &m->clip2, &p[3], &why));
     BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, false, &p[1], &why));
-    BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
+    if (!m->vae.none)
+        BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
 fail:
     for (int i = 0; i < 4; i++)
         sd_plan_free(&p[i]);

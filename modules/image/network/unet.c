@@ -83,7 +83,7 @@ static bt_node *up(sd_encoder *u, bt_node *x, int level)
         x = sd_resnet(&u->block, x, name);
         snprintf(name, sizeof name, "unet/up_blocks.%d.attentions.%d", block, i);
         if (c->up_cross[level])
-            x = sd_transformer(u, x, c->heads[level], c->up_depth[level], name);
+            x = sd_transformer(u, x, c->heads[level], c->up_depth[level][i], name);
     }
     if (level == 0)
         return x;

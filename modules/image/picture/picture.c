@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_CHANNELS = 16, LOBES = 3 };
+enum { LOBES = 3 };
 
 /* ---- scaling --------------------------------------------------------------- */
 
@@ -20,49 +20,72 @@ static double lanczos(double x)
     return fabs(x) < LOBES ? LOBES * sin(a) * sin(a / LOBES) / (a * a) : 0;
 }
 
-/* One axis, from n_in to n_out samples `step` floats apart, `c` values each: a
- * filter as wide as the coarser grid's samples, cut off at the borders. */
-static void scale_line(const float *in, int n_in, size_t step_in, float *out, int n_out,
-                       size_t step_out, int c, sd_filter f)
+/* What one sample is made of: inputs from the first on, and their weights. */
+typedef struct taps {
+    int first, n;
+    double total, *w;
+} taps;
+
+static double radius_of(sd_filter f, double scale)
 {
-    double ratio = (double)n_in / n_out, scale = ratio > 1 ? ratio : 1;
-    double radius = f == SD_LANCZOS ? LOBES * scale : scale;
-    for (int i = 0; i < n_out; i++) {
-        double center = (i + 0.5) * ratio, total = 0, sum[MAX_CHANNELS] = { 0 };
-        int first = (int)floor(center - radius), last = (int)ceil(center + radius);
-        if (f == SD_NEAREST)
-            first = (int)center, last = first + 1;
-        first = first < 0 ? 0 : first;
-        last = last > n_in ? n_in : last;
-        for (int k = first; k < last; k++) {
-            const double x = (k + 0.5 - center) / scale;
-            const double w = f == SD_NEAREST ? 1 : f == SD_LANCZOS ? lanczos(x) : triangle(x);
-            total += w;
-            for (int j = 0; j < c; j++)
-                sum[j] += w * (double)in[(size_t)k * step_in + (size_t)j];
-        }
-        for (int j = 0; j < c; j++)
-            out[(size_t)i * step_out + (size_t)j] = (float)(sum[j] / total);
+    return f == SD_LANCZOS ? LOBES * scale : scale;
+}
+
+/* Sample i of n_out: a filter as wide as the coarser grid's samples, cut off at the borders. */
+static void taps_at(taps *t, int i, int n_in, int n_out, sd_filter f)
+{
+    const double ratio = (double)n_in / n_out, scale = ratio > 1 ? ratio : 1;
+    const double center = (i + 0.5) * ratio, radius = radius_of(f, scale);
+    int first = (int)floor(center - radius), last = (int)ceil(center + radius);
+    if (f == SD_NEAREST)
+        first = (int)center, last = first + 1;
+    t->first = first < 0 ? 0 : first;
+    t->n = (last > n_in ? n_in : last) - t->first;
+    t->total = 0;
+    for (int k = 0; k < t->n; k++) {
+        const double x = (t->first + k + 0.5 - center) / scale;
+        t->w[k] = f == SD_NEAREST ? 1 : f == SD_LANCZOS ? lanczos(x) : triangle(x);
+        t->total += t->w[k];
     }
+}
+
+/* [lines][n_in][c] to [lines][n_out][c]. */
+static bool scale_axis(const float *in, int n_in, float *out, int n_out, size_t lines, size_t c,
+                       sd_filter f)
+{
+    const double ratio = (double)n_in / n_out;
+    const double most = 2 * radius_of(f, ratio > 1 ? ratio : 1) + 3;
+    taps t = { .w = bt_calloc(most < n_in ? (size_t)most : (size_t)n_in, sizeof *t.w) };
+    for (int i = 0; t.w && i < n_out; i++) {
+        taps_at(&t, i, n_in, n_out, f);
+        for (size_t line = 0; line < lines; line++) {
+            const float *from = in + (line * (size_t)n_in + (size_t)t.first) * c;
+            float *to = out + (line * (size_t)n_out + (size_t)i) * c;
+            for (size_t j = 0; j < c; j++) {
+                double sum = 0;
+                for (int k = 0; k < t.n; k++)
+                    sum += t.w[k] * (double)from[(size_t)k * c + j];
+                to[j] = (float)(sum / t.total);
+            }
+        }
+    }
+    const bool ok = t.w;
+    bt_release(t.w);
+    return ok;
 }
 
 float *sd_picture_scale(const float *x, int w_in, int h_in, int w, int h, int channels, sd_filter f)
 {
-    const size_t c = (size_t)channels, width = (size_t)w_in, height = (size_t)h_in;
-    float *across = bt_calloc((size_t)w * height, c * sizeof *across);
-    float *out = bt_calloc((size_t)w * (size_t)h, c * sizeof *out);
-    if (across && out) {
-        for (size_t y = 0; y < height; y++)
-            scale_line(x + y * width * c, w_in, c, across + y * (size_t)w * c, w, c, channels, f);
-        for (size_t i = 0; i < (size_t)w; i++)
-            scale_line(across + i * c, h_in, (size_t)w * c, out + i * c, h, (size_t)w * c, channels,
-                       f);
-    } else {
-        bt_release(out);
-        out = NULL;
-    }
+    const size_t c = (size_t)channels, row = (size_t)w * c;
+    float *across = bt_calloc((size_t)h_in, row * sizeof *across);
+    float *out = bt_calloc((size_t)h, row * sizeof *out);
+    const bool ok = across && out && scale_axis(x, w_in, across, w, (size_t)h_in, c, f) &&
+                    scale_axis(across, h_in, out, h, 1, row, f);
     bt_release(across);
-    return out;
+    if (ok)
+        return out;
+    bt_release(out);
+    return NULL;
 }
 
 float *sd_picture_resize(const bt_image *img, int w, int h, int channels)

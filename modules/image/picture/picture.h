@@ -20,7 +20,7 @@ typedef struct sd_margins {
 /* img as floats; grey from colours as ITU-R BT.601 has it. */
 float *sd_picture_floats(const bt_image *img, int channels);
 typedef enum sd_filter { SD_TRIANGLE, SD_NEAREST, SD_LANCZOS } sd_filter;
-/* x [h_in][w_in][c] at w x h, c up to 16; filters are as wide as the coarser grid asks. */
+/* x [h_in][w_in][c] at w x h; filters are as wide as the coarser grid asks. */
 float *sd_picture_scale(const float *x, int w_in, int h_in, int w, int h, int c, sd_filter f);
 /* Both: img at w x h, by triangles. */
 float *sd_picture_resize(const bt_image *img, int w, int h, int channels);

@@ -109,17 +109,6 @@ fail:
     return st;
 }
 
-static int common_multiple(int a, int b)
-{
-    int x = a, y = b;
-    while (y > 0) {
-        const int rest = x % y;
-        x = y;
-        y = rest;
-    }
-    return a / x * b;
-}
-
 /* Rows of one run of the UNet have contexts of one length. A1111 makes several runs of
  * prompts of several lengths; a context that is repeated whole is the same to attention as
  * the context alone, so that one run gives its answers. Where that would take too much,
@@ -134,7 +123,9 @@ static bt_status set_length(const sd_model *m, sd_asked *a, bt_error *err)
     }
     a->chunks = a->longest;
     if (a->first == 0) {
-        const int both = common_multiple(a->longest, negative);
+        int both = a->longest;
+        while (both % negative && both <= MOST_CHUNKS)
+            both += a->longest;
         a->chunks = both <= MOST_CHUNKS ? both : a->longest > negative ? a->longest : negative;
     }
     if (a->encoded * (size_t)m->tokens * (size_t)m->unet.context * sizeof(float) > MOST_BYTES)

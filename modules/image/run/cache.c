@@ -27,7 +27,12 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
     case SD_UNET:
         return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, e->steered, p, err);
     case SD_DECODER: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
-    default: return sd_vae_encoder_plan(ws, vae, h, w, p, err);
+    default:
+        if (vae->none)
+            return bt_fail(err, BT_EUNSUPPORTED,
+                           "%s holds no autoencoder to read pictures with, and %s only decodes",
+                           bt_store_path(m->store), c->other.path);
+        return sd_vae_encoder_plan(ws, vae, h, w, p, err);
     }
 }
 
@@ -90,6 +95,15 @@ bt_status sd_cache_ready_plan(sd_cache *c, sd_part part, int n, int h, int w, sd
 {
     bt_status st = sd_cache_plan(c, part, n, h, w, out, err);
     return st == BT_OK ? sd_cache_ready(*out, err) : st;
+}
+
+/* bt_run_plan with what sd_plan_run does before. */
+bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name)
+{
+    bt_trace_attach(p->plan, r->trace, name);
+    const bt_status st = sd_plan_run(p, r->cancel, r->error);
+    bt_trace_attach(p->plan, NULL, NULL);
+    return st;
 }
 
 void sd_cache_rest(sd_cache *c, sd_part part)

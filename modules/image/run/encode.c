@@ -40,9 +40,7 @@ static bt_status one(sd_cache *c, const bt_run *r, sd_part part, const int32_t *
     if (st != BT_OK)
         return st;
     fill(m, part, p, ids);
-    bt_trace_attach(p->plan, r->trace, part == SD_CLIP2 ? "text encoder 2" : "text encoder");
-    st = sd_plan_run(p, r->cancel, r->error);
-    bt_trace_attach(p->plan, NULL, NULL);
+    st = sd_cache_run(p, r, part == SD_CLIP2 ? "text encoder 2" : "text encoder");
     if (st != BT_OK)
         return st;
     const float *rows = sd_plan_data(p, p->out);

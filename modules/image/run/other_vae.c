@@ -62,6 +62,10 @@ bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err)
 {
     if (!path)
         path = "";
+    if (!*path && c->m->vae.none)
+        return bt_fail(err, BT_EINVAL,
+                       "%s holds no autoencoder: name a file that does with --vae (option \"vae\")",
+                       bt_store_path(c->m->store));
     if (!strcmp(c->other.path ? c->other.path : "", path))
         return BT_OK;
     sd_cache_drop_vae(c);

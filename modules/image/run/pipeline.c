@@ -19,10 +19,7 @@ bt_status sd_run_no_memory(const sd_work *k)
 
 bt_status sd_run_plan(const sd_work *k, sd_plan *p, const char *name)
 {
-    bt_trace_attach(p->plan, k->r->trace, name);
-    bt_status st = sd_plan_run(p, k->r->cancel, k->r->error);
-    bt_trace_attach(p->plan, NULL, NULL);
-    return st;
+    return sd_cache_run(p, k->r, name);
 }
 
 /* x, noise, x0, start and the walk's of each; SD_BROWNIAN_TMP once. */

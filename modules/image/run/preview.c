@@ -18,11 +18,7 @@ void sd_run_foresee(sd_work *k, const float *in, float t, const float *out)
     const float abar = train->abar[at] > 1e-4f ? train->abar[at] : 1e-4f;
     const float a = sqrtf(abar), b = sqrtf(1 - abar);
     for (size_t i = 0; i < (size_t)k->b * k->n; i++)
-        switch (k->j->m->schedule.prediction) {
-        case SD_EPSILON: k->seen[i] = (in[i] - b * out[i]) / a; break;
-        case SD_SAMPLE: k->seen[i] = out[i]; break;
-        default: k->seen[i] = a * in[i] - b * out[i]; break;
-        }
+        k->seen[i] = sd_foreseen(k->s.schedule.prediction, in[i], out[i], a, b);
 }
 
 /* What a run of this small size would be. */

@@ -45,7 +45,7 @@ typedef struct sd_setup {
     sd_grid_kind kind;
     sd_grid grid;
     sd_schedule_config schedule; /* the model's, but for the prediction asked for */
-    uint64_t seed, variation_seed, sampler_seed, path_seed;
+    uint64_t seed, variation_seed, path_seed;
     const char *prompt, *negative, *wildcards, *lora, *lora_dir, *model_hash;
     const sd_learned *words; /* of the job; NULL: none */
     int plain;               /* prompts without syntax */

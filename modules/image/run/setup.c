@@ -146,7 +146,6 @@ static bt_status set_seeds(const sd_options *o, sd_setup *s, bt_error *err)
     s->philox = o->rng;
     s->sampler_philox = o->sampler_rng ? o->sampler_rng - 1 : o->rng;
     s->path_seed = o->sampler_seed == BT_INT_UNSET ? s->seed : (uint64_t)o->sampler_seed;
-    s->sampler_seed = s->path_seed + (uint64_t)o->ensd;
     s->ensd = o->ensd;
     s->own_rng = o->sampler_rng || o->sampler_seed != BT_INT_UNSET || o->ensd;
     return st;

@@ -96,7 +96,7 @@ void sd_run_start(const sd_work *k, sd_making *pic, int i)
     if (k->mask && (s->fill == SD_LATENT_NOISE || s->fill == SD_LATENT_NOTHING))
         hide(k, pic);
     if (s->own_rng)
-        sd_noise_seed(&p->rng, s->sampler_philox, s->sampler_seed + place);
+        sd_noise_seed(&p->rng, s->sampler_philox, s->path_seed + (uint64_t)s->ensd + place);
     p->path = sd_sampler_path(&s->grid, s->sampler_philox, s->path_seed + place);
     if (s->init && !(s->first == 0 && (k->mask || k->kept_moments)))
         sd_sampler_mix(s->sampler, &s->grid, s->first, pic->x0, pic->start, p->x, k->n);

@@ -13,10 +13,11 @@ typedef struct parts {
 
 static parts parts_of(sd_prediction kind, float x, float m, float root_a, float root_b)
 {
+    const float x0 = sd_foreseen(kind, x, m, root_a, root_b);
     switch (kind) {
-    case SD_EPSILON: return (parts){ (x - root_b * m) / root_a, m };
-    case SD_SAMPLE: return (parts){ m, (x - root_a * m) / root_b };
-    default: return (parts){ root_a * x - root_b * m, root_a * m + root_b * x };
+    case SD_EPSILON: return (parts){ x0, m };
+    case SD_SAMPLE: return (parts){ x0, (x - root_a * m) / root_b };
+    default: return (parts){ x0, root_a * m + root_b * x };
     }
 }
 

@@ -84,7 +84,7 @@ static void carry_back(sd_walk *w)
     float a = w->grid->abar[0], root_a = sqrtf(a), root_b = sqrtf(1 - a);
     float next = w->grid->next[0], root_next = sqrtf(next), rest = sqrtf(1 - next);
     for (size_t k = 0; k < w->n; k++) {
-        float x0 = (w->x[k] - rest * w->x0[k]) / root_next;
+        float x0 = sd_foreseen(SD_EPSILON, w->x[k], w->x0[k], root_next, rest);
         w->x0[k] = (w->mid[k] - root_a * x0) / root_b;
     }
 }

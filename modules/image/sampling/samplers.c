@@ -266,20 +266,11 @@ sd_level sd_level_of(float sigma)
     return l;
 }
 
-static float foreseen(sd_prediction kind, float x, float m, sd_level l)
-{
-    switch (kind) {
-    case SD_EPSILON: return (x - l.sigma * m) / l.alpha;
-    case SD_SAMPLE: return m;
-    default: return l.alpha * x - l.sigma * m;
-    }
-}
-
 bt_status sd_foresee_at(sd_walk *w, int i, sd_level at)
 {
     bt_status st = w->ask(w->host, w->x, w->grid->t[i], w->x0);
     for (size_t k = 0; st == BT_OK && k < w->n; k++)
-        w->x0[k] = foreseen(w->config->prediction, w->x[k], w->x0[k], at);
+        w->x0[k] = sd_foreseen(w->config->prediction, w->x[k], w->x0[k], at.alpha, at.sigma);
     return st;
 }
 

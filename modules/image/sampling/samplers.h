@@ -86,6 +86,16 @@ bt_status sd_walk_step(sd_walk *w, int i);
 /* Whether x after step i is at a level of the grid, not inside of a step. */
 bool sd_walk_between(const sd_walk *w, int i);
 
+/* The picture that the network's answer m to x = alpha x0 + sigma noise foresees. */
+static inline float sd_foreseen(sd_prediction kind, float x, float m, float alpha, float sigma)
+{
+    switch (kind) {
+    case SD_EPSILON: return (x - sigma * m) / alpha;
+    case SD_SAMPLE: return m;
+    default: return alpha * x - sigma * m;
+    }
+}
+
 /* x0 with noise as it is before step i; i = n: x0 itself. */
 void sd_sampler_mix(const sd_sampler *s, const sd_grid *g, int i, const float *x0,
                     const float *noise, float *x, size_t n);

@@ -145,9 +145,7 @@ static bt_status run_window(const work *k, int i, int y0)
     if (!in)
         return bt_no_memory(k->r->error, "the upscaler; smaller tiles (tile) need less");
     fill(k, x0, y0, in);
-    bt_trace_attach(j->plan, k->r->trace, "upscaler");
-    const bt_status st = bt_plan_run(j->plan, k->r->cancel, k->r->error);
-    bt_trace_attach(j->plan, NULL, NULL);
+    const bt_status st = bt_run_plan(k->r, j->plan, "upscaler");
     if (st != BT_OK)
         return st;
     const float *out = bt_plan_data(j->plan, j->out);

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
+
 cJSON *side_json(const char *name)
 {
     char file[128];
@@ -126,6 +128,7 @@ static bt_status preview(void *user, int index, int width, int height, const uin
     h->preview_w = width;
     h->preview_h = height;
     h->preview_shown |= 1L << index;
+    h->preview_hash = bt_hash(BT_HASH_INIT, rgb, 3 * (size_t)width * (size_t)height);
     return BT_OK;
 }
 

@@ -49,6 +49,7 @@ typedef struct host {
     int preview_interval;               /* 0: none are asked for */
     int previews, preview_w, preview_h; /* how many came; the last one's size */
     long preview_shown;                 /* a bit for each picture of the batch */
+    uint64_t preview_hash;              /* of the last one's bytes */
     char facts[4096];                   /* "name=json;..." */
     bt_error error;
     atomic_bool cancel;

@@ -127,6 +127,28 @@ static void test_previews(void **state)
     host_close(h);
 }
 
+/* What the network foresees follows from what it predicts: as the model says, or the option. */
+static void test_preview_prediction(void **state)
+{
+    (void)state;
+    host *h = open_host();
+    sd_prediction *own = &((sd_model *)h->model)->schedule.prediction;
+    uint64_t shown[3];
+    h->o.hires_scale = 1;
+    h->o.sampler = 1;
+    h->preview_interval = 2;
+    *own = SD_V;
+    for (int i = 0; i < 3; i++) {
+        host_must_run(h);
+        shown[i] = h->preview_hash;
+        *own = i == 0 ? SD_EPSILON : *own;
+        h->o.prediction = i == 0 ? SD_V + 1 : 0;
+    }
+    assert_true(shown[0] == shown[1]);
+    assert_true(shown[0] != shown[2]);
+    host_close(h);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -145,8 +167,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_diffusers), cmocka_unit_test(test_upscalers),
-        cmocka_unit_test(test_batch),     cmocka_unit_test(test_previews),
+        cmocka_unit_test(test_diffusers),
+        cmocka_unit_test(test_upscalers),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_previews),
+        cmocka_unit_test(test_preview_prediction),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
