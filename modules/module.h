@@ -49,7 +49,8 @@ typedef struct bt_run {
     const void *options;       /* the module's option struct, filled and checked */
     const atomic_bool *cancel; /* see bt_run_plan */
     bool hurry;                /* somebody waits for the first samples */
-    /* "init", "mask"; NULL: not set. 1 or 3 channels; the job's, for the run. */
+    /* "init", "mask", "control", "control2", ...; NULL: not set. 1 or 3 channels; the job's, for
+     * the run. */
     const bt_image *(*image_in)(void *host, const char *name);
     /* "mel"; NULL: not set. The job's, for the run. */
     const bt_array *(*array_in)(void *host, const char *name);

@@ -23,6 +23,7 @@ typedef struct sd_options {
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
     const char *lora, *lora_dir, *embedding;
+    const char *control, *control_preprocess;
     int prediction; /* 0 = the model's, else sd_prediction + 1 */
 
     double hires_scale, hires_strength;
@@ -100,8 +101,9 @@ typedef enum sd_part {
 typedef struct sd_cached_plan {
     sd_plan p;
     sd_part part;
-    int n, h, w; /* CLIP: n = layers left out */
-    int chunks;  /* UNet: of the context */
+    int n, h, w;  /* CLIP: n = layers left out */
+    int chunks;   /* UNet: of the context */
+    bool steered; /* UNet: by ControlNets */
     uint64_t used;
 } sd_cached_plan;
 
@@ -136,6 +138,7 @@ typedef struct sd_cache {
     bt_weights *ws;          /* the model's, or adapters' over them */
     const sd_learned *words; /* in ws; NULL: none */
     sd_other_vae other, preview;
+    bool steered; /* the UNet's plans take what ControlNets make */
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
@@ -204,7 +207,8 @@ typedef struct sd_info {
     const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
     double mask_blur;
     int mask_invert;
-    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
+    const char *controls; /* fields of ControlNets, with ", " before; "": none */
+    int masked_padding;   /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -80,6 +80,11 @@ const bt_option sd_option_table[] = {
       "folder of the LoRAs that <lora:NAME:STRENGTH> in the prompt names" },
     { "embedding", NULL, "embeddings", BT_OPT_LIST, OFF(embedding), "", 0, 0, NULL, NULL,
       "words learned by textual inversion: FILE or FILE:NAME, NAME being the word" },
+    { "control", NULL, "controlnet,control_net", BT_OPT_LIST, OFF(control), "", 0, 0, NULL, NULL,
+      "ControlNets: FILE, FILE:WEIGHT, FILE:WEIGHT:START or FILE:WEIGHT:START:END; each has a "
+      "picture (control_image); start and end: shares of the steps" },
+    { "control_preprocess", NULL, NULL, BT_OPT_LIST, OFF(control_preprocess), "", 0, 0, NULL, NULL,
+      "what is made of each of their pictures: none, canny or canny:LOW:HIGH (100:200)" },
     { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
       "side of the pieces in which pictures are decoded; 0 = whole, or as a memory budget asks" },
     { "vae", NULL, "vae_path,taesd", BT_OPT_STRING, OFF(vae), "", 0, 0, NULL, NULL,

@@ -27,17 +27,6 @@ static void misfit(misfits *m, const char *name, const char *why)
 
 /* ---- families ------------------------------------------------------------------- */
 
-static const char *family_of(int64_t context)
-{
-    switch (context) {
-    case 768: return "Stable Diffusion 1";
-    case 1024: return "Stable Diffusion 2";
-    case 1280: return "SDXL's refiner";
-    case 2048: return "SDXL";
-    default: return NULL;
-    }
-}
-
 /* What the names and the layers that listen to a text say; NULL: nothing. */
 static const char *made_for(const bt_store *s)
 {
@@ -54,7 +43,7 @@ static const char *made_for(const bt_store *s)
             if (strstr(t->name, signs[k][0]))
                 found = signs[k][1];
         if (!found && sd_layer_key(t->name, key) == SD_LORA_DOWN && strstr(key, "attn2_to_k"))
-            found = family_of(t->dims[t->n_dims > 1 ? 1 : 0]);
+            found = sd_family_name(t->dims[t->n_dims > 1 ? 1 : 0]);
         if (!found && !strncmp(key, "te2_", 4))
             found = "SDXL";
     }
@@ -79,7 +68,7 @@ static const char *form_of(const char *name)
 static bt_status refuse(const sd_lora *l, const misfits *m, int context, bt_error *err)
 {
     char family[128] = "";
-    const char *theirs = made_for(l->store), *ours = family_of(context);
+    const char *theirs = made_for(l->store), *ours = sd_family_name(context);
     if (theirs && theirs != ours)
         snprintf(family, sizeof family, "it is for %s, %s%s; ", theirs,
                  ours ? "the model is " : "and the model is none", ours ? ours : "");

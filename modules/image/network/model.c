@@ -132,7 +132,7 @@ static bt_status dry_plans(sd_model *m, bt_error *err)
     BT_TRY(dry_clip(m, &m->clip, &p[0], &why));
     if (m->clip2.layers)
         BT_TRY(dry_clip(m, &m->clip2, &p[3], &why));
-    BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, &p[1], &why));
+    BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, false, &p[1], &why));
     if (!m->vae.none)
         BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
 fail:

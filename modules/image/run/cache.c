@@ -25,7 +25,8 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
     switch (e->part) {
     case SD_CLIP: return sd_clip_plan(c->ws, &m->clip, m->tokens, n, p, err);
     case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
-    case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
+    case SD_UNET:
+        return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, e->steered, p, err);
     case SD_DECODER:
     case SD_PREVIEW: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
     default:
@@ -40,7 +41,7 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
 static bool same(const sd_cached_plan *a, const sd_cached_plan *b)
 {
     return a->part == b->part && a->n == b->n && a->h == b->h && a->w == b->w &&
-           a->chunks == b->chunks;
+           a->chunks == b->chunks && a->steered == b->steered;
 }
 
 static bt_status find_plan(sd_cache *c, const sd_cached_plan *key, sd_plan **out, bt_error *err)
@@ -77,7 +78,9 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
 
 bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err)
 {
-    const sd_cached_plan key = { .part = SD_UNET, .n = n, .h = h, .w = w, .chunks = chunks };
+    const sd_cached_plan key = {
+        .part = SD_UNET, .n = n, .h = h, .w = w, .chunks = chunks, .steered = c->steered
+    };
     return find_plan(c, &key, out, err);
 }
 

@@ -46,7 +46,11 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .mask_invert = s->repaints && s->invert,
         .masked_padding = s->repaints && !s->whole ? s->padding : -1,
     };
-    char *text = sd_infotext(&info);
+    bt_buf controls = { 0 };
+    sd_control_text(&s->controls, &controls);
+    info.controls = controls.data ? controls.data : "";
+    char *text = controls.failed ? NULL : sd_infotext(&info);
+    bt_buf_free(&controls);
     if (!text)
         return sd_run_no_memory(k);
     bt_status st = k->r->image(k->r->host, w, h, rgb, text);

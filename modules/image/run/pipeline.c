@@ -264,6 +264,7 @@ static bt_status prepare(bt_module_job *j, const bt_run *r, const sd_options *o,
     BT_TRY(sd_cache_use_vae(&j->cache, o->vae, err));
     BT_TRY(sd_cache_use_preview(&j->cache, o->preview_vae, err));
     BT_TRY(sd_run_setup(j->m, o, init, mask, s, err));
+    BT_TRY(sd_run_use_controls(j, s, err));
     BT_TRY(sd_run_words(j, o->embedding, err));
     s->words = j->cache.words;
     if (s->hires_scale > 1) {
@@ -291,10 +292,13 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
                        "this model changes a picture: it needs one to start from");
     bt_status st = prepare(j, r, &o, &k.s, &second, &first);
     sd_asked_free(first);
+    if (st == BT_OK)
+        st = sd_run_check_controls(&k);
     if (k.s.hires_scale > 1)
         k.second = &second;
     if (st == BT_OK && k.s.spare) {
         bt_weights_spare(j->m->ws);
+        sd_controls_spare(&j->controls);
         if (j->cache.other.ws)
             bt_weights_spare(j->cache.other.ws);
         if (j->cache.preview.ws)
@@ -347,5 +351,6 @@ void sd_job_close(bt_module_job *j)
         return;
     sd_run_unadapt(j);
     sd_cache_release(&j->cache);
+    sd_controls_close(&j->controls);
     bt_release(j);
 }
