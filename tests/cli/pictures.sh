@@ -135,7 +135,7 @@ absent x.gif x.jpg s.png t.png
 small -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
 small -p cat -o z.png
 cmp y.png z.png || complain "--preview changes the picture"
-draw -p cat -o z.png --preview p_1.png --preview-vae "$src/assets/icons-128.gguf"
+small -p cat -o z.png --preview p_1.png --preview-vae "$src/assets/icons-128.gguf"
 cmp y.png z.png || complain "--preview-vae changes the picture"
 [ -s p_1.png ] || complain "no preview"
 expect 2 "$bottega" image -p x --preview p.gif

@@ -46,9 +46,9 @@ static double compare(host *h, const cJSON *j, double *db)
 static void check_without_picture(host *h)
 {
     const bool edits = sd_edits((const sd_model *)h->model);
-    uint8_t *pixels = h->init.pixels;
+    uint8_t *pixels = h->init.pixels, *mask = h->mask.pixels;
     bt_estimate e = { 0 };
-    h->init.pixels = NULL;
+    h->init.pixels = h->mask.pixels = NULL;
     if (host_estimate(h, &e) != BT_OK)
         fail_msg("%s", h->error.text);
     assert_true(e.weights > 0 && e.arena > 0 && e.flops > 0);
@@ -57,7 +57,7 @@ static void check_without_picture(host *h)
         assert_string_equal(h->error.text,
                             "this model changes a picture: it needs one to start from");
     }
-    h->init.pixels = pixels;
+    h->init.pixels = pixels, h->mask.pixels = mask;
 }
 
 /* All pictures of a family that the model at `path` makes. */
