@@ -263,7 +263,7 @@ bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, in
     p->in = bt_input(u.g, (bt_shape){ n, h, w, c->in });
     p->time = bt_input(u.g, (bt_shape){ 1, 1, 1, c->channels[0] });
     u.context = p->context = bt_input(u.g, (bt_shape){ n, 1, tokens, c->context });
-    bt_node *y = body(&u, p->in, bt_weights_compute(ws)->precision);
+    bt_node *y = body(&u, p->in, sd_precision(bt_weights_compute(ws)));
     if (y && bt_shape_of(y).c != c->out)
         bt_graph_fail(u.g, "unet/conv_out does not have out_channels channels");
     return sd_plan_make(u.g, y, p, err);
