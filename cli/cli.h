@@ -43,8 +43,8 @@ enum { TAKES_MODEL = 1, TAKES_RUN = 2, TAKES_SEED = 4 };
 
 typedef struct cli_flag {
     const char *name, *short_name, *aliases; /* the last two: comma-separated */
-    const char *value;                       /* "FILE"; NULL: a switch */
-    const char *choices;                     /* comma-separated, or NULL */
+    const char *value;   /* "FILE"; "FILE,...": may be given several times; NULL: a switch */
+    const char *choices; /* comma-separated, or NULL */
     const char *help;
     unsigned group;
 } cli_flag;
@@ -199,6 +199,9 @@ extern const cli_flag cli_common[]; /* of every command; ends with a zeroed entr
 /* Fills c->given and c->args; c->engine then knows all options and plug-ins. */
 int cli_parse(cli *c, int argc, char **argv);
 const char *cli_get(const cli *c, const char *name); /* the last value given, or NULL */
+/* The same; of a flag that may be given several times all values, with commas between, and of a
+ * picture's own (image_from) only if there are no others. free; NULL: none. */
+char *cli_get_all(const cli *c, const char *name);
 bool cli_has(const cli *c, const char *name);
 bool cli_option_given(const cli *c, const char *name); /* of a module */
 /* As if it stood before all that was given. `name` stays the caller's; value is copied. */

@@ -28,6 +28,8 @@ static const cli_flag flags[] = {
     { "skip-existing", NULL, NULL, NULL, NULL, "make only files that are not there yet", 0 },
     { "init", "i", "init-img,init-image", "FILE", NULL, "picture to start from", 0 },
     { "mask", NULL, NULL, "FILE", NULL, "picture that is white where the other may change", 0 },
+    { "control-image", NULL, NULL, "FILE,...", NULL,
+      "picture that a ControlNet (--control) reads: one for each, in their order", 0 },
     { "list", NULL, NULL, "OPTION", NULL,
       "print what an option may be, with all spellings: samplers, schedulers", 0 },
     { 0 }
@@ -38,6 +40,24 @@ static int per_prompt(const cli *c)
 {
     const char *n = bt_job_get(c->job, "batch");
     return n && atoi(n) > 0 ? atoi(n) : 1;
+}
+
+/* "control", "control2", ... */
+static int set_control_pictures(cli *c)
+{
+    char *all = cli_get_all(c, "control-image"), *next = all;
+    int rc = EXIT_DONE;
+    for (int i = 1; next && rc == EXIT_DONE; i++) {
+        char name[24] = "control", *path = next;
+        next = strchr(path, ',');
+        if (next)
+            *next++ = 0;
+        if (i > 1)
+            snprintf(name, sizeof name, "control%d", i);
+        rc = image_set(c, name, path);
+    }
+    free(all);
+    return rc;
 }
 
 static int save(cli *c, size_t i, const char *path)
@@ -131,7 +151,8 @@ static int make_all(cli *c, char **prompts, size_t n)
 static int make_grid(cli *c)
 {
     char *path = cli_name(image_output(c), 1, false);
-    int rc = image_grid(c, cli_get(c, "grid"), path);
+    const bool there = cli_has(c, "skip-existing") && cli_exists(path);
+    const int rc = there ? EXIT_DONE : image_grid(c, cli_get(c, "grid"), path);
     free(path);
     return rc == EXIT_DONE ? cli_finish(c) : rc;
 }
@@ -178,6 +199,8 @@ static int run(cli *c)
         rc = image_set(c, "init", cli_get(c, "init"));
     if (rc == EXIT_DONE && cli_get(c, "mask"))
         rc = image_set(c, "mask", cli_get(c, "mask"));
+    if (rc == EXIT_DONE)
+        rc = set_control_pictures(c);
     if (rc == EXIT_DONE && prompts && n > 0)
         rc = cli_job_set(c, "prompt", prompts[0]);
     if (rc == EXIT_DONE && cli_has(c, "dry-run"))

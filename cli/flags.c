@@ -82,7 +82,8 @@ static bool find_in(const cli_flag *flags, unsigned groups, const char *word, si
             continue;
         if (!matches(word, n, is_short, flags->name, flags->short_name, flags->aliases))
             continue;
-        *f = (found){ flags->name, flags->choices, false, !flags->value, false, false };
+        const bool list = flags->value && strstr(flags->value, ",...");
+        *f = (found){ flags->name, flags->choices, false, !flags->value, false, list };
         return true;
     }
     return false;
@@ -217,6 +218,24 @@ const char *cli_get(const cli *c, const char *name)
         if (!c->given[i].option && strcmp(c->given[i].name, name) == 0)
             return c->given[i].value;
     return NULL;
+}
+
+char *cli_get_all(const cli *c, const char *name)
+{
+    char *all = NULL;
+    bool list = false;
+    for (size_t i = 0; i < c->n_given; i++) {
+        const cli_given *g = &c->given[i];
+        if (g->option || strcmp(g->name, name) != 0)
+            continue;
+        if (!g->list || !list) {
+            free(all);
+            all = NULL;
+        }
+        list = g->list;
+        cli_join(&all, g->value);
+    }
+    return all;
 }
 
 bool cli_has(const cli *c, const char *name)

@@ -13,7 +13,9 @@ int image_set(cli *c, const char *name, const char *path)
         return cli_fail(EXIT_INPUT, "%s", bt_engine_message(c->engine));
     const bt_status st = bt_job_set_image(c->job, name, &img);
     bt_free(img.pixels);
-    return st == BT_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", bt_job_message(c->job));
+    if (st == BT_OK)
+        return EXIT_DONE;
+    return cli_fail(st == BT_ENOTFOUND ? EXIT_USAGE : EXIT_FAILED, "%s", bt_job_message(c->job));
 }
 
 const char *image_output(const cli *c)

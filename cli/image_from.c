@@ -16,9 +16,8 @@
 
 #include "infotext.h"
 
-static const char *const flags[] = {
-    "model", "precision", "isa", "init", "mask", "quality", "grid"
-};
+static const char *const flags[] = { "model", "precision",     "isa",     "init",
+                                     "mask",  "control-image", "quality", "grid" };
 enum { FLAGS = sizeof flags / sizeof *flags };
 
 /* The option's own name, which lives as long as the program; NULL: there is none. */
@@ -47,9 +46,11 @@ char *image_settings(cli *c, size_t i)
     bt_option_info o = { .struct_size = sizeof o };
     char *list = NULL, *quoted;
     for (size_t k = 0; k < FLAGS; k++) {
-        if (!cli_get(c, flags[k]))
+        char *given = cli_get_all(c, flags[k]);
+        if (!given)
             continue;
-        quoted = cli_json(cli_get(c, flags[k]));
+        quoted = cli_json(given);
+        free(given);
         char *item = cli_text("\"%s\":%s", flags[k], quoted);
         cli_join(&list, item);
         free(item);
@@ -61,7 +62,8 @@ char *image_settings(cli *c, size_t i)
     char *options = NULL;
     for (size_t k = 0; bt_option_at(c->engine, c->command->kind, k, &o) == BT_OK; k++) {
         const char *value = bt_job_get(c->job, o.name);
-        if (!value || !*value || strcmp(o.name, "profile") == 0 || strcmp(o.name, "batch") == 0)
+        if (!value || !*value || strcmp(o.name, "profile") == 0 || strcmp(o.name, "batch") == 0 ||
+            strcmp(o.name, "preview_vae") == 0) /* changes nothing of the picture */
             continue;
         char *own = strcmp(o.name, counts) == 0
                         ? cli_text("%llu", strtoull(value, NULL, 10) + (unsigned long long)i)
@@ -185,6 +187,9 @@ static void take_defaults(cli *c, const infotext *t)
         take_option(c, "mask_invert", "true", "Mask mode");
     if (strength && *strength)
         take_option(c, hires ? "hires_strength" : "strength", strength, "Denoising strength");
+    if (infotext_get(t, "ControlNet 0") && !cli_option_given(c, "control"))
+        cli_note(c, "this picture was steered by a ControlNet: give that with --control and "
+                    "--control-image");
     if (strength && !hires && !cli_get(c, "init"))
         cli_note(c, "this picture was made from another one: give that with --init");
 }

@@ -309,8 +309,9 @@ BT_API bt_status bt_job_set(bt_job *j, const char *name, const char *value);
  * none was set), or a fact that the run reported ("tokens"). Valid until the
  * next set or run. NULL: unknown. */
 BT_API const char *bt_job_get(const bt_job *j, const char *name);
-/* Picture input: "init" (to start from) or "mask" (white where it may change),
- * 1 or 3 channels of any size. Copied. img NULL removes it. */
+/* Picture input: "init" (to start from), "mask" (white where it may change), "control" (what the
+ * first ControlNet reads), "control2" to "control8"; 1 or 3 channels of any size. Copied. img NULL
+ * removes it. */
 BT_API bt_status bt_job_set_image(bt_job *j, const char *name, const bt_image *img);
 /* Array input: "mel", a vocoder's spectrogram, [bands, frames] or [frames, bands], natural
  * logarithms as bt_mel makes them; it goes before the option "mel", which names a .npy file.

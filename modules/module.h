@@ -15,7 +15,7 @@
 #include "formats/store.h"
 #include "graph/graph.h"
 
-#define BT_MODULE_ABI 1
+#define BT_MODULE_ABI 2
 
 /* An option: where its value lies in the module's option struct, and all that
  * a command line, a JSON job, a help page or a dialog needs to know of it.
@@ -49,7 +49,8 @@ typedef struct bt_run {
     const void *options;       /* the module's option struct, filled and checked */
     const atomic_bool *cancel; /* see bt_run_plan */
     bool hurry;                /* somebody waits for the first samples */
-    /* "init", "mask"; NULL: not set. 1 or 3 channels; the job's, for the run. */
+    /* "init", "mask", "control", "control2", ...; NULL: not set. 1 or 3 channels; the job's, for
+     * the run. */
     const bt_image *(*image_in)(void *host, const char *name);
     /* "mel"; NULL: not set. The job's, for the run. */
     const bt_array *(*array_in)(void *host, const char *name);
@@ -108,9 +109,10 @@ typedef struct bt_module {
 
     bt_status (*job_open)(void *model, bt_module_job **job, bt_error *err);
     void (*job_close)(bt_module_job *job);
-    /* Memory and work of a run with these options, without packing or running;
-     * *out is zeroed. It is also what a memory budget is held against. */
-    bt_status (*estimate)(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
+    /* Memory and work of this run, without packing or running: of r only the options and what
+     * is put in are looked at, which may be less than a run needs. *out is zeroed. It is also
+     * what a memory budget is held against. */
+    bt_status (*estimate)(bt_module_job *job, const bt_run *r, bt_estimate *out);
     bt_status (*run)(bt_module_job *job, const bt_run *r);
 
     /* Optional (NULL). Results: bt_alloc'ed; *text ends with a zero. */

@@ -26,10 +26,10 @@ static void walk_down(bt_ldm *l)
 {
     int level = 0, at = 0, i = 0;
     for (; i < BT_LDM_BLOCKS && level < BT_LDM_LEVELS; i++) {
-        if (bt_ldm_find(l, BT_LDM_UNET "input_blocks.%d.0.op.weight", i + 1)) {
+        if (bt_ldm_find(l, "%sinput_blocks.%d.0.op.weight", l->unet, i + 1)) {
             l->in[i] = (bt_ldm_place){ level++, -1 };
             at = 0;
-        } else if (bt_ldm_find(l, BT_LDM_UNET "input_blocks.%d.0.in_layers.0.weight", i + 1)) {
+        } else if (bt_ldm_find(l, "%sinput_blocks.%d.0.in_layers.0.weight", l->unet, i + 1)) {
             l->in[i] = (bt_ldm_place){ level, at++ };
             l->layers[level] = at;
         } else {
@@ -48,7 +48,7 @@ static void walk_up(bt_ldm *l)
             l->out[l->n_out++] = (bt_ldm_place){ block, at };
 }
 
-static void measure(bt_ldm *l)
+void bt_ldm_measure(bt_ldm *l)
 {
     walk_down(l);
     walk_up(l);
@@ -66,8 +66,7 @@ static bt_status bad(const bt_store *s, size_t i, const char *what, bt_error *er
                    bt_store_at(s, i)->name, what);
 }
 
-/* Tensor i under this name. */
-static bt_status rename_tensor(bt_store *s, size_t i, const char *name, bt_error *err)
+bt_status bt_ldm_rename(bt_store *s, size_t i, const char *name, bt_error *err)
 {
     if (bt_store_find(s, name))
         return bad(s, i, "is there twice", err);
@@ -93,7 +92,7 @@ static bt_status cut_in_three(bt_store *s, size_t i, const char *name, bt_error 
         snprintf(cut, sizeof cut, "%.*s%s%s", (int)(at - name), name, parts[k], at + 7);
         if (k == 0) {
             *bt_store_edit(s, i) = third;
-            st = rename_tensor(s, i, cut, err);
+            st = bt_ldm_rename(s, i, cut, err);
             continue;
         }
         third.name = bt_store_own_str(s, cut, strlen(cut));
@@ -139,7 +138,7 @@ static bt_status adopt_tensor(bt_store *s, size_t i, const char *name, bt_error 
         return cut_in_three(s, i, name, err);
     const bt_status st =
         is_open_projection(bt_store_at(s, i)->name, name) ? turn(s, i, err) : BT_OK;
-    return st == BT_OK ? rename_tensor(s, i, name, err) : st;
+    return st == BT_OK ? bt_ldm_rename(s, i, name, err) : st;
 }
 
 /* UNets of the same shape that are asked otherwise: of EDM's noise levels, of videos. */
@@ -164,7 +163,7 @@ static bt_status adopt_vae(bt_ldm *l, bt_store *s, bool *named, bt_error *err)
     *named = tiny || bt_store_find(s, "decoder.up_blocks.0.resnets.0.conv1.weight");
     if (*named || bt_store_find(s, "decoder.up.0.block.0.conv1.weight"))
         l->vae = "";
-    measure(l);
+    bt_ldm_measure(l);
     if (tiny && !text)
         text = "{\"_class_name\":\"AutoencoderTiny\"}";
     if (*named && text)
@@ -210,15 +209,15 @@ static bt_status refuse_scaled(const bt_store *s, bt_error *err)
 
 bt_status bt_ldm_adopt(bt_store *s, bt_error *err)
 {
-    bt_ldm l = { .s = s, .vae = "first_stage_model." };
+    bt_ldm l = { .s = s, .unet = BT_LDM_UNET, .folder = "unet/", .vae = "first_stage_model." };
     const bool whole = bt_store_find(s, BT_LDM_UNET "input_blocks.0.0.weight");
     bool named = false;
-    bt_status st;
-    if (bt_store_file(s, "unet/config.json", NULL) || bt_store_file(s, "vae/config.json", NULL) ||
-        is_other(s))
-        return BT_OK;
+    bt_status st = bt_ldm_adopt_control(s, err);
+    if (st != BT_OK || bt_store_file(s, "unet/config.json", NULL) ||
+        bt_store_file(s, "vae/config.json", NULL) || is_other(s))
+        return st;
     if (whole) {
-        measure(&l);
+        bt_ldm_measure(&l);
         st = refuse_scaled(s, err);
         if (st == BT_OK)
             st = bt_ldm_add_config(&l, s, err);

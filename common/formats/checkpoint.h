@@ -6,6 +6,7 @@
  *     checkpoint.c         the walk over the file
  *     checkpoint_names.c   a tensor's name in diffusers
  *     checkpoint_config.c  the settings, from shapes
+ *     checkpoint_control.c the same for a ControlNet alone, as the folder "controlnet"
  */
 #ifndef BT_FORMATS_CHECKPOINT_H
 #define BT_FORMATS_CHECKPOINT_H
@@ -20,9 +21,11 @@ typedef struct bt_ldm_place {
     int at; /* resnet of the block; -1: the halving after it */
 } bt_ldm_place;
 
-/* How the UNet is built: levels, finest first, each with `layers` resnets down. */
+/* How the UNet, or a ControlNet's half of one, is built: levels, finest first, each with
+ * `layers` resnets down. */
 typedef struct bt_ldm {
     const bt_store *s;
+    const char *unet, *folder; /* what its names begin with, and where they go: "unet/" */
     int levels, layers[BT_LDM_LEVELS];
     int n_in, n_out; /* blocks of the way down (without the first convolution) and up */
     bt_ldm_place in[BT_LDM_BLOCKS], out[BT_LDM_BLOCKS];
@@ -45,6 +48,19 @@ const bt_tensor *bt_ldm_find(const bt_ldm *l, const char *fmt, ...) BT_PRINTF(2,
 /* The name in diffusers, or false: nobody's. "<prefix>.in_proj_weight" (and _bias)
  * of open_clip becomes "<layer>.self_attn.in_proj.weight", for the caller to cut in three. */
 bool bt_ldm_name(const bt_ldm *l, const char *name, bt_buf *out);
+
+/* The same for a ControlNet's tensor; `hints`: number of the last layer that reads its picture. */
+bool bt_ldm_control_name(const bt_ldm *l, int hints, const char *name, bt_buf *out);
+
+/* Fills levels, layers and the places of blocks. */
+void bt_ldm_measure(bt_ldm *l);
+
+/* Shows tensor i under this name. */
+bt_status bt_ldm_rename(bt_store *s, size_t i, const char *name, bt_error *err);
+
+/* Shows a ControlNet, in original names or in diffusers', as the folder "controlnet"; leaves all
+ * else alone, also what is more than a ControlNet. */
+bt_status bt_ldm_adopt_control(bt_store *s, bt_error *err);
 
 /* Adds vae/config.json of an autoencoder alone. */
 bt_status bt_ldm_add_vae_config(const bt_ldm *l, bt_store *s, bt_error *err);

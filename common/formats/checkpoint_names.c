@@ -61,11 +61,12 @@ static const pair unet_resnet[] = {
 };
 
 /* Part k of a block: the resnet, then its attention. */
-static void put_part(bt_buf *out, const char *list, int block, int at, int k, const char *p)
+static void put_part(const bt_ldm *l, bt_buf *out, const char *list, int block, int at, int k,
+                     const char *p)
 {
     const char *to = k == 0 ? exchange(&p, unet_resnet, COUNT(unet_resnet)) : "";
-    bt_buf_printf(out, "unet/%s.%d.%s.%d.%s%s", list, block, k == 0 ? "resnets" : "attentions", at,
-                  to, p);
+    bt_buf_printf(out, "%s%s.%d.%s.%d.%s%s", l->folder, list, block,
+                  k == 0 ? "resnets" : "attentions", at, to, p);
 }
 
 static bool down_name(const bt_ldm *l, const char *p, bt_buf *out)
@@ -75,9 +76,9 @@ static bool down_name(const bt_ldm *l, const char *p, bt_buf *out)
         return false;
     const bt_ldm_place *place = &l->in[i - 1];
     if (place->at < 0 && take(&p, "op."))
-        bt_buf_printf(out, "unet/down_blocks.%d.downsamplers.0.conv.%s", place->block, p);
+        bt_buf_printf(out, "%sdown_blocks.%d.downsamplers.0.conv.%s", l->folder, place->block, p);
     else
-        put_part(out, "down_blocks", place->block, place->at, k, p);
+        put_part(l, out, "down_blocks", place->block, place->at, k, p);
     return true;
 }
 
@@ -88,9 +89,9 @@ static bool up_name(const bt_ldm *l, const char *p, bt_buf *out)
         return false;
     const bt_ldm_place *place = &l->out[i];
     if (k > 0 && take(&p, "conv."))
-        bt_buf_printf(out, "unet/up_blocks.%d.upsamplers.0.conv.%s", place->block, p);
+        bt_buf_printf(out, "%sup_blocks.%d.upsamplers.0.conv.%s", l->folder, place->block, p);
     else
-        put_part(out, "up_blocks", place->block, place->at, k, p);
+        put_part(l, out, "up_blocks", place->block, place->at, k, p);
     return true;
 }
 
@@ -99,7 +100,7 @@ static bool unet_name(const bt_ldm *l, const char *p, bt_buf *out)
     int k;
     const char *end = exchange(&p, unet_ends, COUNT(unet_ends));
     if (*end) {
-        bt_buf_printf(out, "unet/%s%s", end, p);
+        bt_buf_printf(out, "%s%s%s", l->folder, end, p);
         return true;
     }
     if (take(&p, "input_blocks."))
@@ -109,9 +110,34 @@ static bool unet_name(const bt_ldm *l, const char *p, bt_buf *out)
     if (!take(&p, "middle_block.") || !take_number(&p, &k) || k > 2)
         return false;
     const char *to = k == 1 ? "" : exchange(&p, unet_resnet, COUNT(unet_resnet));
-    bt_buf_printf(out, "unet/mid_block.%s.%d.%s%s", k == 1 ? "attentions" : "resnets", k / 2, to,
-                  p);
+    bt_buf_printf(out, "%smid_block.%s.%d.%s%s", l->folder, k == 1 ? "attentions" : "resnets",
+                  k / 2, to, p);
     return true;
+}
+
+/* input_hint_block.0, 2, 4, ...: between them are activations. */
+bool bt_ldm_control_name(const bt_ldm *l, int hints, const char *p, bt_buf *out)
+{
+    int i, k;
+    if (!take(&p, l->unet))
+        return false;
+    if (take(&p, "input_hint_block.") && take_number(&p, &i)) {
+        bt_buf_printf(out, "%scontrolnet_cond_embedding.", l->folder);
+        if (i == 0 || i == hints)
+            bt_buf_printf(out, "conv_%s.%s", i == 0 ? "in" : "out", p);
+        else
+            bt_buf_printf(out, "blocks.%d.%s", i / 2 - 1, p);
+        return true;
+    }
+    if (take(&p, "zero_convs.") && take_number(&p, &i) && take_number(&p, &k)) {
+        bt_buf_printf(out, "%scontrolnet_down_blocks.%d.%s", l->folder, i, p);
+        return true;
+    }
+    if (take(&p, "middle_block_out.") && take_number(&p, &k)) {
+        bt_buf_printf(out, "%scontrolnet_mid_block.%s", l->folder, p);
+        return true;
+    }
+    return unet_name(l, p, out);
 }
 
 /* ---- autoencoder --------------------------------------------------------- */
@@ -222,7 +248,7 @@ const bt_ldm_encoder bt_ldm_encoders[] = {
 
 bool bt_ldm_name(const bt_ldm *l, const char *name, bt_buf *out)
 {
-    if (take(&name, BT_LDM_UNET))
+    if (take(&name, l->unet))
         return unet_name(l, name, out);
     if (take(&name, l->vae))
         return vae_name(l, name, out);

@@ -23,6 +23,9 @@ static bool looks_like_safetensors(const uint8_t *p, size_t n)
     return p[8] == '{' && header < UINT64_C(1) << 32;
 }
 
+/* A pickle as PyTorch wrote it before 1.6: protocol 2 and up, without an archive around it. */
+static bool is_pickle(const uint8_t *p) { return p[0] == 0x80 && p[1] >= 2 && p[1] <= 5; }
+
 /* Text at `path` as the side file `name`, if it is there. */
 static bt_status add_beside(bt_store *s, const char *path, const char *name, bt_error *err)
 {
@@ -82,7 +85,7 @@ static bt_status open_file(bt_store *s, bt_error *err)
         const bt_status parsed = bt_onnx_parse(s, m.data, m.size, err);
         return parsed == BT_OK ? add_settings(s, 2, of_voices, err) : parsed;
     }
-    if (m.size >= 4 && memcmp(m.data, "PK\3\4", 4) == 0)
+    if (m.size >= 4 && (memcmp(m.data, "PK\3\4", 4) == 0 || is_pickle(m.data)))
         return bt_fail(err, BT_EUNSUPPORTED,
                        "%s is a PyTorch or zip archive, which may run code; only safetensors, "
                        "GGUF and ONNX files are read: convert it",

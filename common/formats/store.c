@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "kernels/quant.h"
 
 #define CHUNK 65536
 
@@ -354,6 +355,21 @@ void bt_tensor_drop(const bt_tensor *t)
 {
     if (t->in_file)
         bt_map_drop(t->data, t->bytes);
+}
+
+float *bt_tensor_values(const bt_tensor *t, bt_error *err)
+{
+    const size_t n = (size_t)bt_tensor_count(t);
+    float *v = bt_alloc(n * sizeof *v);
+    if (v && bt_dequantize_row(t->dtype, t->data, v, n) == 0)
+        return v;
+    if (!v)
+        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
+    else
+        bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
+                bt_dtypes[t->dtype].name);
+    bt_release(v);
+    return NULL;
 }
 
 void bt_store_drop(const bt_store *s)

@@ -42,6 +42,8 @@ static inline int64_t bt_tensor_count(const bt_tensor *t)
 /* Lets the system drop a tensor's pages of the file once the data was used
  * (packed, say); later reads fetch them again. */
 void bt_tensor_drop(const bt_tensor *t);
+/* Its values as floats, in its own order; bt_release. NULL: see *err. */
+float *bt_tensor_values(const bt_tensor *t, bt_error *err);
 
 typedef struct bt_store bt_store;
 

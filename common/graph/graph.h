@@ -112,13 +112,22 @@ const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, 
 /* A set over `base`, the set of a store, which must outlive it: its weights are base's
  * own, packed once for both, but for those that are replaced, made or derived here. */
 bt_status bt_weights_create_over(bt_weights *base, bt_weights **out, bt_error *err);
-/* In `ws` alone, `fill` computes the values of base's weight `of` anew (bt_weight_derive).
- * It is multiplied in what `of` would be, but quantized to no less than 8 bits, and not
- * at all for F32; its panels stay out of the pack cache. NULL: no memory. */
-const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_fill fill,
-                                   const void *from);
+/* In `ws` alone, `rows` computes the values of base's weight `of` anew, some rows of dim 0
+ * at a time, in torch order (all of them at once if `whole`). It is multiplied in what `of`
+ * would be, but quantized to no less than 8 bits, and not at all for F32; its panels stay
+ * out of the pack cache. `from` and rows as for bt_weight_derive. NULL: no memory. */
+typedef bt_status (*bt_weight_rows)(const void *from, int64_t first, int64_t n, float *out,
+                                    bt_error *err);
+const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_rows rows,
+                                   bool whole, const void *from);
 /* All values as floats (torch order), bt_release; NULL: no memory. */
 float *bt_weight_values(const bt_weight *w, bt_error *err);
+/* Those of rows first..first+n of dim 0. */
+bt_status bt_weight_read(const bt_weight *w, int64_t first, int64_t n, float *out, bt_error *err);
+/* y[m][n] += s a[m][k] b[k][n]: for weights that are computed (ops/product.c). False: no
+ * memory. A value's bytes depend on its row of a, its column and column of b. */
+bool bt_product_add(const bt_kernels *kernels, float *y, const float *a, const float *b, int64_t m,
+                    int64_t k, int64_t n, float s);
 
 /* ---- builder ----------------------------------------------------------- */
 

@@ -15,9 +15,11 @@
 /* Where the values of one weight lie: element (n, tap, c) of the source is at
  * n * sn + tap * st + c * sc, in values. */
 typedef struct source {
+    const char *path; /* of the file, for messages */
     const bt_tensor *t;
     int64_t n, k, taps;
     int64_t sn, st, sc;
+    int64_t first; /* the n that t's data begins with */
 } source;
 
 /* The strides of the weight's layout; refuses shapes that panels cannot hold. */
@@ -26,7 +28,8 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
     const bt_tensor *t = w->t;
     int64_t d0 = bt_weight_dim(w, 0), d1 = bt_weight_dim(w, 1);
     int64_t taps = d0 && d1 ? bt_tensor_count(t) / (d0 * d1) : 0;
-    *s = (source){ .t = t, .taps = taps };
+    const bt_store *store = bt_weights_ground(w->set)->store;
+    *s = (source){ .path = store ? bt_store_path(store) : "weights", .t = t, .taps = taps };
     if (form % BT_FORM_SPLIT == BT_FORM_TRANSPOSED) {
         s->n = d1, s->k = d0;
         s->sn = taps, s->st = 1, s->sc = d1 * taps;
@@ -53,11 +56,14 @@ static bt_status source_of(const bt_weight *w, bt_form form, source *s, bt_error
 static const void *source_row(const source *s, int64_t n, int64_t tap, uint8_t *gather)
 {
     const bt_dtype_info *d = &bt_dtypes[s->t->dtype];
-    int64_t at = n * s->sn + tap * s->st;
+    int64_t at = (n - s->first) * s->sn + tap * s->st;
     if (s->sc == 1)
         return s->t->data + at / d->block * d->bytes;
-    for (int64_t c = 0; c < s->k; c++)
-        memcpy(gather + c * d->bytes, s->t->data + (at + c * s->sc) * d->bytes, d->bytes);
+    for (int64_t c = 0; c < s->k; c++, at += s->sc)
+        if (d->bytes == sizeof(float)) /* a size that is known: no call */
+            memcpy(gather + c * sizeof(float), s->t->data + at * sizeof(float), sizeof(float));
+        else
+            memcpy(gather + c * d->bytes, s->t->data + at * d->bytes, d->bytes);
     return gather;
 }
 
@@ -66,6 +72,7 @@ typedef struct rows {
     uint8_t *gather, *made;
     float *values, *rest;
     size_t src_bytes, dst_bytes;
+    bool no_numbers; /* why packing failed */
 } rows;
 
 static bool rows_alloc(rows *r, const source *s, const bt_packed *p)
@@ -89,6 +96,16 @@ static void rows_free(rows *r)
     bt_release(r->rest);
 }
 
+/* A row of the source as floats. NaN and infinities end here: rounded to bytes, they would be
+ * numbers like others. */
+static int open_row(const source *s, rows *r, const void *src, float *to)
+{
+    if (bt_dequantize_row(s->t->dtype, src, to, s->k))
+        return -1;
+    r->no_numbers |= !bt_are_numbers(to, s->k);
+    return r->no_numbers ? -1 : 0;
+}
+
 /* Both panels of BT_FORM_SPLIT: values as bf16, then what that left over. */
 static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap)
 {
@@ -97,8 +114,7 @@ static int pack_split(bt_packed *p, const source *s, rows *r, int panel, int tap
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         const void *src = source_row(s, panel * BT_NR + i, tap, r->gather);
         uint8_t *high = r->made + i * step, *low = r->made + (BT_NR + i) * step;
-        if (bt_dequantize_row(s->t->dtype, src, r->values, s->k) ||
-            bt_quantize_row(BT_BF16, r->values, high, s->k) ||
+        if (open_row(s, r, src, r->values) || bt_quantize_row(BT_BF16, r->values, high, s->k) ||
             bt_dequantize_row(BT_BF16, high, r->rest, s->k))
             return -1;
         for (int64_t c = 0; c < s->k; c++)
@@ -122,8 +138,8 @@ static int pack_minimal(bt_packed *p, const source *s, rows *r, int panel)
     bt_minimal_weights((int)s->taps, p->taps - (int)s->taps + 1, g);
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         for (int64_t t = 0; t < s->taps; t++)
-            if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, t, r->gather),
-                                  r->values + t * s->k, s->k))
+            if (open_row(s, r, source_row(s, panel * BT_NR + i, t, r->gather),
+                         r->values + t * s->k))
                 return -1;
         for (int point = 0; point < p->taps; point++) {
             float *dst = (float *)(void *)r->made + (size_t)(point * BT_NR + i) * s->k;
@@ -145,8 +161,7 @@ static int pack_rows(bt_packed *p, const source *s, rows *r, int panel)
     const float *row[BT_NR] = { 0 };
     for (int i = 0; i < BT_NR && panel * BT_NR + i < p->n; i++) {
         float *values = r->values + (size_t)i * s->k;
-        if (bt_dequantize_row(s->t->dtype, source_row(s, panel * BT_NR + i, 0, r->gather), values,
-                              s->k))
+        if (open_row(s, r, source_row(s, panel * BT_NR + i, 0, r->gather), values))
             return -1;
         row[i] = values;
     }
@@ -168,8 +183,7 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
         if (p->type == s->t->dtype)
             continue;
         void *made = r->made + i * r->dst_bytes;
-        if (bt_dequantize_row(s->t->dtype, row[i], r->values, s->k) ||
-            bt_quantize_row(p->type, r->values, made, s->k))
+        if (open_row(s, r, row[i], r->values) || bt_quantize_row(p->type, r->values, made, s->k))
             return -1;
         row[i] = made;
     }
@@ -177,34 +191,72 @@ static int pack_panel(bt_packed *p, const source *s, rows *r, int panel, int tap
     return 0;
 }
 
-static bt_status pack_all(bt_packed *p, const source *s, bt_error *err)
+static bt_status why_not(const bt_packed *p, const source *s, const rows *r, bt_error *err)
+{
+    if (r->no_numbers)
+        return bt_fail(err, BT_EFORMAT, "%s: tensor %s has values that are no numbers", s->path,
+                       s->t->name);
+    return bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
+                   bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+}
+
+static bt_status pack_panels(bt_packed *p, const source *s, rows *r, int from, int to,
+                             bt_error *err)
+{
+    const bool minimal = p->form == BT_FORM_MINIMAL;
+    for (int panel = from; panel < to; panel++)
+        for (int tap = 0; tap < (minimal ? 1 : p->taps); tap++)
+            if (minimal ? pack_minimal(p, s, r, panel) : pack_panel(p, s, r, panel, tap))
+                return why_not(p, s, r, err);
+    return BT_OK;
+}
+
+/* How many rows of dim 0 are derived at once: whole panels, so many that they stay in a
+ * processor's own memory. */
+static int64_t rows_at_once(const bt_weight *w, const bt_packed *p, int64_t row)
+{
+    enum { VALUES = 1 << 19 };
+    const int64_t all = bt_weight_dim(w, 0), panels = VALUES / (row * BT_NR);
+    if (w->whole || p->form % BT_FORM_SPLIT == BT_FORM_TRANSPOSED)
+        return all;
+    const int64_t n = BT_NR * (panels > 1 ? panels : 1);
+    return n < all ? n : all;
+}
+
+/* Values that are derived exist while they are packed. */
+static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s, rows *r,
+                              bt_error *err)
+{
+    const int64_t all = bt_weight_dim(w, 0), row = bt_tensor_count(w->t) / all;
+    const int64_t at_once = rows_at_once(w, p, row);
+    float *values = bt_alloc((size_t)(at_once * row) * sizeof *values);
+    bt_tensor t = *w->t;
+    source part = *s;
+    part.t = &t;
+    t.data = (const uint8_t *)values;
+    bt_status st = values ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", t.name);
+    for (; st == BT_OK && part.first < all; part.first += at_once) {
+        const int64_t n = all - part.first < at_once ? all - part.first : at_once;
+        const int from = (int)(part.first / BT_NR);
+        const int to = n == all ? p->panels : (int)((part.first + n + BT_NR - 1) / BT_NR);
+        st = bt_weight_read(w, part.first, n, values, err);
+        if (st == BT_OK)
+            st = pack_panels(p, &part, r, from, to, err);
+    }
+    bt_release(values);
+    return st;
+}
+
+static bt_status pack_all(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
 {
     rows r = { 0 };
     bt_status st =
         rows_alloc(&r, s, p) ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory to pack %s", s->t->name);
-    const bool minimal = p->form == BT_FORM_MINIMAL;
-    for (int panel = 0; st == BT_OK && panel < p->panels; panel++)
-        for (int tap = 0; st == BT_OK && tap < (minimal ? 1 : p->taps); tap++)
-            if (minimal ? pack_minimal(p, s, &r, panel) : pack_panel(p, s, &r, panel, tap))
-                st = bt_fail(err, BT_EUNSUPPORTED, "tensor %s: cannot pack %s as %s", s->t->name,
-                             bt_dtypes[s->t->dtype].name, bt_dtypes[p->type].name);
+    if (st == BT_OK && (w->fill || w->rows))
+        st = pack_derived(w, p, s, &r, err);
+    else if (st == BT_OK)
+        st = pack_panels(p, s, &r, 0, p->panels, err);
     rows_free(&r);
-    return st;
-}
-
-/* Values that are derived exist while they are packed. */
-static bt_status pack_derived(const bt_weight *w, bt_packed *p, const source *s, bt_error *err)
-{
-    bt_error why = { 0 };
-    float *values = bt_weight_values(w, &why);
-    if (!values)
-        return bt_fail(err, why.status, "%s", why.text);
-    bt_tensor t = *w->t;
-    source of_values = *s;
-    t.data = (const uint8_t *)values;
-    of_values.t = &t;
-    bt_status st = pack_all(p, &of_values, err);
-    bt_release(values);
     return st;
 }
 
@@ -226,7 +278,7 @@ static bt_status pack_now(const bt_weight *w, bt_packed *p, const source *s, bt_
         p->data = bt_alloc(bt_packed_bytes(p));
     if (!p->data)
         return bt_fail(err, BT_ENOMEM, "no memory to pack %s", w->t->name);
-    bt_status st = w->fill ? pack_derived(w, p, s, err) : pack_all(p, s, err);
+    bt_status st = pack_all(w, p, s, err);
     if (st != BT_OK)
         free_data(p);
     else if (w->t != &w->own)

@@ -185,11 +185,12 @@ const bt_weight *bt_weight_derive(bt_weights *ws, const char *name, int n_dims, 
         return NULL;
     w->fill = fill;
     w->from = from;
+    w->whole = true;
     return add_own(ws, w);
 }
 
-const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_fill fill,
-                                   const void *from)
+const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weight_rows rows,
+                                   bool whole, const void *from)
 {
     int64_t dims[BT_MAX_DIMS]; /* torch order, whatever the layout of `of` */
     for (int i = 0; i < of->t->n_dims; i++)
@@ -197,55 +198,81 @@ const bt_weight *bt_weight_replace(bt_weights *ws, const bt_weight *of, bt_weigh
     bt_weight *w = new_own(of->t->name, of->t->n_dims, dims);
     if (!w)
         return NULL;
-    w->fill = fill;
+    w->rows = rows;
     w->from = from;
+    w->whole = whole;
     const bool packs =
         bt_dtypes[of->t->dtype].block > 1 || of->t->dtype == BT_F16 || of->t->dtype == BT_BF16;
     w->like = packs ? of->t->dtype : BT_F32;
     return add_own(ws, w);
 }
 
-/* [out][taps][in] to [out][in][taps] */
-static void channels_first(float *dst, const float *src, int64_t out, int64_t taps, int64_t in)
+/* [taps][in] to [in][taps] */
+static void channels_first(float *dst, const float *src, int64_t taps, int64_t in)
 {
-    for (int64_t o = 0; o < out; o++)
-        for (int64_t t = 0; t < taps; t++)
-            for (int64_t i = 0; i < in; i++)
-                dst[(o * in + i) * taps + t] = src[(o * taps + t) * in + i];
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t i = 0; i < in; i++)
+            dst[i * taps + t] = src[t * in + i];
+}
+
+/* n values from number `at` on, as they are stored. */
+static bt_status read_values(const bt_tensor *t, int64_t at, int64_t n, float *out, bt_error *err)
+{
+    const uint8_t *data = n ? t->data + bt_row_bytes(t->dtype, (size_t)at) : NULL;
+    if (bt_dequantize_row(t->dtype, data, out, (size_t)n) == 0)
+        return BT_OK;
+    return bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
+                   bt_dtypes[t->dtype].name);
+}
+
+/* Rows that are stored with their channels last. */
+static bt_status read_turned(const bt_weight *w, int64_t first, int64_t n, float *out,
+                             bt_error *err)
+{
+    const int64_t row = bt_tensor_count(w->t) / w->t->dims[0], in = bt_weight_dim(w, 1);
+    float *v = bt_alloc((size_t)row * sizeof *v);
+    bt_status st = v ? BT_OK : bt_fail(err, BT_ENOMEM, "no memory for %s", w->t->name);
+    for (int64_t i = 0; i < n && st == BT_OK; i++) {
+        st = read_values(w->t, (first + i) * row, row, v, err);
+        if (st == BT_OK)
+            channels_first(out + i * row, v, row / in, in);
+    }
+    bt_release(v);
+    return st;
+}
+
+bt_status bt_weight_read(const bt_weight *w, int64_t first, int64_t n, float *out, bt_error *err)
+{
+    const int64_t rows = bt_weight_dim(w, 0), row = rows ? bt_tensor_count(w->t) / rows : 0;
+    if (w->fill)
+        return w->fill(w->from, out, err);
+    if (w->rows)
+        return w->rows(w->from, first, n, out, err);
+    if (w->t->channels_last)
+        return read_turned(w, first, n, out, err);
+    return read_values(w->t, first * row, n * row, out, err);
+}
+
+bool bt_are_numbers(const float *v, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= (bt_f32_bits(v[i]) & 0x7f800000u) == 0x7f800000u;
+    return !bad;
 }
 
 float *bt_weight_values(const bt_weight *w, bt_error *err)
 {
-    const bt_tensor *t = w->t;
-    size_t n = (size_t)bt_tensor_count(t);
+    const size_t n = (size_t)bt_tensor_count(w->t);
     float *v = bt_alloc(n * sizeof *v);
-    if (!v) {
-        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
-        return NULL;
-    }
-    if (w->fill) {
-        if (w->fill(w->from, v, err) == BT_OK)
-            return v;
-        bt_release(v);
-        return NULL;
-    }
-    if (bt_dequantize_row(t->dtype, t->data, v, n)) {
-        bt_fail(err, BT_EUNSUPPORTED, "tensor %s has type %s, which cannot be read", t->name,
-                bt_dtypes[t->dtype].name);
-        bt_release(v);
-        return NULL;
-    }
-    if (!t->channels_last)
+    bt_status st = v ? bt_weight_read(w, 0, bt_weight_dim(w, 0), v, err)
+                     : bt_fail(err, BT_ENOMEM, "no memory for the values of %s", w->t->name);
+    if (st == BT_OK && !w->fill && !bt_are_numbers(v, n))
+        st = bt_fail(err, BT_EFORMAT, "tensor %s has values that are no numbers", w->t->name);
+    if (st == BT_OK)
         return v;
-    float *u = bt_alloc(n * sizeof *u);
-    if (u) {
-        int64_t in = bt_weight_dim(w, 1), out = t->dims[0];
-        channels_first(u, v, out, (int64_t)n / (in * out), in);
-    } else {
-        bt_fail(err, BT_ENOMEM, "no memory for the values of %s", t->name);
-    }
     bt_release(v);
-    return u;
+    return NULL;
 }
 
 const float *bt_weight_cached(const bt_weight *w, bt_error *err)

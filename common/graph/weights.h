@@ -14,11 +14,13 @@ enum { BT_WEIGHT_LOCKS = 16 };
 struct bt_weight {
     bt_weights *set;
     const bt_tensor *t;
-    bt_tensor own; /* what t points to, for weights made in memory; data NULL: derived */
-    uint64_t hash; /* of own.name */
-    bt_dtype like; /* derived in place of a weight of this type; BT_F32 for all others */
-    bt_weight_fill fill;
+    bt_tensor own;       /* what t points to, for weights made in memory; data NULL: derived */
+    uint64_t hash;       /* of own.name */
+    bt_dtype like;       /* derived in place of a weight of this type; BT_F32 for all others */
+    bt_weight_fill fill; /* derived: one of these two */
+    bt_weight_rows rows;
     const void *from;
+    bool whole;        /* all rows at once */
     float *values;     /* cached by bt_weight_cached, or NULL */
     bt_packed *packed; /* list, one per form and type */
     bt_weight *next_made;
@@ -53,7 +55,10 @@ static inline pthread_mutex_t *bt_weight_lock(const bt_weight *w)
 }
 
 /* Made in memory from what the caller had: its name does not say what is in it. */
-static inline bool bt_weight_is_made(const bt_weight *w) { return w->t == &w->own && !w->fill; }
+static inline bool bt_weight_is_made(const bt_weight *w)
+{
+    return w->t == &w->own && !w->fill && !w->rows;
+}
 
 /* The type by which a weight's multiply is chosen. No kernel opens 8-bit floats: halves,
  * which hold each of them, go in their place. */
@@ -65,6 +70,9 @@ static inline bt_dtype bt_weight_type(const bt_weight *w, bt_precision p)
         return w->t->dtype;
     return bt_dtypes[w->like].block > 1 ? BT_Q8_0 : w->like;
 }
+
+/* Is none of them NaN or infinite? */
+bool bt_are_numbers(const float *v, size_t n);
 
 void bt_packed_free(bt_packed *list); /* pack.c */
 

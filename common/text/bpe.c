@@ -13,7 +13,7 @@
 #include "utf8.h"
 
 /* Printable bytes of Latin-1 stand for themselves, the others for 256, 257, ... in
- * rising order; cp_to_byte is the way back, -1 for a foreign character. */
+ * rising order; bt_bpe_byte is the way back, -1 for a foreign character. */
 static uint32_t byte_to_cp(uint8_t b)
 {
     if (b < 33)
@@ -23,7 +23,7 @@ static uint32_t byte_to_cp(uint8_t b)
     return b == 173 ? 256u + 67 : b;
 }
 
-static int cp_to_byte(uint32_t cp)
+int bt_bpe_byte(uint32_t cp)
 {
     if (cp >= 256 && cp < 289)
         return (int)(cp - 256);
@@ -83,7 +83,7 @@ static size_t spell_out(char *out, const bpe_text *t, bool plain, const char *en
     for (size_t i = 0; i < n && !plain;) {
         uint32_t cp;
         i += bt_utf8_next(t->s + i, n - i, &cp);
-        int byte = cp_to_byte(cp);
+        int byte = bt_bpe_byte(cp);
         if (byte < 0)
             plain = true;
         out[k++] = (char)byte;

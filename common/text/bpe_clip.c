@@ -201,15 +201,12 @@ static bool add_token(files *f, char **out, const char *a, size_t n, const char 
 /* A character for each byte, printable ones first (open_clip, bytes_to_unicode). */
 static bool add_bytes(files *f, char **out, const char *end, size_t end_n)
 {
-    static const int ranges[][2] = {
-        { '!', '~' }, { 0xA1, 0xAC }, { 0xAE, 0xFF }, { 0x100, 0x100 + 67 }
-    };
     bool ok = true;
-    for (int r = 0; r < 4; r++)
-        for (int c = ranges[r][0]; c <= ranges[r][1]; c++) {
-            char s[4];
-            ok = ok && add_token(f, out, s, bt_utf8_put(s, (uint32_t)c), end, end_n);
-        }
+    for (uint32_t c = 0; c < 2 * 256 && ok; c++) {
+        char s[4];
+        if (bt_bpe_byte(c) >= 0)
+            ok = add_token(f, out, s, bt_utf8_put(s, c), end, end_n);
+    }
     return ok;
 }
 

@@ -53,6 +53,9 @@ struct bt_bpe {
 /* Makes the tables; what is left is pre, unk and the CLIP members. */
 bt_status bt_bpe_build(bt_bpe *b, const bt_bpe_vocab *v, const char *end_of_word, bt_error *err);
 
+/* The byte that this character stands for in vocabularies of bytes, -1: none. */
+int bt_bpe_byte(uint32_t cp);
+
 /* Fibonacci hashing of both ids: the multiplier is 2^64 over the golden ratio. */
 static inline size_t bpe_pair_hash(int32_t left, int32_t right)
 {

@@ -106,12 +106,10 @@ static bt_status gradient_job_open(void *model, bt_module_job **job, bt_error *e
 static void gradient_job_close(bt_module_job *job) { bt_release(job); }
 
 /* Bytes and work, without doing it: for --dry-run and for a memory budget. */
-static bt_status gradient_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
-                                   bt_error *err)
+static bt_status gradient_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out)
 {
-    const gradient_options *o = opts;
+    const gradient_options *o = r->options;
     (void)job;
-    (void)err;
     out->arena = (uint64_t)(o->width * o->height) * 3 * sizeof(float) * 2;
     out->flops = (double)(o->width * o->height * 3);
     return BT_OK;

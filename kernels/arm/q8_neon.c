@@ -5,6 +5,8 @@
 #include "../tmpl/q8_open.h"
 #include "arm.h"
 
+#include <math.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_PLAIN
@@ -13,11 +15,13 @@ enum { PANELS = 1, FEW = 1 };
 static void quantize_block(const float *x, bt_qa *q)
 {
     vf v[8], top = v_zero();
+    uint32x4_t even = vdupq_n_u32(UINT32_MAX);
     for (int i = 0; i < 8; i++) {
         v[i] = v_load(x + i * VL);
         top = v_max(v_abs(v[i]), top);
+        even = vandq_u32(even, vceqq_f32(v[i], v[i]));
     }
-    const float d = v_peak(top) / 127.0f;
+    const float d = vminvq_u32(even) ? v_peak(top) / 127.0f : NAN; /* as ref/q8.c */
     int32_t total = 0, first = 0;
     for (int i = 0; i < 8; i++) {
         const vf r = v_max(v_div(v[i], v_set(d)), v_set(-127.0f)); /* NaN: -127 */

@@ -6,14 +6,19 @@
 #include "ref.h"
 
 #include <math.h>
+#include <stdbool.h>
 
-/* 32 activations: d = max|x| / 127, so that the largest becomes +-127. */
+/* 32 activations: d = max|x| / 127, so that the largest becomes +-127. A NaN makes d one, and so
+ * what is multiplied by it: rounded to bytes alone it would be a number like others. */
 static void quantize_block(const float *x, bt_qa *q)
 {
     float peak = 0.0f;
-    for (int i = 0; i < BT_QA; i++)
+    bool odd = false;
+    for (int i = 0; i < BT_QA; i++) {
         peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
-    const float d = peak / 127.0f;
+        odd |= isnan(x[i]);
+    }
+    const float d = odd ? NAN : peak / 127.0f;
     int sum[2] = { 0, 0 };
     for (int i = 0; i < BT_QA; i++) {
         /* Written so that NaN (0/0, inf/inf) gives a number too. */
@@ -59,7 +64,8 @@ static int value(bt_dtype t, const uint8_t *p, int b, int l)
     case BT_Q5_K: return (p[48 + b / 2 * 32 + l] >> b % 2 * 4 & 15) | (p[16 + l] >> b & 1) << 4;
     default: /* Q6_K */
         return ((p[b / 4 * 64 + b % 2 * 32 + l] >> b / 2 % 2 * 4 & 15) |
-                (p[128 + b / 4 * 32 + l] >> b % 4 * 2 & 3) << 4) - 32;
+                (p[128 + b / 4 * 32 + l] >> b % 4 * 2 & 3) << 4) -
+               32;
     }
 }
 

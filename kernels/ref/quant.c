@@ -19,11 +19,30 @@ static void put32(uint8_t *p, uint32_t v)
     put16(p + 2, (uint16_t)(v >> 16));
 }
 
+/* Halves as bt_f16_to_f32 has them, but without branches, so that compilers make vectors of it:
+ * infinity and NaN keep all bits of the exponent; below 2^-14 the hidden bit goes again. */
+static void halves(const uint8_t *b, float *y, size_t k)
+{
+    for (size_t i = 0; i < k; i++) {
+        const uint32_t h = (uint32_t)(b[2 * i] | b[2 * i + 1] << 8), mag = h & 0x7fff;
+        const uint32_t tiny = 0u - (uint32_t)(mag < 0x400),
+                       special = 0u - (uint32_t)(mag >= 0x7c00);
+        const uint32_t normal = (mag << 13) + (112u << 23) + (special & 112u << 23);
+        const float small = bt_bits_f32((mag << 13) + (113u << 23)) - bt_bits_f32(113u << 23);
+        const uint32_t value = (tiny & bt_f32_bits(small)) | (~tiny & normal);
+        y[i] = bt_bits_f32(value | (h & 0x8000) << 16);
+    }
+}
+
 int bt_dequantize_row(bt_dtype t, const void *src, float *dst, size_t k)
 {
     if ((unsigned)t >= BT_DTYPE_COUNT || !deq_block[t] || k % bt_dtypes[t].block)
         return -1;
     const uint8_t *b = src;
+    if (t == BT_F16 || (t == BT_F32 && k)) {
+        t == BT_F16 ? halves(b, dst, k) : (void)memcpy(dst, src, k * sizeof *dst);
+        return 0;
+    }
     for (size_t i = 0; i < k; i += bt_dtypes[t].block, b += bt_dtypes[t].bytes)
         deq_block[t](b, dst + i);
     return 0;
@@ -39,10 +58,7 @@ static int cut(float v, int lo, int hi)
     return v <= (float)hi ? (int)v : hi;
 }
 
-static float inverse(float d)
-{
-    return d != 0.0f ? 1.0f / d : 0.0f;
-}
+static float inverse(float d) { return d != 0.0f ? 1.0f / d : 0.0f; }
 
 /* The value of largest magnitude, with its sign. */
 static float peak32(const float *x)
@@ -123,12 +139,30 @@ static void quant_q5_1(const float *x, uint8_t *b)
     put_5bit(b + 4, b + 8, q);
 }
 
+/* Rounded to nearest, halves away from zero; NaN gives -127 and is not looked at for d. On
+ * the bits of |v|, whose order is that of the values, and with masks for what is NaN (-1) or
+ * below 0: compilers make vectors of that. */
 static void quant_q8_0(const float *x, uint8_t *b)
 {
-    const float d = fabsf(peak32(x)) / 127.0f, id = inverse(d);
+    enum { INF = 0x7f800000, MOST = 0x42fe0000 }; /* of infinity and 127 */
+    int32_t most = 0, q[32];
+    for (int j = 0; j < 32; j++) {
+        const int32_t bits = (int32_t)(bt_f32_bits(x[j]) & 0x7fffffff);
+        const int32_t size = bits & -(bits <= INF);
+        most = size > most ? size : most;
+    }
+    const float d = bt_bits_f32((uint32_t)most) / 127.0f, id = inverse(d);
     put16(b, bt_f32_to_f16(d));
+    for (int j = 0; j < 32; j++) {
+        const int32_t v = (int32_t)bt_f32_bits(x[j] * id), sign = v >> 31;
+        const int32_t size = v & 0x7fffffff, nan = -(size > INF);
+        const float a = bt_bits_f32((uint32_t)(size < MOST ? size : MOST));
+        const int32_t up = a - (float)(int32_t)a >= 0.5f;
+        q[j] = ((((int32_t)a + up) ^ sign) - sign) & ~nan;
+        q[j] |= nan & -127;
+    }
     for (int j = 0; j < 32; j++)
-        b[2 + j] = (uint8_t)(int8_t)cut(roundf(x[j] * id), -127, 127);
+        b[2 + j] = (uint8_t)q[j];
 }
 
 static void quant_f32(const float *x, uint8_t *b) { put32(b, bt_f32_bits(*x)); }
@@ -138,9 +172,10 @@ static void quant_bf16(const float *x, uint8_t *b) { put16(b, bt_f32_to_bf16(*x)
 typedef void (*quant_fn)(const float *x, uint8_t *block);
 
 static const quant_fn quant[BT_DTYPE_COUNT] = {
-    [BT_F32] = quant_f32,   [BT_F16] = quant_f16,   [BT_BF16] = quant_bf16, [BT_Q4_0] = quant_q4_0,
-    [BT_Q4_1] = quant_q4_1, [BT_Q5_0] = quant_q5_0, [BT_Q5_1] = quant_q5_1, [BT_Q8_0] = quant_q8_0,
-    [BT_Q4_K] = bt_quant_q4_k, [BT_Q5_K] = bt_quant_q5_k, [BT_Q6_K] = bt_quant_q6_k,
+    [BT_F32] = quant_f32,      [BT_F16] = quant_f16,      [BT_BF16] = quant_bf16,
+    [BT_Q4_0] = quant_q4_0,    [BT_Q4_1] = quant_q4_1,    [BT_Q5_0] = quant_q5_0,
+    [BT_Q5_1] = quant_q5_1,    [BT_Q8_0] = quant_q8_0,    [BT_Q4_K] = bt_quant_q4_k,
+    [BT_Q5_K] = bt_quant_q5_k, [BT_Q6_K] = bt_quant_q6_k,
 };
 
 int bt_quantize_row(bt_dtype t, const float *src, void *dst, size_t k)

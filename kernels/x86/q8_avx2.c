@@ -5,6 +5,8 @@
 #include "../tmpl/q8_open.h"
 #include "x86.h"
 
+#include <math.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_PLAIN
@@ -23,9 +25,9 @@ INLINE vi dot_half(const int bits, vi s, const vi w[8], const int8_t *q, const i
         int32_t four;
         memcpy(&four, q + 4 * g, 4);
         const vi x = vi_set32(four);
-        const vi pairs = bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[g]),
-                                                          _mm256_sign_epi8(x, w[g]))
-                                   : _mm256_maddubs_epi16(w[g], x);
+        const vi pairs =
+            bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[g]), _mm256_sign_epi8(x, w[g]))
+                      : _mm256_maddubs_epi16(w[g], x);
         sum = bits == 8 || (bits == 6 && g % 2 == 0) ? pairs : _mm256_add_epi16(sum, pairs);
         if (bits == 8 || (bits == 6 && g % 2 == 1) || g == g0 + 3)
             s = _mm256_add_epi32(s, _mm256_madd_epi16(sum, ones));

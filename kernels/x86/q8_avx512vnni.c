@@ -15,6 +15,9 @@
 #include "vnni.h"
 #include "x86.h"
 
+#include <math.h>
+#include <stdbool.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_UNSIGNED
@@ -28,7 +31,9 @@ static void quantize_a(int k, const float *x, bt_qa *q)
 {
     for (; k > 0; k -= BT_QA, x += BT_QA, q++) {
         const vf a = v_load(x), b = v_load(x + VL);
-        const float d = v_peak(v_max(v_abs(b), v_max(v_abs(a), v_zero()))) / 127.0f;
+        const bool odd = _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); /* a NaN: see ref/q8.c */
+        const float peak = v_peak(v_max(v_abs(b), v_max(v_abs(a), v_zero())));
+        const float d = odd ? NAN : peak / 127.0f;
         const __mmask16 live = d != 0.0f ? 0xffff : 0;
         const vf lo = v_set(-127.0f), hi = v_set(127.0f), dv = v_set(d); /* NaN: -127 */
         const vi wa = _mm512_maskz_cvtps_epi32(live, v_min(v_max(v_div(a, dv), lo), hi));

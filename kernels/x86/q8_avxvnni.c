@@ -10,6 +10,8 @@
 #include "../tmpl/q8_open.h"
 #include "x86.h"
 
+#include <math.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 #define Q8_FORM Q8_UNSIGNED

@@ -112,11 +112,20 @@ bt_status bt_pictures_add(bt_pictures *p, char *name, const bt_image *img)
     return BT_OK;
 }
 
+/* "init", "mask", "control", "control2" to "control8" */
+static bool is_picture(const char *name)
+{
+    static const char control[] = "control";
+    const size_t n = sizeof control - 1;
+    if (strcmp(name, "init") == 0 || strcmp(name, "mask") == 0 || strcmp(name, control) == 0)
+        return true;
+    return strncmp(name, control, n) == 0 && name[n] >= '2' && name[n] <= '8' && !name[n + 1];
+}
+
 static bt_status set_picture(bt_job *j, const char *name, const bt_image *img, bt_error *err)
 {
     bt_image copy = { 0 };
-    if (!name || (strcmp(name, "init") != 0 && strcmp(name, "mask") != 0) ||
-        j->model->module->kind != BT_KIND_IMAGE)
+    if (!name || !is_picture(name) || j->model->module->kind != BT_KIND_IMAGE)
         return bt_fail(err, BT_ENOTFOUND, "no such picture: %.60s", name ? name : "(none)");
     if (img && (!bt_struct_in(&copy, sizeof copy, img) || !copy.pixels || copy.width < 1 ||
                 copy.height < 1 || (copy.channels != 1 && copy.channels != 3)))

@@ -92,8 +92,10 @@ void bt_job_cancel(bt_job *j)
 
 static bt_status estimate(bt_job *j, bt_estimate *out)
 {
+    bt_run r;
+    bt_host_fill(j, &r);
     *out = (bt_estimate){ .struct_size = sizeof *out };
-    return j->model->module->estimate(j->impl, j->options, out, &j->error);
+    return j->model->module->estimate(j->impl, &r, out);
 }
 
 bt_status bt_job_estimate(bt_job *j, bt_estimate *out)

@@ -12,7 +12,7 @@
 #include "text/bpe.h"
 
 typedef struct sd_options {
-    const char *prompt, *negative, *wildcards, *model_hash, *vae;
+    const char *prompt, *negative, *wildcards, *model_hash, *vae, *preview_vae;
     int64_t width, height, steps, seed, batch, clip_skip, vae_tile;
     double cfg, image_cfg, strength, variation;
     double eta; /* NAN: the sampler's */
@@ -23,6 +23,7 @@ typedef struct sd_options {
     int sampler_rng; /* 0 the same, 1 torch, 2 philox */
     int plain;       /* prompts without syntax */
     const char *lora, *lora_dir, *embedding;
+    const char *control, *control_preprocess;
     int prediction; /* 0 = the model's, else sd_prediction + 1 */
 
     double hires_scale, hires_strength;
@@ -65,6 +66,9 @@ bt_status sd_model_tokenize(void *model, const char *text, size_t len, int speci
                             size_t *n, bt_error *err);
 bt_status sd_model_detokenize(void *model, const int32_t *ids, size_t n, char **text, size_t *len,
                               bt_error *err);
+/* Fails if one of what a part of this file made is no number: a picture would not say why it is
+ * black. */
+bt_status sd_numbers(const char *file, const char *part, const float *x, size_t n, bt_error *err);
 /* What a model does when nothing is asked: see the comment of the table. */
 double sd_default_guidance(const sd_model *m);
 int sd_default_steps(const sd_model *m);
@@ -76,20 +80,30 @@ static inline bool sd_edits(const sd_model *m) { return m->unet.in == 2 * m->vae
 
 bt_status sd_job_open(void *model, bt_module_job **job, bt_error *err);
 void sd_job_close(bt_module_job *job);
-bt_status sd_job_estimate(bt_module_job *job, const void *options, bt_estimate *out, bt_error *err);
+bt_status sd_job_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out);
 bt_status sd_job_run(bt_module_job *job, const bt_run *r);
 
 /* ---- jobs' caches (run/cache.c) -------------------------------------------- */
 
 enum { SD_MAX_PLANS = 7 };
 
-typedef enum sd_part { SD_CLIP, SD_CLIP2, SD_UNET, SD_DECODER, SD_ENCODER, SD_PARTS } sd_part;
+/* SD_PREVIEW: the decoder of the autoencoder that previews alone go through */
+typedef enum sd_part {
+    SD_CLIP,
+    SD_CLIP2,
+    SD_UNET,
+    SD_DECODER,
+    SD_ENCODER,
+    SD_PREVIEW,
+    SD_PARTS
+} sd_part;
 
 typedef struct sd_cached_plan {
     sd_plan p;
     sd_part part;
-    int n, h, w; /* CLIP: n = layers left out */
-    int chunks;  /* UNet: of the context */
+    int n, h, w;  /* CLIP: n = layers left out */
+    int chunks;   /* UNet: of the context */
+    bool steered; /* UNet: by ControlNets */
     uint64_t used;
 } sd_cached_plan;
 
@@ -123,7 +137,8 @@ typedef struct sd_cache {
     const sd_model *m;
     bt_weights *ws;          /* the model's, or adapters' over them */
     const sd_learned *words; /* in ws; NULL: none */
-    sd_other_vae other;
+    sd_other_vae other, preview;
+    bool steered; /* the UNet's plans take what ControlNets make */
     sd_cached_plan plans[SD_MAX_PLANS];
     sd_encoded **texts;
     size_t n_texts, cap_texts, text_bytes;
@@ -153,12 +168,13 @@ bt_status sd_cache_text(sd_cache *c, const bt_run *r, const char *text, int skip
  * [unet.context]; pooled (NULL: not wanted): m->pooled values. */
 bt_status sd_cache_encode(sd_cache *c, const bt_run *r, const int32_t *ids, int skip, float *hidden,
                           float *pooled);
-/* From now on pictures are decoded, and encoded, by the autoencoder of this file; NULL or "":
- * by the model's (run/other_vae.c). */
+/* From now on pictures are decoded, and encoded, by the autoencoder of this file, or previews
+ * decoded by it; NULL or "": by the model's, or previews as pictures (run/other_vae.c). */
 bt_status sd_cache_use_vae(sd_cache *c, const char *path, bt_error *err);
-void sd_cache_drop_vae(sd_cache *c);
-/* Whether a part is of that file, and the settings of the autoencoder that it is of. */
-bool sd_cache_is_other(const sd_cache *c, sd_part part);
+bt_status sd_cache_use_preview(sd_cache *c, const char *path, bt_error *err);
+void sd_cache_drop_vaes(sd_cache *c);
+/* The file that a part is of, NULL: the model's; and the settings of its autoencoder. */
+const sd_other_vae *sd_cache_other(const sd_cache *c, sd_part part);
 const sd_vae_config *sd_cache_vae(const sd_cache *c, sd_part part);
 /* This part of the model will not run for a while: gives the activations' memory
  * back and, but for the UNet, which every picture needs longest, the weights'. */
@@ -191,7 +207,8 @@ typedef struct sd_info {
     const char *masked_content; /* what the mask's white is filled with; NULL: the picture */
     double mask_blur;
     int mask_invert;
-    int masked_padding; /* -1: the whole picture is made, not the mask's surroundings */
+    const char *controls; /* fields of ControlNets, with ", " before; "": none */
+    int masked_padding;   /* -1: the whole picture is made, not the mask's surroundings */
 } sd_info;
 
 /* A1111's "parameters" text. bt_release it. NULL: no memory. */

@@ -4,6 +4,8 @@
  */
 #include "module.h"
 
+#include <string.h>
+
 #include "image/diffusion.h"
 
 #define OFF(field) offsetof(sd_options, field)
@@ -78,11 +80,18 @@ const bt_option sd_option_table[] = {
       "folder of the LoRAs that <lora:NAME:STRENGTH> in the prompt names" },
     { "embedding", NULL, "embeddings", BT_OPT_LIST, OFF(embedding), "", 0, 0, NULL, NULL,
       "words learned by textual inversion: FILE or FILE:NAME, NAME being the word" },
+    { "control", NULL, "controlnet,control_net", BT_OPT_LIST, OFF(control), "", 0, 0, NULL, NULL,
+      "ControlNets: FILE, FILE:WEIGHT, FILE:WEIGHT:START or FILE:WEIGHT:START:END; each has a "
+      "picture (control_image); start and end: shares of the steps" },
+    { "control_preprocess", NULL, NULL, BT_OPT_LIST, OFF(control_preprocess), "", 0, 0, NULL, NULL,
+      "what is made of each of their pictures: none, canny or canny:LOW:HIGH (100:200)" },
     { "vae_tile", NULL, "vae_tile_size", BT_OPT_INT, OFF(vae_tile), "0", 0, 16384, NULL, "pixels",
       "side of the pieces in which pictures are decoded; 0 = whole, or as a memory budget asks" },
-    { "vae", NULL, "vae_path", BT_OPT_STRING, OFF(vae), "", 0, 0, NULL, NULL,
+    { "vae", NULL, "vae_path,taesd", BT_OPT_STRING, OFF(vae), "", 0, 0, NULL, NULL,
       "file or folder of another autoencoder; a tiny one (TAESD) decodes in a hundredth of the "
       "time" },
+    { "preview_vae", NULL, NULL, BT_OPT_STRING, OFF(preview_vae), "", 0, 0, NULL, NULL,
+      "file or folder of another autoencoder for previews alone, best a tiny one" },
     { "prediction", NULL, "prediction_type,parameterization", BT_OPT_CHOICE, OFF(prediction),
       "model", 0, 0, "model,eps=epsilon,v=v_prediction,sample", NULL,
       "what the network was trained to answer, where a file does not say" },
@@ -103,7 +112,13 @@ const bt_option sd_option_table[] = {
     { 0 }
 };
 
-static int probe(const bt_store *s) { return bt_store_file(s, "unet/config.json", NULL) ? 100 : 0; }
+/* What a folder's index promises may be missing: that is for opening to say. */
+static int probe(const bt_store *s)
+{
+    const char *index = bt_store_file(s, "model_index.json", NULL);
+    const bool promised = index && strstr(index, "\"UNet2DConditionModel\"");
+    return promised || bt_store_file(s, "unet/config.json", NULL) ? 100 : 0;
+}
 
 const bt_module bt_module_diffusion = {
     .abi = BT_MODULE_ABI,

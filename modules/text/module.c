@@ -197,17 +197,16 @@ static bt_status llm_job_open(void *model, bt_module_job **out, bt_error *err)
 
 /* Chunks of the prompt are the largest plans. All tokens pass the layers, but
  * only a chunk's last one and those made pass the output matrix, `head`. */
-static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estimate *out,
-                              bt_error *err)
+static bt_status llm_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out)
 {
-    const bt_llm_options *o = options;
+    const bt_llm_options *o = r->options;
     const bt_llm_model *m = job->model;
     bt_ids ids = { 0 };
     bt_llm_plan p = { 0 };
     bt_status st;
     int n_ctx;
-    BT_TRY(bt_llm_context(m, o, &n_ctx, err));
-    BT_TRY(bt_llm_prompt(job, o, &ids, err));
+    BT_TRY(bt_llm_context(m, o, &n_ctx, r->error));
+    BT_TRY(bt_llm_prompt(job, o, &ids, r->error));
     double prompt = (double)ids.len, made = 0;
     if (o->task != BT_LLM_SCORE)
         made = o->n_predict < 0 || prompt + (double)o->n_predict > n_ctx ? n_ctx - prompt
@@ -215,7 +214,7 @@ static bt_status llm_estimate(bt_module_job *job, const void *options, bt_estima
     bool all = o->task == BT_LLM_SCORE;
     size_t chunk = all ? BT_LLM_CHUNK_ALL : BT_LLM_CHUNK;
     int rows = (int)(ids.len < chunk ? ids.len : chunk);
-    BT_TRY(bt_llm_plan_create(m, job->session.kv, rows, all, &p, err));
+    BT_TRY(bt_llm_plan_create(m, job->session.kv, rows, all, &p, r->error));
 
     out->weights = 0;
     for (size_t i = 0; i < bt_store_count(m->store); i++)

@@ -37,12 +37,11 @@ static bt_status bad_job_open(void *model, bt_module_job **job, bt_error *err)
 
 static void bad_job_close(bt_module_job *job) { (void)job; }
 
-static bt_status bad_estimate(bt_module_job *job, const void *o, bt_estimate *out, bt_error *err)
+static bt_status bad_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out)
 {
     (void)job;
-    (void)o;
+    (void)r;
     (void)out;
-    (void)err;
     return BT_OK;
 }
 

@@ -65,12 +65,10 @@ static bt_status sine_job_open(void *model, bt_module_job **job, bt_error *err)
 
 static void sine_job_close(bt_module_job *job) { bt_release(job); }
 
-static bt_status sine_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
-                               bt_error *err)
+static bt_status sine_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out)
 {
     (void)job;
-    (void)opts;
-    (void)err;
+    (void)r;
     out->arena = PIECE * sizeof(float);
     return BT_OK;
 }

@@ -65,12 +65,10 @@ static bt_status echo_job_open(void *model, bt_module_job **job, bt_error *err)
 
 static void echo_job_close(bt_module_job *job) { bt_release(job); }
 
-static bt_status echo_estimate(bt_module_job *job, const void *opts, bt_estimate *out,
-                               bt_error *err)
+static bt_status echo_estimate(bt_module_job *job, const bt_run *r, bt_estimate *out)
 {
-    const echo_options *o = opts;
+    const echo_options *o = r->options;
     (void)job;
-    (void)err;
     out->weights = 1 << 20;
     out->caches = (uint64_t)o->repeat << 20;
     return BT_OK;

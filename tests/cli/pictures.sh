@@ -4,6 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 texts() { python3 "$src/tests/cli/infotext.py" "$bottega" "$@"; }
 draw() { expect 0 "$bottega" image --steps 2 -q "$@"; }
+small() { draw -W 64 -H 64 "$@"; }
 
 # A1111's text, read by its own rule.
 texts parse "$dir" || complain "texts are read in another way than A1111 does"
@@ -26,14 +27,14 @@ cmp -s a.png c.png && complain "--seed does nothing"
 draw --from a.png another prompt -o e.png
 draw -p "another prompt" -n $'grün, "x"\ny' --cfg-scale 3.5 --seed 18446744 -o f.png --model-hash 0123456789
 cmp e.png f.png || complain "--from with a prompt"
-draw -p cat -b 2 --seed 8 -o 'g_%d.png' --precision f32 --sampler "Euler a"
+small -p cat -b 2 --seed 8 -o 'g_%d.png' --precision f32 --sampler "Euler a"
 draw --from g_2.png -o h.png
 cmp g_2.png h.png || complain "--from: the second of a batch, at another precision"
 draw --from g_1.png -o i.png --init a.png --strength 0.8
 draw --from i.png -o j.png
 cmp i.png j.png || complain "--from: picture to picture"
 for sampler in "DPM++ 2M Karras" ddim euler; do
-    draw -p "cat, \"dog\"" --sampler "$sampler" -o k.png --clip-skip 1
+    small -p "cat, \"dog\"" --sampler "$sampler" -o k.png --clip-skip 1
     texts strip k.png l.png
     expect 0 "$bottega" image --from l.png -o m.png -q
     texts strip m.png n.png
@@ -109,16 +110,16 @@ refuse 3 "no text that says" --from black.png
 
 # JPEG and WebP, named rightly or not.
 for f in p.jpg p.webp p.JPEG; do
-    draw -p "a grün cat" -o $f --quality 95
+    small -p "a grün cat" -o $f --quality 95
     draw --from $f -o again.${f##*.}
     cmp $f again.${f##*.} || complain "--from $f"
     cp $f wrong.png
-    draw -p dog --init wrong.png --strength 0.5 -o q.png
+    small -p dog --init wrong.png --strength 0.5 -o q.png
 done
-draw -p cat -o lossless.webp --quality 100
-draw -p cat -o lossless.png
-draw -p dog --init lossless.webp --strength 0.5 -o q.png
-draw -p dog --init lossless.png --strength 0.5 -o r.png
+small -p cat -o lossless.webp --quality 100
+small -p cat -o lossless.png
+small -p dog --init lossless.webp --strength 0.5 -o q.png
+small -p dog --init lossless.png --strength 0.5 -o r.png
 [ "$(tail -c 3000 q.png | md5sum)" = "$(tail -c 3000 r.png | md5sum)" ] || complain "WebP at 100 loses something"
 head -c 500 p.jpg >cut.jpg
 expect 3 "$bottega" image -p x --init cut.jpg -o s.png
@@ -131,20 +132,22 @@ done
 absent x.gif x.jpg s.png t.png
 
 # Previews, the hires fix, variations of a batch.
-draw -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
-draw -p cat -o z.png
+small -p cat -o y.png --preview 'p_%d.png' --preview-interval 1
+small -p cat -o z.png
 cmp y.png z.png || complain "--preview changes the picture"
+small -p cat -o z.png --preview p_1.png --preview-vae "$src/assets/icons-128.gguf"
+cmp y.png z.png || complain "--preview-vae changes the picture"
 [ -s p_1.png ] || complain "no preview"
 expect 2 "$bottega" image -p x --preview p.gif
 expect 2 "$bottega" image -p x --preview p.png --preview-interval 0
-draw -p cat --hires-scale 1.5 --hires-upscaler lanczos --hires-steps 1 -o h1.png
+small -p cat --hires-scale 1.5 --hires-upscaler lanczos --hires-steps 1 -o h1.png
 draw --from h1.png -o h2.png
 cmp h1.png h2.png || complain "--from: hires"
 texts strip h1.png h3.png
 draw --from h3.png -o h4.png
 texts strip h4.png h5.png
 cmp h3.png h5.png || complain "A1111's text: hires"
-draw -p cat -b 2 --variation-strength 0.4 --variation-seed 3 -o 'n_%d.png'
+small -p cat -b 2 --variation-strength 0.4 --variation-seed 3 -o 'n_%d.png'
 draw --from n_2.png -o n.png
 cmp n.png n_2.png || complain "--from: a variation"
 
@@ -158,6 +161,8 @@ texts fields grid.png >fields
 grid 'width=10,64;height=50,8'
 expect 0 "$bottega" image "${image[@]}" --from grid.png -o again.png
 cmp grid.png again.png || complain "--from: a grid"
+grid 'width=8' --skip-existing
+cmp grid.png again.png || complain "--skip-existing makes a grid again"
 expect 0 "$bottega" image "${image[@]}" --grid 'prompt="a, b",☃' -o grid.webp
 for bad in steps =1 'direction=sideways' 'nosuch=1' 'width=8;height=8;direction=down;invert=1' \
     'prompt="a" b' 'width=8,0' ';' 'direction=across;;' 'seed=x'; do

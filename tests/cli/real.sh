@@ -24,14 +24,14 @@ says apple_1.png parameters
 expect 0 "$bottega" image -p "a red apple" --seed 8 --steps 3 -o alone.png
 cmp -s alone.png apple_2.png || complain "picture 2 of a batch is not the one of seed + 1"
 # A1111's older names say sampler and noise levels in one.
-expect 0 "$bottega" image -p cat --steps 2 --sampler dpmpp_2m --scheduler karras -o two.png
+expect 0 "$bottega" image -p cat -W 64 -H 64 --steps 2 --sampler dpmpp_2m --scheduler karras -o two.png
 for name in "DPM++ 2M Karras" dpmpp_2m_karras k_dpmpp_2m_ka; do
-    expect 0 "$bottega" image -p cat --steps 2 --sampler "$name" -o one.png --json
+    expect 0 "$bottega" image -p cat -W 64 -H 64 --steps 2 --sampler "$name" -o one.png --json
     [ "$(json out '[d["jobs"][0]["options"][k] for k in ("sampler", "scheduler")]')" = \
         "['dpm++2m', 'karras']" ] || complain "$name: $(cat out)"
     cmp one.png two.png || complain "$name makes another picture"
 done
-expect 0 "$bottega" image -p cat --steps 2 --sampler "Euler a Karras" --scheduler simple -o one.png
+expect 0 "$bottega" image -p cat -W 64 -H 64 --steps 2 --sampler "Euler a Karras" --scheduler simple -o one.png
 says one.png "Sampler: Euler a, Schedule type: Simple"
 expect 2 "$bottega" image -p cat --sampler "DPM adaptive" -o one.png
 says err "none of model,ddim,euler,euler_a,dpm++2m,heun,"

@@ -41,13 +41,17 @@ static float *at(float *x, int n, int lanes, int i, int l)
 
 static void check_lane(memory *m, int n, int lanes, int l)
 {
-    double worst = 0, size = 0;
+    double worst = 0, size = 0, real[MOST], imaginary[MOST];
+    for (int i = 0; i < n; i++) {
+        real[i] = cos(-2 * PI * i / n);
+        imaginary[i] = sin(-2 * PI * i / n);
+    }
     for (int k = 0; k <= n / 2; k++) {
         double re = 0, im = 0;
         for (int i = 0; i < n; i++) {
-            const double turn = -2 * PI * ((int64_t)i * k % n) / n;
-            re += *at(m->x, n, lanes, i, l) * cos(turn);
-            im += *at(m->x, n, lanes, i, l) * sin(turn);
+            const double x = *at(m->x, n, lanes, i, l);
+            re += x * real[(int64_t)i * k % n];
+            im += x * imaginary[(int64_t)i * k % n];
         }
         const double a = m->spectrum[k * lanes + l] - re;
         const double b = m->spectrum[(n / 2 + 1 + k) * lanes + l] - im;

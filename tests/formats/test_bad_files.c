@@ -125,6 +125,7 @@ static void test_foreign(void **state)
     must_fail("text.gguf", "hello, this is text", 19, BT_EFORMAT, "is no GGUF");
     must_fail("text.safetensors", "hello, this is text", 19, BT_EFORMAT, "beyond the end");
     must_fail("text.onnx", "hello, this is text", 19, BT_EFORMAT, "malformed ONNX");
+    must_fail("older.pt", "\x80\2\x8a\nl\xfc\x9c", 8, BT_EUNSUPPORTED, "PyTorch");
     must_fail("old.pt", "PK\3\4aaaaaaaaaaaaaaaaaaa", 23, BT_EUNSUPPORTED, "PyTorch");
     bt_error e;
     snprintf(path, sizeof path, "%s/none", temp_dir);

@@ -118,12 +118,43 @@ static void test_scaled(void **state)
     assert_non_null(strstr(err.text, "time_embed.0.scale_weight"));
 }
 
+#ifdef BT_FAULTS
+static void test_faults(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        UNET "input_blocks.0.0.weight:[4,4,3,3]",
+        "first_stage_model.decoder.up.0.block.0.conv1.weight:[4,4,1,1]",
+        "cond_stage_model.model.token_embedding.weight:[9,4]",
+        "cond_stage_model.model.text_projection:[4,4]",
+        "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight:[12,4]",
+        NULL
+    };
+    bt_store_close(must_open(names));
+    for (long n = 1;; n++) {
+        bt_store *s = NULL;
+        bt_error err = { 0 };
+        bt_fault_after(n);
+        const bt_status st = bt_store_open(temp_path("x.safetensors"), &s, &err);
+        const bool fired = bt_fault_after(0) == 0;
+        if (st != (fired ? BT_ENOMEM : BT_OK))
+            fail_msg("allocation %ld: %d %s", n, (int)st, err.text);
+        bt_store_close(s);
+        if (!fired)
+            break;
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_autoencoder_among_others),
         cmocka_unit_test(test_without_autoencoder),
         cmocka_unit_test(test_scaled),
+#ifdef BT_FAULTS
+        cmocka_unit_test(test_faults),
+#endif
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

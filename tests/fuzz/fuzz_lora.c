@@ -21,12 +21,16 @@ static void model(bt_weights *ws, sd_layer *at)
     at[2] = (sd_layer){ w, OUT, IN, 1, true };
 }
 
-static void use(sd_lora *l)
+/* Whole layers, and two rows of them. */
+static void use(sd_lora *l, const bt_kernels *k)
 {
     bt_error err;
     for (size_t i = 0; i < l->n; i++) {
+        const sd_delta *d = &l->deltas[i];
         float own[OUT * IN * TAPS] = { 0 }, w[OUT * IN * TAPS] = { 0 };
-        sd_delta_add(&l->deltas[i], own, w, &err);
+        sd_delta_add(d, k, 0, OUT, own, w, &err);
+        if (!sd_delta_is_dora(d))
+            sd_delta_add(d, k, 1, 2, NULL, w, &err);
     }
 }
 
@@ -36,11 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sd_layer at[3];
     const sd_layers layers = { at, 3, names, 3, NULL };
     const sd_lora_ask ask = { (char *)"file", 1, 1 };
-    const bt_compute compute = { .threads = 1 };
+    bt_kernels kernels;
+    const bt_compute compute = { .kernels = &kernels, .threads = 1 };
     bt_weights *ws;
     bt_store *s;
     sd_lora l;
     bt_error err = { 0 };
+    bt_kernels_init(&kernels, bt_cpu_flags());
     if (bt_weights_create(NULL, &compute, &ws, &err) != BT_OK)
         return 0;
     model(ws, at);
@@ -50,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (st != BT_OK)
         bt_store_close(s);
     else if ((st = sd_lora_read(&ask, s, &compute, &layers, 768, &l, &err)) == BT_OK) {
-        use(&l);
+        use(&l, &kernels);
         sd_lora_close(&l);
     }
     if (st != BT_OK && (!err.text[0] || strchr(err.text, '\n')))

@@ -365,35 +365,40 @@ def configs(family, parts, pipe):
     return files
 
 
-wanted = sys.argv[1:] or list(FAMILIES)
-models, out, side = {}, {"init": INIT, "mask": MASK}, []
-for family in wanted:
-    torch.manual_seed(0)
-    parts = FAMILIES[family]()
-    rows = fill(parts)
-    pipe = pipeline(family, parts)
-    base = dict(parts["scheduler"].config, **ALSO)
-    base["_use_default_values"] = [k for k in base.get("_use_default_values", []) if k not in ALSO]
-    entry = {"tensors": rows, "files": configs(family, parts, pipe)}
-    if family in ONE_FILE:
-        entry["ldm"], entry["sdcpp"] = one_file(family, parts, False), one_file(family, parts, True)
-        check_names(entry["ldm"], parts)
-    models[family] = entry
-    for i, j in enumerate(JOBS[family]):
-        img, lat = make(family, pipe, base, j)
-        name = f"{family}{i}"
-        out[name + ".rgb"], out[name + ".latents"] = img, lat
-        side.append(dict(name=name, family=family, **j, moved=moved(family, pipe, base, parts, j, lat)))
-        print(name, j["sampler"], "latents", float(lat.std()), "picture", img.mean(), img.std(), {k: round(v, 3) for k, v in side[-1]["moved"].items()})
-if wanted == list(FAMILIES):
-    # the tiny autoencoder decodes what sd1 made first
-    tiny = AutoencoderTiny(encoder_block_out_channels=(16, 16), decoder_block_out_channels=(16, 16), num_encoder_blocks=(1, 2), num_decoder_blocks=(2, 1))
-    models["taesd"] = {"tensors": fill({"vae": tiny})}
-    img = (tiny.decode(out["sd10.latents"][None]).sample[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy()
-    out["taesd.rgb"] = (img * 255).round().astype("uint8")
-    print("taesd", img.mean(), img.std())
-    save("families", out, {"versions": versions("torch", "diffusers", "transformers", "numpy"), "pictures": side})
-    data = json.dumps(models, separators=(",", ":")).encode()
-    with open(os.path.join(HERE, "families_models.json.gz"), "wb") as f:
-        f.write(gzip.compress(data, 9, mtime=0))
-    print(len(data), os.path.getsize(f.name))
+def main():
+    wanted = sys.argv[1:] or list(FAMILIES)
+    models, out, side = {}, {"init": INIT, "mask": MASK}, []
+    for family in wanted:
+        torch.manual_seed(0)
+        parts = FAMILIES[family]()
+        rows = fill(parts)
+        pipe = pipeline(family, parts)
+        base = dict(parts["scheduler"].config, **ALSO)
+        base["_use_default_values"] = [k for k in base.get("_use_default_values", []) if k not in ALSO]
+        entry = {"tensors": rows, "files": configs(family, parts, pipe)}
+        if family in ONE_FILE:
+            entry["ldm"], entry["sdcpp"] = one_file(family, parts, False), one_file(family, parts, True)
+            check_names(entry["ldm"], parts)
+        models[family] = entry
+        for i, j in enumerate(JOBS[family]):
+            img, lat = make(family, pipe, base, j)
+            name = f"{family}{i}"
+            out[name + ".rgb"], out[name + ".latents"] = img, lat
+            side.append(dict(name=name, family=family, **j, moved=moved(family, pipe, base, parts, j, lat)))
+            print(name, j["sampler"], "latents", float(lat.std()), "picture", img.mean(), img.std(), {k: round(v, 3) for k, v in side[-1]["moved"].items()})
+    if wanted == list(FAMILIES):
+        # the tiny autoencoder decodes what sd1 made first
+        tiny = AutoencoderTiny(encoder_block_out_channels=(16, 16), decoder_block_out_channels=(16, 16), num_encoder_blocks=(1, 2), num_decoder_blocks=(2, 1))
+        models["taesd"] = {"tensors": fill({"vae": tiny})}
+        img = (tiny.decode(out["sd10.latents"][None]).sample[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy()
+        out["taesd.rgb"] = (img * 255).round().astype("uint8")
+        print("taesd", img.mean(), img.std())
+        save("families", out, {"versions": versions("torch", "diffusers", "transformers", "numpy"), "pictures": side})
+        data = json.dumps(models, separators=(",", ":")).encode()
+        with open(os.path.join(HERE, "families_models.json.gz"), "wb") as f:
+            f.write(gzip.compress(data, 9, mtime=0))
+        print(len(data), os.path.getsize(f.name))
+
+
+if __name__ == "__main__":
+    main()

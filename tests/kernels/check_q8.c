@@ -41,6 +41,13 @@ void check_quantize_a(const bt_kernels *t)
                 check_block(x + b * BT_QA, q + b);
             kc_release();
         }
+    for (int i = 0; i < BT_QA; i++) { /* a NaN anywhere is in all that comes of the block */
+        float x[BT_QA] = { 1.0f };
+        bt_qa q;
+        x[i] = NAN;
+        t->quantize_a(BT_QA, x, &q);
+        assert_true(isnan(q.d) && isnan(q.ds));
+    }
 }
 
 typedef struct tile {

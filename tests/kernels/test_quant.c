@@ -21,8 +21,8 @@ static void test_half(void **state)
     assert_true(bt_f16_to_f32(0x3c01) == 1.0f + 0x1p-10f);
     assert_int_equal(bt_f32_to_f16(65519.0f), 0x7bff);
     assert_int_equal(bt_f32_to_f16(65520.0f), 0x7c00);
-    assert_int_equal(bt_f32_to_bf16(1.00390625f), 0x3f80);  /* halfway, even below */
-    assert_int_equal(bt_f32_to_bf16(1.01171875f), 0x3f82);  /* halfway, even above */
+    assert_int_equal(bt_f32_to_bf16(1.00390625f), 0x3f80); /* halfway, even below */
+    assert_int_equal(bt_f32_to_bf16(1.01171875f), 0x3f82); /* halfway, even above */
     assert_int_equal(bt_f32_to_bf16(3.4e38f), 0x7f80);
     assert_true(isnan(bt_bf16_to_f32(bt_f32_to_bf16(NAN))));
 }
@@ -33,9 +33,9 @@ static void test_round_trip(void **state)
     static const struct {
         bt_dtype type;
         double step; /* in units of the block's largest magnitude */
-    } rows[] = { { BT_F32, 0 },          { BT_F16, 0x1p-11 },     { BT_BF16, 0x1p-8 },
-                 { BT_Q8_0, 0.5 / 127 }, { BT_Q4_0, 1.0 / 8 },    { BT_Q4_1, 1.0 / 15 },
-                 { BT_Q5_0, 1.0 / 16 },  { BT_Q5_1, 1.0 / 31 },   { BT_Q4_K, 2.0 / 15 },
+    } rows[] = { { BT_F32, 0 },          { BT_F16, 0x1p-11 },   { BT_BF16, 0x1p-8 },
+                 { BT_Q8_0, 0.5 / 127 }, { BT_Q4_0, 1.0 / 8 },  { BT_Q4_1, 1.0 / 15 },
+                 { BT_Q5_0, 1.0 / 16 },  { BT_Q5_1, 1.0 / 31 }, { BT_Q4_K, 2.0 / 15 },
                  { BT_Q5_K, 2.5 / 31 },  { BT_Q6_K, 1.5 / 32 } };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -147,12 +147,32 @@ static void test_golden(void **state)
     }
 }
 
+/* Halves away from zero; what is no number gives the least; rows of halves as one by one. */
+static void test_rounding(void **state)
+{
+    float x[32] = { 127, 0.5f, -0.5f, 1.5f, -2.5f, 0x1.fffffep-2f, -126.5f, NAN, 126.49999f };
+    static const int want[9] = { 127, 1, -1, 2, -3, 0, -127, -127, 126 };
+    static uint16_t halves[0x10000];
+    static float y[0x10000];
+    uint8_t b[34];
+    (void)state;
+    assert_int_equal(bt_quantize_row(BT_Q8_0, x, b, 32), 0);
+    assert_true(b[0] == 0 && b[1] == 0x3c); /* d = 1 */
+    for (int i = 0; i < 9; i++)
+        assert_int_equal((int8_t)b[2 + i], want[i]);
+    for (uint32_t h = 0; h < 0x10000; h++)
+        halves[h] = (uint16_t)h;
+    assert_int_equal(bt_dequantize_row(BT_F16, halves, y, 0x10000), 0);
+    for (uint32_t h = 0; h < 0x10000; h++)
+        assert_int_equal(bt_f32_bits(y[h]), bt_f32_bits(bt_f16_to_f32((uint16_t)h)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half),      cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_extremes),  cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_squares),
+        cmocka_unit_test(test_half),     cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_extremes), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_squares),  cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,13 @@
 
 enum { TILE = 64 };
 
+/* Was source i made in its place? Then there is nothing to copy. */
+static bool in_place(const bt_node *n, int i) { return n->src[i]->into == n; }
+
 static int64_t widen_tiles(const bt_node *n, const bt_exec *x, int phase)
 {
     (void)x, (void)phase;
-    return n->src[0]->into ? 0 : bt_row_tiles(n, TILE);
+    return in_place(n, 0) ? 0 : bt_row_tiles(n, TILE);
 }
 
 static void widen_run(const bt_node *n, const bt_exec *x, int phase, int64_t tile)
@@ -31,13 +34,10 @@ static void widen_cost(const bt_node *n, double *flops, double *bytes)
 {
     const bt_node *a = n->src[0];
     *flops = 0;
-    *bytes = a->into ? 0
-                     : (double)(bt_rows(a->shape) * a->shape.c) *
-                           (double)(bt_value_bytes(a) + bt_value_bytes(n));
+    *bytes = in_place(n, 0) ? 0
+                            : (double)(bt_rows(a->shape) * a->shape.c) *
+                                  (double)(bt_value_bytes(a) + bt_value_bytes(n));
 }
-
-/* What lies in its place is of one form with it; what is copied is floats. */
-static bool widen_reads_half(const bt_node *n, int i) { return n->src[i]->into == n; }
 
 static const bt_op op_widen = {
     .name = "widen",
@@ -45,7 +45,7 @@ static const bt_op op_widen = {
     .tiles = widen_tiles,
     .run = widen_run,
     .cost = widen_cost,
-    .reads_half = widen_reads_half,
+    .reads_half = in_place, /* of one form with it; what is copied is floats */
 };
 
 static bool same_rows(bt_shape a, bt_shape b) { return a.n == b.n && a.h == b.h && a.w == b.w; }

@@ -150,10 +150,9 @@ static bt_status hibari_job_open(void *model, bt_module_job **out, bt_error *err
 }
 
 /* Without asking for phonemes: about one per letter, six frames each. */
-static bt_status hibari_estimate(bt_module_job *of, const void *opts, bt_estimate *out,
-                                 bt_error *err)
+static bt_status hibari_estimate(bt_module_job *of, const bt_run *r, bt_estimate *out)
 {
-    const options *o = opts;
+    const options *o = r->options;
     job *j = of->own;
     const double letters = (double)strlen(o->speak.phonemes[0] ? o->speak.phonemes : o->speak.text);
     const double sentence = letters < 100 ? letters + 3 : 103;
@@ -164,7 +163,7 @@ static bt_status hibari_estimate(bt_module_job *of, const void *opts, bt_estimat
     bt_status st;
     for (int kind = BT_HIBARI_TEXT; kind <= BT_HIBARI_SOUND; kind++) {
         bt_part *p;
-        BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, err));
+        BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, r->error));
         const uint64_t arena = bt_plan_arena(p->plan);
         out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         const double runs = kind == BT_HIBARI_SOUND ? 2 * (double)b / (double)f : 1;

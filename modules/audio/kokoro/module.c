@@ -195,10 +195,9 @@ static bt_status kokoro_job_open(void *of, bt_module_job **out, bt_error *err)
 }
 
 /* Without asking for phonemes: about one per letter, three frames each. */
-static bt_status kokoro_estimate(bt_module_job *of, const void *opts, bt_estimate *out,
-                                 bt_error *err)
+static bt_status kokoro_estimate(bt_module_job *of, const bt_run *r, bt_estimate *out)
 {
-    const options *o = opts;
+    const options *o = r->options;
     job *j = of->own;
     const double letters = (double)strlen(o->speak.phonemes[0] ? o->speak.phonemes : o->speak.text);
     const double sentence = letters < 100 ? letters + 3 : 103;
@@ -207,7 +206,7 @@ static bt_status kokoro_estimate(bt_module_job *of, const void *opts, bt_estimat
     bt_status st;
     for (int kind = BT_KOK_TEXT; kind <= BT_KOK_WAVE; kind++) {
         bt_part *p;
-        BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, err));
+        BT_TRY(bt_part_get(&j->parts, kind, size[kind], &p, r->error));
         const uint64_t arena = bt_plan_arena(p->plan);
         out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         out->flops += bt_plan_flops(p->plan) * (letters + 1) / sentence;

@@ -257,10 +257,9 @@ static bt_status speak_job_open(void *model, bt_module_job **out, bt_error *err)
 
 /* Without asking for phonemes: about two ids per letter and frame, in
  * sentences of some 100 letters. */
-static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate *out,
-                                bt_error *err)
+static bt_status speak_estimate(bt_module_job *of, const bt_run *r, bt_estimate *out)
 {
-    const bt_speak_options *o = opts;
+    const bt_speak_options *o = r->options;
     job *j = of->own;
     const bt_voice *v = j->voice;
     double letters = (double)strlen(o->phonemes[0] ? o->phonemes : o->text) + 1;
@@ -273,7 +272,7 @@ static bt_status speak_estimate(bt_module_job *of, const void *opts, bt_estimate
     bt_status st;
     for (int part = 0; part < 3; part++) {
         bt_part *p;
-        BT_TRY(bt_part_get(&j->plans, parts[part], size[part], &p, err));
+        BT_TRY(bt_part_get(&j->plans, parts[part], size[part], &p, r->error));
         uint64_t arena = bt_plan_arena(p->plan);
         out->arena = arena > out->arena ? arena : out->arena; /* they take turns */
         const double runs = part ? (double)f / (double)chunk : 1;

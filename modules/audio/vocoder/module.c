@@ -164,18 +164,21 @@ static bt_status read_file(const bt_vocoder *v, const char *path, bt_spectrogram
 }
 
 /* Of an array in memory only a chunk is known before the run. */
-static bt_status estimate(bt_module_job *j, const void *opts, bt_estimate *out, bt_error *err)
+static bt_status estimate(bt_module_job *j, const bt_run *r, bt_estimate *out)
 {
-    const options *o = opts;
+    const options *o = r->options;
+    const bt_array *a = r->array_in(r->host, "mel");
     const bt_vocoder *v = j->vocoder;
     bt_spectrogram s = { .frames = BT_VOCODER_CHUNK };
     bt_part *p;
     bt_status st;
-    if (o->mel[0])
-        BT_TRY(read_file(v, o->mel, &s, NULL, err));
+    if (a)
+        BT_TRY(bt_vocoder_input(v, a->n_dims, a->dims, a->values, &s, r->error));
+    else if (o->mel[0])
+        BT_TRY(read_file(v, o->mel, &s, NULL, r->error));
     const int64_t most = BT_VOCODER_CHUNK + 2 * v->margin;
     const int64_t rows = s.frames < most ? s.frames : most;
-    BT_TRY(bt_part_get(&j->parts, 0, rows, &p, err));
+    BT_TRY(bt_part_get(&j->parts, 0, rows, &p, r->error));
     out->arena = bt_plan_arena(p->plan);
     out->flops = bt_plan_flops(p->plan) * (double)s.frames / (double)rows;
     for (size_t i = 0; i < bt_store_count(v->store); i++)

@@ -3,7 +3,6 @@
  */
 #include "image/adapters/adapters.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "image/adapters/lora.h"
@@ -11,6 +10,7 @@
 /* A layer that LoRAs change. */
 typedef struct merged {
     const sd_layer *layer;
+    const bt_kernels *kernels;
     const sd_delta **deltas; /* in the order of the LoRAs; part of sd_adapters.found */
     size_t n;
 } merged;
@@ -26,31 +26,65 @@ struct sd_adapters {
 
 bt_weights *sd_adapters_weights(const sd_adapters *a) { return a->ws; }
 
-/* bt_weight_fill. DoRA is taken from the model's own values, whatever other LoRAs do:
+/* 0 times a number is 0; several sums, as one would wait for itself. */
+static bool are_finite(const float *x, size_t n)
+{
+    enum { SUMS = 16 };
+    float sum[SUMS] = { 0 };
+    size_t i = 0;
+    for (; i + SUMS <= n; i += SUMS)
+        for (size_t k = 0; k < SUMS; k++)
+            sum[k] += 0 * x[i + k];
+    for (; i < n; i++)
+        sum[0] += 0 * x[i];
+    for (size_t k = 1; k < SUMS; k++)
+        sum[0] += sum[k];
+    return sum[0] == 0;
+}
+
+static bool has_dora(const merged *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (sd_delta_is_dora(m->deltas[i]))
+            return true;
+    return false;
+}
+
+/* bt_weight_rows. DoRA is taken from the model's own values, whatever other LoRAs do:
  * so that the order of LoRAs does not matter (PEFT). */
-static bt_status fill(const void *from, float *out, bt_error *err)
+static bt_status merge(const void *from, int64_t first, int64_t n, float *out, bt_error *err)
 {
     const merged *m = from;
-    const bt_tensor *t = bt_weight_tensor(m->layer->w);
-    const size_t n = (size_t)bt_tensor_count(t);
-    float *own = bt_weight_values(m->layer->w, err);
-    if (!own)
-        return err->status;
-    bt_status st = BT_OK;
-    memcpy(out, own, n * sizeof *out);
+    const sd_layer *l = m->layer;
+    const size_t count = (size_t)(n * l->in * l->taps);
+    float *own = NULL;
+    bt_status st = bt_weight_read(l->w, first, n, out, err);
+    if (st == BT_OK && has_dora(m)) {
+        own = bt_alloc(count * sizeof *own);
+        st = own ? BT_OK : bt_no_memory(err, "a LoRA's values");
+        if (own)
+            memcpy(own, out, count * sizeof *own);
+    }
     for (size_t i = 0; i < m->n && st == BT_OK; i++)
-        st = sd_delta_add(m->deltas[i], own, out, err);
+        st = sd_delta_add(m->deltas[i], m->kernels, first, n, own, out, err);
     bt_release(own);
-    bt_tensor_drop(t);
-    for (size_t i = 0; i < n && st == BT_OK; i++)
-        if (!isfinite(out[i]))
-            st = bt_fail(err, BT_EFORMAT,
-                         "with this LoRA, tensor %s has values that are no numbers", t->name);
+    if (first + n == l->out)
+        bt_tensor_drop(bt_weight_tensor(l->w));
+    if (st == BT_OK && !are_finite(out, count))
+        st = bt_fail(err, BT_EFORMAT, "with this LoRA, tensor %s has values that are no numbers",
+                     bt_weight_tensor(l->w)->name);
     return st;
 }
 
-/* Every layer's changes side by side; those of strength 0 are none. */
-static bt_status collect(sd_adapters *a, bt_error *err)
+/* What LoRA i does, its j-th change: the layer's list, or NULL for one of strength 0. */
+static merged *list_of(const sd_adapters *a, size_t i, size_t j)
+{
+    const sd_delta *d = &a->loras[i].deltas[j];
+    return d->strength != 0 ? &a->merged[d->layer - a->layers.at] : NULL;
+}
+
+/* Every layer's changes side by side: counted, then put there. */
+static bt_status collect(sd_adapters *a, const bt_kernels *kernels, bt_error *err)
 {
     size_t total = 0;
     for (size_t i = 0; i < a->asked.n; i++)
@@ -59,32 +93,41 @@ static bt_status collect(sd_adapters *a, bt_error *err)
     a->found = bt_calloc(total + 1, sizeof *a->found);
     if (!a->merged || !a->found)
         return bt_no_memory(err, "LoRAs");
+    for (size_t i = 0; i < a->asked.n; i++)
+        for (size_t j = 0; j < a->loras[i].n; j++)
+            if (list_of(a, i, j))
+                list_of(a, i, j)->n++;
     const sd_delta **next = a->found;
     for (size_t k = 0; k < a->layers.n; k++) {
-        merged *m = &a->merged[k];
-        *m = (merged){ &a->layers.at[k], next, 0 };
-        for (size_t i = 0; i < a->asked.n; i++)
-            for (size_t j = 0; j < a->loras[i].n; j++)
-                if (a->loras[i].deltas[j].layer == m->layer && a->loras[i].deltas[j].strength != 0)
-                    *next++ = &a->loras[i].deltas[j];
-        m->n = (size_t)(next - m->deltas);
+        const size_t n = a->merged[k].n;
+        a->merged[k] = (merged){ .layer = &a->layers.at[k], .kernels = kernels, .deltas = next };
+        next += n;
     }
+    for (size_t i = 0; i < a->asked.n; i++)
+        for (size_t j = 0; j < a->loras[i].n; j++) {
+            merged *m = list_of(a, i, j);
+            if (m)
+                m->deltas[m->n++] = &a->loras[i].deltas[j];
+        }
     return BT_OK;
 }
 
 static bt_status replace(sd_adapters *a, bt_error *err)
 {
-    for (size_t k = 0; k < a->layers.n; k++)
-        if (a->merged[k].n && !bt_weight_replace(a->ws, a->layers.at[k].w, fill, &a->merged[k]))
+    for (size_t k = 0; k < a->layers.n; k++) {
+        const merged *m = &a->merged[k];
+        if (m->n && !bt_weight_replace(a->ws, m->layer->w, merge, has_dora(m), m))
             return bt_no_memory(err, "LoRAs");
+    }
     return BT_OK;
 }
 
-static bt_status open_loras(sd_adapters *a, const bt_store *store, const bt_weights *base,
+static bt_status open_loras(sd_adapters *a, const bt_store *store, bt_weights *base,
                             const sd_unet_config *unet, const sd_lora_list *loras, bt_error *err)
 {
+    const bt_compute *compute = bt_weights_compute(base);
     bt_status st;
-    BT_TRY(sd_layers_create((bt_weights *)base, store, unet, &a->layers, err));
+    BT_TRY(sd_layers_create(base, store, unet, &a->layers, err));
     a->loras = bt_calloc(loras->n + 1, sizeof *a->loras);
     a->asked.at = bt_calloc(loras->n + 1, sizeof *a->asked.at);
     if (!a->loras || !a->asked.at)
@@ -96,10 +139,9 @@ static bt_status open_loras(sd_adapters *a, const bt_store *store, const bt_weig
         a->asked.n++;
         if (!ask->path)
             return bt_no_memory(err, "LoRAs");
-        BT_TRY(sd_lora_open(ask, bt_weights_compute(base), &a->layers, unet->context, &a->loras[i],
-                            err));
+        BT_TRY(sd_lora_open(ask, compute, &a->layers, unet->context, &a->loras[i], err));
     }
-    BT_TRY(collect(a, err));
+    BT_TRY(collect(a, compute->kernels, err));
     return replace(a, err);
 fail:
     return st;

@@ -37,6 +37,9 @@ bt_status sd_lora_list_name(sd_lora_list *l, const char *dir, const char *name, 
 void sd_lora_list_release(sd_lora_list *l);
 bool sd_lora_list_same(const sd_lora_list *a, const sd_lora_list *b);
 
+/* Takes ":NUMBER" off the end of text[0..*n); false: there is none. */
+bool sd_list_number(const char *text, size_t *n, double *v);
+
 typedef struct sd_adapters sd_adapters;
 
 /* Opens LoRAs, and takes learned words along (copied). base and store, the model's, must

@@ -142,27 +142,6 @@ static float *values(const bt_weight *w, bt_error *err)
     return v;
 }
 
-/* y[m][n] += s a[m][k] b[k][n], eight rows of b at a time: y is read and written an
- * eighth as often, and compilers make vectors of it. */
-static void add_product(float *y, const float *a, const float *b, int64_t m, int64_t k, int64_t n,
-                        float s)
-{
-    enum { AT_ONCE = 8 };
-    for (int64_t i = 0; i < m; i++, y += n, a += k) {
-        int64_t t = 0;
-        for (; t + AT_ONCE <= k; t += AT_ONCE) {
-            const float *c = a + t, *p = b + t * n;
-            for (int64_t j = 0; j < n; j++)
-                y[j] += s * (c[0] * p[j] + c[1] * p[j + n] + c[2] * p[j + 2 * n] +
-                             c[3] * p[j + 3 * n] + c[4] * p[j + 4 * n] + c[5] * p[j + 5 * n] +
-                             c[6] * p[j + 6 * n] + c[7] * p[j + 7 * n]);
-        }
-        for (; t < k; t++)
-            for (int64_t j = 0; j < n; j++)
-                y[j] += s * a[t] * b[t * n + j];
-    }
-}
-
 static float *transposed(const float *a, int64_t rows, int64_t cols)
 {
     float *t = bt_calloc((size_t)(rows * cols), sizeof *t);
@@ -212,41 +191,47 @@ static bool read_pair(const factor *f, matrices *m, bt_error *err)
     return m->a && m->b;
 }
 
-/* y[rows][cols] += s * factor */
-static bool add_factor(const factor *f, float *y, float s, bt_error *err)
+/* Some rows of a change, and what multiplies them. */
+typedef struct span {
+    const bt_kernels *kernels;
+    int64_t first, n;
+} span;
+
+/* y[n][cols] += s * these rows of the factor */
+static bool add_factor(const factor *f, const span *r, float *y, float s, bt_error *err)
 {
     matrices m = { 0 };
     int64_t rows, cols, rank;
     factor_shape(f, &rows, &cols, &rank);
-    const bool ok = f->whole ? (m.a = values(f->whole, err)) != NULL : read_pair(f, &m, err);
+    bool ok = f->whole ? (m.a = values(f->whole, err)) != NULL : read_pair(f, &m, err);
     if (ok && f->whole)
-        for (int64_t i = 0; i < rows * cols; i++)
-            y[i] += s * m.a[i];
+        for (int64_t i = 0; i < r->n * cols; i++)
+            y[i] += s * m.a[r->first * cols + i];
     else if (ok)
-        add_product(y, m.a, m.b, rows, m.k, cols, s);
+        ok = bt_product_add(r->kernels, y, m.a + r->first * m.k, m.b, r->n, m.k, cols, s);
     bt_release(m.a);
     bt_release(m.b);
     return ok;
 }
 
-/* The factor as a matrix of its own; NULL: no memory. */
-static float *dense(const factor *f, int64_t *rows, int64_t *cols, bt_error *err)
+/* These rows of the factor as a matrix of their own; NULL: no memory. */
+static float *dense(const factor *f, const span *r, int64_t *cols, bt_error *err)
 {
-    int64_t rank;
-    factor_shape(f, rows, cols, &rank);
-    float *y = bt_calloc((size_t)*rows, (size_t)*cols * sizeof *y);
-    if (y && add_factor(f, y, 1, err))
+    int64_t rows, rank;
+    factor_shape(f, &rows, cols, &rank);
+    float *y = bt_calloc((size_t)r->n, (size_t)*cols * sizeof *y);
+    if (y && add_factor(f, r, y, 1, err))
         return y;
     bt_release(y);
     return NULL;
 }
 
-static bool add_hada(const sd_delta *d, float *w, float s, bt_error *err)
+static bool add_hada(const sd_delta *d, const span *r, float *w, float s, bt_error *err)
 {
     const factor one = hada_of(d, false), two = hada_of(d, true);
-    int64_t rows = 0, cols = 0;
-    float *x = dense(&one, &rows, &cols, err), *y = x ? dense(&two, &rows, &cols, err) : NULL;
-    for (int64_t i = 0; y && i < rows * cols; i++)
+    int64_t cols = 0;
+    float *x = dense(&one, r, &cols, err), *y = x ? dense(&two, r, &cols, err) : NULL;
+    for (int64_t i = 0; y && i < r->n * cols; i++)
         w[i] += s * x[i] * y[i];
     const bool ok = y != NULL;
     bt_release(x);
@@ -255,15 +240,20 @@ static bool add_hada(const sd_delta *d, float *w, float s, bt_error *err)
 }
 
 /* w[o1 O2 + o2][i1 I2 + i2][tap] += s w1[o1][i1] w2[o2][i2][tap] */
-static bool add_kron(const sd_delta *d, float *w, float s, bt_error *err)
+static bool add_kron(const sd_delta *d, const span *r, float *w, float s, bt_error *err)
 {
     const factor one = kron_of(d, false), two = kron_of(d, true);
-    int64_t o1 = 0, i1 = 0, o2 = 0, cols = 0;
-    float *x = dense(&one, &o1, &i1, err), *y = x ? dense(&two, &o2, &cols, err) : NULL;
-    for (int64_t row = 0; y && row < o1 * o2; row++)
+    span w1 = *r, w2 = *r;
+    int64_t i1 = 0, cols = 0, rank;
+    w1.first = w2.first = 0;
+    factor_shape(&one, &w1.n, &i1, &rank);
+    factor_shape(&two, &w2.n, &cols, &rank);
+    float *x = dense(&one, &w1, &i1, err), *y = x ? dense(&two, &w2, &cols, err) : NULL;
+    for (int64_t k = 0; y && k < r->n; k++)
         for (int64_t i = 0; i < i1; i++) {
-            const float v = s * x[row / o2 * i1 + i], *from = y + row % o2 * cols;
-            float *to = w + (row * i1 + i) * cols;
+            const int64_t row = r->first + k;
+            const float v = s * x[row / w2.n * i1 + i], *from = y + row % w2.n * cols;
+            float *to = w + (k * i1 + i) * cols;
             for (int64_t c = 0; c < cols; c++)
                 to[c] += v * from[c];
         }
@@ -274,18 +264,18 @@ static bool add_kron(const sd_delta *d, float *w, float s, bt_error *err)
 }
 
 /* w += s D, with the LoRA's own scale in it. */
-static bool add_change(const sd_delta *d, float *w, float s, bt_error *err)
+static bool add_change(const sd_delta *d, const span *r, float *w, float s, bt_error *err)
 {
     int64_t rows, cols, rank;
     delta_shape(d, &rows, &cols, &rank);
     if (rank && !isnan(d->alpha)) /* two whole factors have no rank, and no scale */
         s *= d->alpha / (d->rank_stable ? sqrtf((float)rank) : (float)rank);
     if (has(d, SD_HADA_W1A, SD_HADA_T2))
-        return add_hada(d, w, s, err);
+        return add_hada(d, r, w, s, err);
     if (has(d, SD_KRON_W1, SD_KRON_T2))
-        return add_kron(d, w, s, err);
+        return add_kron(d, r, w, s, err);
     const factor f = d->at[SD_DIFF] ? (factor){ .whole = d->at[SD_DIFF] } : lora_of(d);
-    return add_factor(&f, w, s, err);
+    return add_factor(&f, r, w, s, err);
 }
 
 /* ---- DoRA ---------------------------------------------------------------------- */
@@ -315,7 +305,7 @@ static bool normalize(const sd_layer *l, const float *norm, char of, float *w)
     return true;
 }
 
-static bool add_dora(const sd_delta *d, const float *own, float *w, bt_error *err)
+static bool add_dora(const sd_delta *d, const span *r, const float *own, float *w, bt_error *err)
 {
     const sd_layer *l = d->layer;
     const size_t n = (size_t)(l->out * l->in * l->taps);
@@ -324,7 +314,7 @@ static bool add_dora(const sd_delta *d, const float *own, float *w, bt_error *er
     if (whole)
         memcpy(whole, own, n * sizeof *whole);
     const bool ok =
-        norm && whole && add_change(d, whole, 1, err) && normalize(l, norm, norms_of(d), whole);
+        norm && whole && add_change(d, r, whole, 1, err) && normalize(l, norm, norms_of(d), whole);
     for (size_t i = 0; ok && i < n; i++)
         w[i] += d->strength * (whole[i] - own[i]);
     bt_release(norm);
@@ -332,11 +322,13 @@ static bool add_dora(const sd_delta *d, const float *own, float *w, bt_error *er
     return ok;
 }
 
-bt_status sd_delta_add(const sd_delta *d, const float *own, float *w, bt_error *err)
+bt_status sd_delta_add(const sd_delta *d, const bt_kernels *kernels, int64_t first, int64_t n,
+                       const float *own, float *w, bt_error *err)
 {
     bt_error why = { 0 };
-    const bool dora = d->at[SD_DORA] || d->at[SD_MAGNITUDE];
-    if (dora ? add_dora(d, own, w, &why) : add_change(d, w, d->strength, &why))
+    const span r = { kernels, first, n };
+    if (sd_delta_is_dora(d) ? add_dora(d, &r, own, w, &why)
+                            : add_change(d, &r, w, d->strength, &why))
         return BT_OK;
     if (why.status != BT_OK)
         return bt_fail(err, why.status, "%s", why.text);

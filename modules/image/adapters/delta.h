@@ -25,8 +25,13 @@ typedef struct sd_delta {
 
 /* Whether the tensors belong together and fit the layer; `why` (n bytes) says what not. */
 bool sd_delta_fits(const sd_delta *d, char *why, size_t n);
-/* w += strength (W' - W), for the model's own W (`own`, which w began with). w, own:
- * [out][in][taps]. */
-bt_status sd_delta_add(const sd_delta *d, const float *own, float *w, bt_error *err);
+static inline bool sd_delta_is_dora(const sd_delta *d)
+{
+    return d->at[SD_DORA] || d->at[SD_MAGNITUDE];
+}
+/* w += strength (W' - W) for outputs first..first+n; w: [n][in][taps]. DoRA takes all outputs at
+ * once, and the model's own W, which w began with; others do not look at `own`. */
+bt_status sd_delta_add(const sd_delta *d, const bt_kernels *kernels, int64_t first, int64_t n,
+                       const float *own, float *w, bt_error *err);
 
 #endif

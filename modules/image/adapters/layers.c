@@ -102,22 +102,15 @@ static bool old_name(const sd_unet_config *u, const char *path, char *out, size_
 /* ---- the table ---------------------------------------------------------------- */
 
 typedef struct building {
-    sd_layers *l;
+    sd_layers *l; /* with room for all */
     bt_buf text;
-    bool failed;
 } building;
 
 /* The key of the layer that was added last; pointers come when the text stands still. */
 static void add_name(building *b, const char *part, const char *path)
 {
     sd_layers *l = b->l;
-    sd_layer_name *names = bt_realloc_array(l->names, l->n_names, l->n_names + 1, sizeof *names);
-    if (!names) {
-        b->failed = true;
-        return;
-    }
-    l->names = names;
-    names[l->n_names++] = (sd_layer_name){ (const char *)(uintptr_t)b->text.len, l->n - 1 };
+    l->names[l->n_names++] = (sd_layer_name){ (const char *)(uintptr_t)b->text.len, l->n - 1 };
     const size_t start = b->text.len;
     bt_buf_printf(&b->text, "%s%s", part, path);
     for (size_t i = start; !b->text.failed && i < b->text.len; i++)
@@ -130,14 +123,9 @@ static void add_layer(building *b, const bt_weight *w, const char *part, const c
                       const sd_unet_config *unet)
 {
     sd_layers *l = b->l;
-    sd_layer *at = bt_realloc_array(l->at, l->n, l->n + 1, sizeof *at);
-    if (!at) {
-        b->failed = true;
-        return;
-    }
     const int64_t out = bt_weight_dim(w, 0), in = bt_weight_dim(w, 1);
-    l->at = at;
-    at[l->n++] = (sd_layer){ w, out, in, bt_tensor_count(bt_weight_tensor(w)) / (out * in), !unet };
+    const int64_t taps = bt_tensor_count(bt_weight_tensor(w)) / (out * in);
+    l->at[l->n++] = (sd_layer){ w, out, in, taps, !unet };
     add_name(b, part, path);
     char old[SD_KEY];
     if (unet && old_name(unet, path, old, sizeof old))
@@ -176,12 +164,15 @@ static int by_key(const void *a, const void *b)
 bt_status sd_layers_create(bt_weights *ws, const bt_store *s, const sd_unet_config *unet,
                            sd_layers *out, bt_error *err)
 {
+    enum { NAMES = 2 }; /* of a layer, at most */
+    const size_t n = bt_store_count(s);
     building b = { .l = out };
-    *out = (sd_layers){ 0 };
-    for (size_t i = 0; i < bt_store_count(s) && !b.failed; i++)
+    *out = (sd_layers){ .at = bt_calloc(n + 1, sizeof *out->at),
+                        .names = bt_calloc(n + 1, NAMES * sizeof *out->names) };
+    for (size_t i = 0; i < n && out->at && out->names; i++)
         add_tensor(&b, ws, bt_store_at(s, i), unet);
     out->text = b.text.data;
-    if (b.failed || b.text.failed) {
+    if (!out->at || !out->names || b.text.failed) {
         sd_layers_release(out);
         return bt_no_memory(err, "the names of layers");
     }

@@ -75,7 +75,7 @@ static bt_status find_tensors(const sd_learned *l, const bt_store *s, const char
 {
     for (size_t i = 0; i < bt_store_count(s); i++) {
         const bt_tensor *t = bt_store_at(s, i);
-        const int at = encoder_of(t->name), e = at < 0 ? 0 : at;
+        const int at = encoder_of(t->name), e = at >= 0 ? at : l->width[0] ? 0 : 1;
         const int64_t n = width_of(t) ? bt_tensor_count(t) / width_of(t) : 0;
         if (n < 1 || n > MAX_ROWS || found[e] || (*rows && n != *rows))
             return bt_fail(err, BT_EFORMAT, "%s: tensor %.100s is no embedding", path, t->name);
@@ -99,12 +99,15 @@ static bt_status find_tensors(const sd_learned *l, const bt_store *s, const char
     return BT_OK;
 }
 
-static bt_status add_rows(sd_learned *l, int e, const bt_weight *w, int rows, bt_error *err)
+static bt_status add_rows(sd_learned *l, int e, const bt_tensor *t, int rows, bt_error *err)
 {
     const size_t width = (size_t)l->width[e], was = (size_t)l->rows * width;
     const size_t n = (size_t)rows * width;
-    float *values = bt_weight_values(w, err);
-    float *table = values ? bt_realloc_array(l->table[e], was, was + n, sizeof *table) : NULL;
+    bt_error why = { 0 };
+    float *values = bt_tensor_values(t, &why);
+    if (!values)
+        return bt_fail(err, why.status, "%s", why.text);
+    float *table = bt_realloc_array(l->table[e], was, was + n, sizeof *table);
     bt_status st = table ? BT_OK : bt_no_memory(err, "embeddings");
     if (table) {
         l->table[e] = table;
@@ -112,8 +115,7 @@ static bt_status add_rows(sd_learned *l, int e, const bt_weight *w, int rows, bt
     }
     for (size_t i = 0; st == BT_OK && i < n; i++)
         if (!isfinite(values[i]))
-            st = bt_fail(err, BT_EFORMAT, "tensor %.100s has values that are no numbers",
-                         bt_weight_tensor(w)->name);
+            st = bt_fail(err, BT_EFORMAT, "tensor %.100s has values that are no numbers", t->name);
     bt_release(values);
     return st;
 }
@@ -134,31 +136,25 @@ static bt_status add_words(sd_learned *l, const char *path, const char *name, si
     return add_word(l, t->name, strlen(t->name), rows, err);
 }
 
-static bt_status read_store(sd_learned *l, const bt_store *s, const bt_compute *compute,
-                            const char *path, const char *name, size_t len, bt_error *err)
+static bt_status read_store(sd_learned *l, const bt_store *s, const char *path, const char *name,
+                            size_t len, bt_error *err)
 {
     const bt_tensor *found[SD_ENCODERS] = { 0 };
-    const bt_compute plain = { .kernels = compute->kernels, .threads = 1 };
-    bt_weights *ws = NULL;
     bt_error why = { 0 };
     int rows = 0;
     bt_status st = find_tensors(l, s, path, found, &rows, err);
     if (st != BT_OK)
         return st;
-    BT_TRY(bt_weights_create(s, &plain, &ws, &why));
-    BT_TRY(add_words(l, path, name, len, found[0], rows, &why));
-    for (int e = 0; e < SD_ENCODERS; e++)
+    st = add_words(l, path, name, len, found[0] ? found[0] : found[1], rows, &why);
+    for (int e = 0; e < SD_ENCODERS && st == BT_OK; e++)
         if (found[e])
-            BT_TRY(add_rows(l, e, bt_weight_find(ws, found[e]->name), rows, &why));
+            st = add_rows(l, e, found[e], rows, &why);
     l->rows += rows;
-fail:
-    bt_weights_free(ws);
     return st == BT_OK ? BT_OK : bt_fail(err, st, "%s: %s", path, why.text);
 }
 
 /* "FILE[:NAME]" */
-static bt_status read_file(sd_learned *l, const bt_compute *compute, const char *entry, size_t n,
-                           bt_error *err)
+static bt_status read_file(sd_learned *l, const char *entry, size_t n, bt_error *err)
 {
     size_t len = n;
     while (len > 0 && entry[len - 1] != ':' && entry[len - 1] != '/')
@@ -170,28 +166,38 @@ static bt_status read_file(sd_learned *l, const bt_compute *compute, const char 
         return bt_no_memory(err, "an embedding");
     bt_status st = bt_store_open(path, &s, err);
     if (st == BT_OK)
-        st = read_store(l, s, compute, path, entry + len, named ? n - len : 0, err);
+        st = read_store(l, s, path, entry + len, named ? n - len : 0, err);
     bt_store_close(s);
     bt_release(path);
     return st;
 }
 
-bt_status sd_learned_read(sd_learned *l, bt_weights *ws, const char *files, bt_error *err)
+/* The sizes of the text encoders. A word's ids are the same for both. */
+static bt_status measure(sd_learned *l, bt_weights *ws, bt_error *err)
 {
     char name[96];
-    bt_status st = BT_OK;
-    *l = (sd_learned){ 0 };
     for (int e = 0; e < SD_ENCODERS; e++) {
         snprintf(name, sizeof name, "%s/text_model.embeddings.token_embedding.weight", encoders[e]);
         const bt_weight *w = bt_weight_find(ws, name);
+        const int rows = w ? (int)bt_weight_dim(w, 0) : 0;
+        if (rows && l->first && rows != l->first)
+            return bt_fail(err, BT_EUNSUPPORTED,
+                           "embedding: the model's text encoders have vocabularies of %d and %d",
+                           l->first, rows);
         l->width[e] = w ? (int)bt_weight_dim(w, 1) : 0;
-        if (w)
-            l->first = (int)bt_weight_dim(w, 0);
+        l->first = rows ? rows : l->first;
     }
+    return BT_OK;
+}
+
+bt_status sd_learned_read(sd_learned *l, bt_weights *ws, const char *files, bt_error *err)
+{
+    *l = (sd_learned){ 0 };
+    bt_status st = measure(l, ws, err);
     while (*files && st == BT_OK) {
         const size_t n = strcspn(files, ",");
         if (n)
-            st = read_file(l, bt_weights_compute(ws), files, n, err);
+            st = read_file(l, files, n, err);
         files += n + (files[n] == ',');
     }
     return st;

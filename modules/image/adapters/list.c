@@ -49,8 +49,7 @@ static bt_status add(sd_lora_list *l, char *path, double unet, double text, bt_e
     return BT_OK;
 }
 
-/* Takes ":NUMBER" off the end of text[0..*n). */
-static bool take_strength(const char *text, size_t *n, double *v)
+bool sd_list_number(const char *text, size_t *n, double *v)
 {
     char word[32], *end;
     size_t at = *n;
@@ -74,8 +73,8 @@ static bt_status read_one(sd_lora_list *l, const char *text, size_t n, bt_error 
 {
     double last = 1, first = 1;
     size_t len = n;
-    const bool one = take_strength(text, &len, &last),
-               two = one && take_strength(text, &len, &first);
+    const bool one = sd_list_number(text, &len, &last),
+               two = one && sd_list_number(text, &len, &first);
     if (!two)
         first = last;
     if (!len || !sane(first) || !sane(last))

@@ -27,17 +27,6 @@ static void misfit(misfits *m, const char *name, const char *why)
 
 /* ---- families ------------------------------------------------------------------- */
 
-static const char *family_of(int64_t context)
-{
-    switch (context) {
-    case 768: return "Stable Diffusion 1";
-    case 1024: return "Stable Diffusion 2";
-    case 1280: return "SDXL's refiner";
-    case 2048: return "SDXL";
-    default: return NULL;
-    }
-}
-
 /* What the names and the layers that listen to a text say; NULL: nothing. */
 static const char *made_for(const bt_store *s)
 {
@@ -54,38 +43,49 @@ static const char *made_for(const bt_store *s)
             if (strstr(t->name, signs[k][0]))
                 found = signs[k][1];
         if (!found && sd_layer_key(t->name, key) == SD_LORA_DOWN && strstr(key, "attn2_to_k"))
-            found = family_of(t->dims[t->n_dims > 1 ? 1 : 0]);
+            found = sd_family_name(t->dims[t->n_dims > 1 ? 1 : 0]);
         if (!found && !strncmp(key, "te2_", 4))
             found = "SDXL";
     }
     return found;
 }
 
+/* Forms that change a layer in another way. */
+static const char *form_of(const char *name)
+{
+    static const char *const signs[][2] = { { ".oft_", "OFT, which is not supported" },
+                                            { ".a1.weight", "GLoRA, which is not supported" },
+                                            { ".a2.weight", "GLoRA, which is not supported" },
+                                            { ".b1.weight", "GLoRA, which is not supported" },
+                                            { ".b2.weight", "GLoRA, which is not supported" },
+                                            { ".on_input", "IA3, which is not supported" } };
+    for (size_t k = 0; k < sizeof signs / sizeof *signs; k++)
+        if (strstr(name, signs[k][0]))
+            return signs[k][1];
+    return "an unknown kind";
+}
+
 static bt_status refuse(const sd_lora *l, const misfits *m, int context, bt_error *err)
 {
     char family[128] = "";
-    const char *theirs = made_for(l->store), *ours = family_of(context);
+    const char *theirs = made_for(l->store), *ours = sd_family_name(context);
     if (theirs && theirs != ours)
         snprintf(family, sizeof family, "it is for %s, %s%s; ", theirs,
                  ours ? "the model is " : "and the model is none", ours ? ours : "");
     return bt_fail(err, BT_EUNSUPPORTED,
                    "%s: a LoRA that does not fit the model: %s%zu of its tensors or layers have "
                    "no place: %s%s",
-                   l->path, family, m->n, m->text, m->n > NAMED ? ", ..." : "");
+                   bt_store_path(l->store), family, m->n, m->text, m->n > NAMED ? ", ..." : "");
 }
 
 /* ---- alpha ----------------------------------------------------------------------- */
 
-/* diffusers writes PEFT's settings into the file, by part: "unet.lora_alpha". */
-typedef struct settings {
-    cJSON *json; /* NULL: none */
-} settings;
-
-static const cJSON *setting(const settings *s, const char *part, const char *name)
+/* diffusers writes PEFT's settings into the file, by part: "unet.lora_alpha". NULL: none. */
+static const cJSON *setting(const cJSON *settings, const char *part, const char *name)
 {
     char key[64];
     snprintf(key, sizeof key, "%s.%s", part, name);
-    return s->json ? cJSON_GetObjectItemCaseSensitive(s->json, key) : NULL;
+    return cJSON_GetObjectItemCaseSensitive(settings, key);
 }
 
 /* A pattern names a module by the end of its path. */
@@ -107,7 +107,7 @@ static const cJSON *pattern(const cJSON *patterns, const char *key)
     return NULL;
 }
 
-static void set_alpha(const settings *s, const char *key, sd_delta *d)
+static void set_alpha(const cJSON *s, const char *key, sd_delta *d)
 {
     const char *part = key[0] == 'u' ? "unet" : key[2] == '1' ? "text_encoder" : "text_encoder_2";
     const cJSON *alpha = pattern(setting(s, part, "alpha_pattern"), key);
@@ -131,7 +131,7 @@ static bt_status read_alpha(sd_delta *d, bt_error *err)
 /* ---- the file --------------------------------------------------------------------- */
 
 /* A change for every layer, most of them empty, until all tensors have been seen. */
-static void place_all(const sd_lora *l, const sd_layers *layers, const settings *s, sd_delta *all,
+static void place_all(const sd_lora *l, const sd_layers *layers, const cJSON *s, sd_delta *all,
                       misfits *m)
 {
     char key[SD_KEY];
@@ -140,7 +140,7 @@ static void place_all(const sd_lora *l, const sd_layers *layers, const settings 
         const sd_role role = sd_layer_key(t->name, key);
         const sd_layer *layer = role == SD_ROLES ? NULL : sd_layers_find(layers, key);
         if (!layer) {
-            misfit(m, t->name, role == SD_ROLES ? "an unknown kind" : "");
+            misfit(m, t->name, role == SD_ROLES ? form_of(t->name) : "");
             continue;
         }
         sd_delta *d = &all[layer - layers->at];
@@ -189,23 +189,24 @@ static bt_status read_all(sd_lora *l, const sd_lora_ask *ask, const sd_layers *l
                           bt_error *err)
 {
     misfits m = { 0 };
-    settings s = { 0 };
+    cJSON *settings = NULL;
     size_t len = 0;
+    const char *path = bt_store_path(l->store);
     const char *json = bt_store_str(l->store, "lora_adapter_metadata", &len);
-    bt_status st = json ? bt_json_parse(l->path, json, len, &s.json, err) : BT_OK;
+    bt_status st = json ? bt_json_parse(path, json, len, &settings, err) : BT_OK;
     if (st != BT_OK)
         return st;
     l->deltas = bt_calloc(layers->n ? layers->n : 1, sizeof *l->deltas);
     if (l->deltas)
-        place_all(l, layers, &s, l->deltas, &m);
-    cJSON_Delete(s.json);
+        place_all(l, layers, settings, l->deltas, &m);
+    cJSON_Delete(settings);
     if (!l->deltas)
         return bt_no_memory(err, "a LoRA's layers");
     st = gather(l, ask, layers->n, &m, err);
     if (st == BT_OK && m.n)
         st = refuse(l, &m, context, err);
     if (st == BT_OK && l->n == 0)
-        st = bt_fail(err, BT_EFORMAT, "%s: a LoRA without tensors", l->path);
+        st = bt_fail(err, BT_EFORMAT, "%s: a LoRA without tensors", path);
     return st;
 }
 
@@ -214,9 +215,8 @@ bt_status sd_lora_read(const sd_lora_ask *ask, bt_store *s, const bt_compute *co
 {
     bt_error why = { 0 };
     bt_status st;
-    *l = (sd_lora){ .path = bt_strdup(ask->path), .store = s, .compute = *compute };
+    *l = (sd_lora){ .store = s, .compute = *compute };
     l->compute.cache_dir = NULL;
-    BT_TRY(l->path ? BT_OK : bt_no_memory(&why, "a LoRA"));
     BT_TRY(bt_weights_create(s, &l->compute, &l->ws, &why));
     BT_TRY(read_all(l, ask, layers, context, &why));
     return BT_OK;
@@ -238,6 +238,5 @@ void sd_lora_close(sd_lora *l)
     bt_weights_free(l->ws);
     bt_store_close(l->store);
     bt_release(l->deltas);
-    bt_release(l->path);
     *l = (sd_lora){ 0 };
 }

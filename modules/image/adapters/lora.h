@@ -8,7 +8,6 @@
 #include "image/adapters/delta.h"
 
 typedef struct sd_lora {
-    char *path;
     bt_store *store;
     bt_compute compute; /* of ws: its weights are read, never packed */
     bt_weights *ws;

@@ -129,6 +129,8 @@ static const sd_only unet_only[] = {
     { "resnet_time_scale_shift", "default" },
     { "attention_type", "default" },
     { "mid_block_only_cross_attention", NULL },
+    { "global_pool_conditions", NULL },
+    { "controlnet_conditioning_channel_order", "rgb" },
 };
 
 static sd_mid read_mid(sd_fields *f)
@@ -139,10 +141,12 @@ static sd_mid read_mid(sd_fields *f)
     return sd_choice(f, "mid_block_type", mids, 0) ? SD_MID_RESNET : SD_MID_CROSS;
 }
 
-bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
+/* A network of this class. */
+static bt_status read_unet(const bt_store *s, const char *file, const char *class_name,
+                           sd_unet_config *c, bt_error *err)
 {
-    sd_fields f = sd_fields_open(s, "unet/config.json", true, err);
-    static const char *const classes[] = { "UNet2DConditionModel", NULL };
+    sd_fields f = sd_fields_open(s, file, true, err);
+    const char *const classes[] = { class_name, NULL };
     int sample[2] = { 64, 64 };
 
     *c = (sd_unet_config){ 0 };
@@ -175,6 +179,27 @@ bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
         sd_fields_fail(&f, BT_EUNSUPPORTED, "block_out_channels",
                        "starts with an odd or tiny number");
     return sd_fields_close(&f);
+}
+
+bt_status sd_unet_read(const bt_store *s, sd_unet_config *c, bt_error *err)
+{
+    return read_unet(s, "unet/config.json", "UNet2DConditionModel", c, err);
+}
+
+bt_status sd_control_read(const bt_store *s, sd_unet_config *c, bt_error *err)
+{
+    return read_unet(s, "controlnet/config.json", "ControlNetModel", c, err);
+}
+
+const char *sd_family_name(int64_t context)
+{
+    switch (context) {
+    case 768: return "Stable Diffusion 1";
+    case 1024: return "Stable Diffusion 2";
+    case 1280: return "SDXL's refiner";
+    case 2048: return "SDXL";
+    default: return NULL;
+    }
 }
 
 /* What nearly all models of these families have (diffusers' settings of SD 1 and SDXL). */

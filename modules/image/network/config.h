@@ -47,6 +47,13 @@ typedef struct sd_unet_config {
     bt_act act;
 } sd_unet_config;
 
+/* controlnet/config.json: ControlNetModel, what it shares with a UNet. How it reads its picture,
+ * tensors say. */
+bt_status sd_control_read(const bt_store *s, sd_unet_config *c, bt_error *err);
+/* The published family whose UNets, and what changes them, listen to so many channels of text;
+ * NULL: none. */
+const char *sd_family_name(int64_t context);
+
 /* vae/config.json: AutoencoderKL; or AutoencoderTiny (TAESD), of which the decoder is used */
 typedef struct sd_vae_config {
     bool none; /* the file has no autoencoder: this is what another one must be like */

@@ -2,6 +2,7 @@
  * Opening a model: configs, tokenizer, and a dry planning of every network, so
  * that a missing or misshapen tensor is found here.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,6 +97,9 @@ static bt_status read_tokenizer(sd_model *m, bt_error *err)
     if (m->clip2.layers && m->clip2.positions < m->tokens)
         m->tokens = m->clip2.positions;
     st = sd_tokenizer_open(m->store, folder, &c, m->tokens, &m->bpe, err);
+    if (st == BT_OK && bt_bpe_count(m->bpe) > (size_t)m->clip.vocab)
+        st = bt_fail(err, BT_EFORMAT, "%s: the vocabulary has %zu tokens, the text encoder %d",
+                     bt_store_path(m->store), bt_bpe_count(m->bpe), m->clip.vocab);
     if (st != BT_OK || !m->clip2.layers)
         return st;
     /* Both encoders read the same tokens; only what fills a prompt up differs. */
@@ -128,7 +132,7 @@ static bt_status dry_plans(sd_model *m, bt_error *err)
     BT_TRY(dry_clip(m, &m->clip, &p[0], &why));
     if (m->clip2.layers)
         BT_TRY(dry_clip(m, &m->clip2, &p[3], &why));
-    BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, &p[1], &why));
+    BT_TRY(sd_unet_plan(m->ws, u, 2, u->sample_h, u->sample_w, m->tokens, false, &p[1], &why));
     if (!m->vae.none)
         BT_TRY(sd_vae_decoder_plan(m->ws, &m->vae, u->sample_h, u->sample_w, &p[2], &why));
 fail:
@@ -170,6 +174,17 @@ void sd_model_close(void *model)
     sd_schedule_release(&m->schedule);
     bt_store_close(m->store);
     bt_release(m);
+}
+
+bt_status sd_numbers(const char *file, const char *part, const float *x, size_t n, bt_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return bt_fail(err, BT_EFORMAT,
+                           "%s: what %s makes are no numbers: damaged weights, or settings too far "
+                           "from the usual",
+                           file, part);
+    return BT_OK;
 }
 
 static bool is_lcm(const sd_model *m)

@@ -7,12 +7,19 @@
 #include "image/network/config.h"
 #include "graph/graph.h"
 
+enum { SD_MAX_SKIPS = 1 + SD_MAX_BLOCKS * (SD_MAX_LAYERS + 1) };
+
 /* A plan and what goes in and out of it; all f32, channels last. */
 typedef struct sd_plan {
     bt_plan *plan;
     bt_node *in, *out;
-    bt_node *time, *context;  /* UNet: [1,1,1,channels[0]], [n,1,tokens,context] */
-    bt_node *added, *guide;   /* SDXL: [n,1,1,added]; LCM: [1,1,1,guide_dim]; else NULL */
+    bt_node *time, *context; /* UNet: [1,1,1,channels[0]], [n,1,tokens,context] */
+    bt_node *added, *guide;  /* SDXL: [n,1,1,added]; LCM: [1,1,1,guide_dim]; else NULL */
+    bt_node *hint;           /* ControlNet: [n,h,w,channels[0]] */
+    /* For each of the UNet's skips, the first layer's first, and for the middle: what a
+     * ControlNet makes, and a UNet that is steered takes. */
+    bt_node *residuals[SD_MAX_SKIPS + 1];
+    int n_residuals;
     bt_node *ids, *positions; /* CLIP: [tokens] each */
     bt_node *end, *pooled;    /* CLIP with a projection: number of the row to take; [1,1,1,proj] */
     struct {
@@ -26,9 +33,9 @@ typedef struct sd_plan {
  * are left out. c->inner: at least one is, and no norm follows. */
 bt_status sd_clip_plan(bt_weights *ws, const sd_clip_config *c, int tokens, int skip, sd_plan *out,
                        bt_error *err);
-/* in [n,h,w,in], time, context -> [n,h,w,out] */
+/* in [n,h,w,in], time, context -> [n,h,w,out]; steered: and residuals */
 bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, int w, int tokens,
-                       sd_plan *out, bt_error *err);
+                       bool steered, sd_plan *out, bt_error *err);
 /* The network's input for a timestep: sines and cosines, channels[0] values. */
 void sd_unet_time(const sd_unet_config *c, float t, float *out);
 /* c->added values: the pooled text (NULL: zeros), then each of the sizes as sines and cosines. */

@@ -36,6 +36,7 @@ static void put_extras(bt_buf *b, const sd_info *i)
         bt_buf_printf(b, ", Inpaint area: Only masked, Masked area padding: %d", i->masked_padding);
     if (i->masked_content)
         text_field(b, "Masked content", i->masked_content);
+    bt_buf_puts(b, i->controls);
 }
 
 /* Order and names of the fields are A1111's; "RNG: CPU" tells its readers that

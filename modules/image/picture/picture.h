@@ -32,6 +32,12 @@ float *sd_picture_extend(const float *x, int w, int h, sd_margins m, int c, bool
 /* 8-bit pixels of a decoded picture [n][3], -1..1: round(x * 127.5 + 127.5). */
 void sd_picture_bytes(const float *x, size_t n, uint8_t *rgb);
 
+/* ---- canny.c --------------------------------------------------------------- */
+
+/* The edges of img [h][w][channels], 1 or 3 channels: [h][w], 255 on them, else 0. Lengths of
+ * gradients: `high` makes an edge, `low` goes on with one. */
+uint8_t *sd_picture_canny(const uint8_t *img, int w, int h, int channels, double low, double high);
+
 /* ---- mask.c ---------------------------------------------------------------- */
 
 /* In place: Gaussian of this standard deviation in pixels. False: no memory. */

@@ -18,6 +18,7 @@ enum {
     MAX_CHOICES = 10000,   /* made for one prompt */
     MAX_FILE = 16 << 20,   /* bytes of a wildcard */
     MAX_OPTIONS = 1 << 20, /* of one choice */
+    MAX_WORK = 1 << 26,    /* bytes of wildcards read, and options looked at, for one prompt */
 };
 
 typedef struct span {
@@ -39,11 +40,21 @@ typedef struct chooser {
     const char *folder;
     uint64_t random;
     int choices, unmatched; /* made; brackets that nobody closes */
+    size_t work;            /* see MAX_WORK */
     bt_buf out;
     bt_error *err;
 } chooser;
 
 static bt_status expand(chooser *c, span t, int depth);
+
+/* A few words may ask for much: {9999$$__long_list__}. */
+static bt_status work(chooser *c, size_t n)
+{
+    c->work += n;
+    return c->work <= MAX_WORK
+               ? BT_OK
+               : bt_fail(c->err, BT_EINVAL, "the prompt chooses too often from too much");
+}
 
 /* ---- options ----------------------------------------------------------------- */
 
@@ -78,6 +89,9 @@ static bt_status draw(chooser *c, options *o, span *text)
     size_t last = 0;
     if (++c->choices > MAX_CHOICES)
         return bt_fail(c->err, BT_EINVAL, "the prompt makes more than %d choices", MAX_CHOICES);
+    const bt_status st = work(c, o->n);
+    if (st != BT_OK)
+        return st;
     for (size_t j = 0; j < o->n; j++)
         sum += o->v[j].weight;
     if (!(sum > 0 && sum < 1e300))
@@ -248,6 +262,8 @@ static bt_status read_wildcard(chooser *c, span name, options *o, char **text)
                      name.s);
     if (st == BT_OK)
         st = bt_file_read(file, MAX_FILE, text, &n, c->err);
+    if (st == BT_OK)
+        st = work(c, n);
     if (st == BT_OK)
         st = read_lines(c, file, *text, n, o);
     bt_release(file);

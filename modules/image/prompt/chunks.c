@@ -165,6 +165,20 @@ bt_status sd_prompt_chunks(const bt_bpe *b, const sd_learned *words, const sd_pi
     return st;
 }
 
+bt_status sd_prompt_read(const bt_bpe *b, const sd_learned *words, const char *text, bool plain,
+                         int tokens, sd_chunks *out, bt_error *err)
+{
+    sd_pieces pieces;
+    *out = (sd_chunks){ 0 };
+    bt_status st =
+        plain ? sd_prompt_whole(text, &pieces, err) : sd_prompt_weigh(text, &pieces, err);
+    if (st != BT_OK)
+        return st;
+    st = sd_prompt_chunks(b, words, &pieces, tokens, out, err);
+    sd_pieces_free(&pieces);
+    return st;
+}
+
 void sd_chunks_free(sd_chunks *c)
 {
     bt_release(c->ids);

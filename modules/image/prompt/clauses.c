@@ -2,6 +2,7 @@
  * Several prompts for one picture: "a cat :1.2 AND a dog" (Liu et al. 2022, arXiv
  * 2206.01714). A weight is what follows the last colon, if it is a number.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,9 @@ static bt_status add(sd_clauses *c, const char *s, size_t n, bt_error *err)
         return bt_fail(err, BT_EINVAL, "AND joins more than %d prompts", SD_MAX_CLAUSES);
     sd_clause *v = &c->v[c->n];
     n = split_weight(s, n, &v->weight);
+    if (!isfinite(v->weight))
+        return bt_fail(err, BT_EINVAL, "the weight of \"%.*s\" is out of range",
+                       n > 40 ? 40 : (int)n, s);
     v->text = bt_strndup(s, n);
     if (!v->text)
         return bt_no_memory(err, "the prompt");

@@ -115,6 +115,9 @@ typedef struct sd_chunks {
 /* words: NULL for none. A learned word is not torn at a chunk's end. */
 bt_status sd_prompt_chunks(const bt_bpe *b, const sd_learned *words, const sd_pieces *p, int tokens,
                            sd_chunks *out, bt_error *err);
+/* Both at once, weigh and chunks; plain: a text without syntax. */
+bt_status sd_prompt_read(const bt_bpe *b, const sd_learned *words, const char *text, bool plain,
+                         int tokens, sd_chunks *out, bt_error *err);
 void sd_chunks_free(sd_chunks *c);
 
 /* ---- shared: Python's \s and \w ------------------------------------------------ */

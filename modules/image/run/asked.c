@@ -10,23 +10,6 @@ enum {
     MOST_BYTES = 1 << 30, /* of a picture's encoded texts */
 };
 
-/* Chunks and ids of a text. */
-static bt_status measure(const sd_model *m, const sd_setup *s, const char *text, int *chunks,
-                         size_t *words, bt_error *err)
-{
-    sd_pieces pieces = { 0 };
-    sd_chunks c = { 0 };
-    bt_status st =
-        s->plain ? sd_prompt_whole(text, &pieces, err) : sd_prompt_weigh(text, &pieces, err);
-    if (st == BT_OK)
-        st = sd_prompt_chunks(m->bpe, s->words, &pieces, m->tokens, &c, err);
-    *chunks = c.n;
-    *words = c.words;
-    sd_pieces_free(&pieces);
-    sd_chunks_free(&c);
-    return st;
-}
-
 static bt_status whole_run(const char *text, int steps, sd_turns *t, bt_error *err)
 {
     t->texts = bt_calloc(1, sizeof *t->texts);
@@ -52,11 +35,12 @@ static bt_status add_cue(const sd_model *m, const sd_setup *s, sd_asked *a, cons
     if (!c->texts)
         return bt_no_memory(err, "the prompt");
     for (int i = 0; i < c->turns.n_texts; i++) {
-        int chunks;
-        size_t words;
-        BT_TRY(measure(m, s, c->turns.texts[i], &chunks, &words, err));
-        c->chunks = chunks > c->chunks ? chunks : c->chunks;
-        a->words += i == 0 && a->n > 1 ? words : 0;
+        sd_chunks read;
+        BT_TRY(
+            sd_prompt_read(m->bpe, s->words, c->turns.texts[i], s->plain, m->tokens, &read, err));
+        c->chunks = read.n > c->chunks ? read.n : c->chunks;
+        a->words += i == 0 && a->n > 1 ? read.words : 0;
+        sd_chunks_free(&read);
     }
     return BT_OK;
 fail:

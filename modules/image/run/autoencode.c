@@ -19,12 +19,11 @@ typedef struct tiling {
 
 static tiling tiling_of(const sd_setup *s)
 {
-    const int side = s->tile;
-    return (tiling){ .h = side && side < s->lh ? side : s->lh,
-                     .w = side && side < s->lw ? side : s->lw,
+    return (tiling){ .h = sd_run_piece(s, s->lh),
+                     .w = sd_run_piece(s, s->lw),
                      .lh = s->lh,
                      .lw = s->lw,
-                     .overlap = side / 4 };
+                     .overlap = s->tile / 4 };
 }
 
 /* Where tile i along a side begins, and how many there are. */
@@ -117,11 +116,28 @@ fail:
     return st;
 }
 
-/* `out` [places][c], of which `to` is a view; whole pictures need no shares. */
+/* All at once: no shares. */
+static bt_status run_whole(sd_work *k, const pass *a, size_t values, float *out)
+{
+    const size_t places = (size_t)k->s.lh * (size_t)k->s.lw * (size_t)(a->in_f * a->in_f);
+    sd_plan *p;
+    bt_status st;
+    BT_TRY(sd_cache_ready_plan(&k->j->cache, a->part, 1, k->s.lh, k->s.lw, &p, k->r->error));
+    memcpy(sd_plan_data(p, p->in), a->in, places * (size_t)a->in_c * sizeof *a->in);
+    BT_TRY(sd_run_plan(k, p, a->name));
+    memcpy(out, sd_plan_data(p, p->out), values * sizeof *out);
+    sd_cache_rest(&k->j->cache, a->part);
+fail:
+    return st;
+}
+
+/* `out` [places][c], of which `to` is a view. */
 static bt_status run_pass(sd_work *k, const pass *a, int c, float *out)
 {
     const sd_setup *s = &k->s;
     const size_t places = (size_t)s->lh * (size_t)s->lw * (size_t)(a->out_f * a->out_f);
+    if (sd_run_piece(s, s->lh) == s->lh && sd_run_piece(s, s->lw) == s->lw)
+        return run_whole(k, a, places * (size_t)c, out);
     const canvas to = {
         .sum = out, .shares = bt_calloc(places, sizeof *out), .w = s->lw * a->out_f, .c = c
     };
@@ -142,9 +158,13 @@ bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments)
     return run_pass(k, &a, 2 * v->latent, moments);
 }
 
-bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels)
+bt_status sd_run_decode(sd_work *k, sd_part part, float *latent, float *pixels)
 {
-    const sd_vae_config *v = &k->j->m->vae;
-    const pass a = { SD_DECODER, "decoder", latent, v->latent, 1, v->factor };
+    const sd_vae_config *v = sd_cache_vae(&k->j->cache, part);
+    const size_t n = (size_t)k->s.lh * (size_t)k->s.lw * (size_t)v->latent;
+    for (size_t i = 0; i < n; i++)
+        latent[i] = latent[i] / v->scale + v->shift;
+    const pass a = { part,     part == SD_PREVIEW ? "preview" : "decoder", latent, v->latent, 1,
+                     v->factor };
     return run_pass(k, &a, v->out, pixels);
 }

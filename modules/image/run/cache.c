@@ -12,7 +12,8 @@
 
 static bt_weights *weights_of(const sd_cache *c, sd_part part)
 {
-    return sd_cache_is_other(c, part) ? c->other.ws : c->ws;
+    const sd_other_vae *o = sd_cache_other(c, part);
+    return o ? o->ws : c->ws;
 }
 
 static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *p, bt_error *err)
@@ -24,8 +25,10 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
     switch (e->part) {
     case SD_CLIP: return sd_clip_plan(c->ws, &m->clip, m->tokens, n, p, err);
     case SD_CLIP2: return sd_clip_plan(c->ws, &m->clip2, m->tokens, n, p, err);
-    case SD_UNET: return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, p, err);
-    case SD_DECODER: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
+    case SD_UNET:
+        return sd_unet_plan(c->ws, &m->unet, n, h, w, e->chunks * m->tokens, e->steered, p, err);
+    case SD_DECODER:
+    case SD_PREVIEW: return sd_vae_decoder_plan(ws, vae, h, w, p, err);
     default:
         if (vae->none)
             return bt_fail(err, BT_EUNSUPPORTED,
@@ -38,7 +41,7 @@ static bt_status make_plan(const sd_cache *c, const sd_cached_plan *e, sd_plan *
 static bool same(const sd_cached_plan *a, const sd_cached_plan *b)
 {
     return a->part == b->part && a->n == b->n && a->h == b->h && a->w == b->w &&
-           a->chunks == b->chunks;
+           a->chunks == b->chunks && a->steered == b->steered;
 }
 
 static bt_status find_plan(sd_cache *c, const sd_cached_plan *key, sd_plan **out, bt_error *err)
@@ -75,7 +78,9 @@ bt_status sd_cache_plan(sd_cache *c, sd_part part, int n, int h, int w, sd_plan 
 
 bt_status sd_cache_unet(sd_cache *c, int n, int h, int w, int chunks, sd_plan **out, bt_error *err)
 {
-    const sd_cached_plan key = { .part = SD_UNET, .n = n, .h = h, .w = w, .chunks = chunks };
+    const sd_cached_plan key = {
+        .part = SD_UNET, .n = n, .h = h, .w = w, .chunks = chunks, .steered = c->steered
+    };
     return find_plan(c, &key, out, err);
 }
 
@@ -105,8 +110,8 @@ bt_status sd_cache_run(sd_plan *p, const bt_run *r, const char *name)
 
 void sd_cache_rest(sd_cache *c, sd_part part)
 {
-    static const char *const prefixes[] = { "text_encoder/", "text_encoder_2/", NULL, "vae/decoder",
-                                            "vae/encoder" };
+    static const char *const prefixes[] = { "text_encoder/", "text_encoder_2/", NULL,
+                                            "vae/decoder",   "vae/encoder",     "vae/decoder" };
     for (int i = 0; i < SD_MAX_PLANS; i++)
         if (c->plans[i].p.plan && c->plans[i].part == part)
             bt_plan_rest(c->plans[i].p.plan);
@@ -130,5 +135,5 @@ void sd_cache_forget(sd_cache *c)
 void sd_cache_release(sd_cache *c)
 {
     sd_cache_forget(c);
-    sd_cache_drop_vae(c);
+    sd_cache_drop_vaes(c);
 }

@@ -26,7 +26,7 @@ static bt_status find_ratios(sd_cue *c, bt_error *err)
                 with += (own ? e : c->empty)->sums[own ? chunk : 0][encoder].with;
             }
             c->ratios[chunk][encoder] = with == without ? 1 : (float)(without / with);
-            if (!isfinite(c->ratios[chunk][encoder]))
+            if (!isfinite(with) || !isfinite(c->ratios[chunk][encoder]))
                 return bt_fail(err, BT_EINVAL, "the prompt's weights leave nothing of its text");
         }
     return BT_OK;

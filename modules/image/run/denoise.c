@@ -75,6 +75,7 @@ static bt_status ask(void *host, const float *in, float t, float *out)
     bt_status st;
     sd_run_fill_context(k, k->unet, k->pics, k->b); /* inputs may not outlive a run */
     fill_input(k, in, t);
+    BT_TRY(sd_run_steer(k, t));
     BT_TRY(sd_run_plan(k, k->unet, "unet"));
     k->call++;
     for (int i = 0; i < k->b; i++)
@@ -159,8 +160,9 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *bl
     k->pics = pics;
     if (k->r->preview && !(k->seen = bt_calloc((size_t)b * k->n, sizeof *k->seen)))
         return sd_run_no_memory(k);
-    BT_TRY(sd_cache_unet(&k->j->cache, sd_asked_rows(like) * b, s->lh, s->lw, like->chunks,
-                         &k->unet, k->r->error));
+    const int rows = sd_asked_rows(like) * b;
+    BT_TRY(sd_run_begin_steering(k, rows, like->chunks));
+    BT_TRY(sd_cache_unet(&k->j->cache, rows, s->lh, s->lw, like->chunks, &k->unet, k->r->error));
     BT_TRY(sd_cache_ready(k->unet, k->r->error));
     k->call = 0;
     BT_TRY(all_steps(k, &w, from));
@@ -168,6 +170,7 @@ bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *bl
     k->denoise += bt_now() - start;
     st = k->r->progress(k->r->host, "denoise", k->done, k->total);
 fail:
+    sd_run_end_steering(k);
     bt_release(k->seen);
     k->seen = NULL;
     return st;

@@ -44,6 +44,10 @@ static bt_status one(sd_cache *c, const bt_run *r, sd_part part, const int32_t *
     if (st != BT_OK)
         return st;
     const float *rows = sd_plan_data(p, p->out);
+    st = sd_numbers(bt_store_path(m->store), "the text encoder", rows, (size_t)m->tokens * width,
+                    r->error);
+    if (st != BT_OK)
+        return st;
     for (int i = 0; i < m->tokens; i++)
         memcpy(hidden + (size_t)i * (size_t)m->unet.context + at, rows + (size_t)i * width,
                width * sizeof *rows);

@@ -2,6 +2,7 @@
  * From a latent to a picture in the host's hands.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/threads.h"
 #include "image/run/run.h"
@@ -45,7 +46,11 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
         .mask_invert = s->repaints && s->invert,
         .masked_padding = s->repaints && !s->whole ? s->padding : -1,
     };
-    char *text = sd_infotext(&info);
+    bt_buf controls = { 0 };
+    sd_control_text(&s->controls, &controls);
+    info.controls = controls.data ? controls.data : "";
+    char *text = controls.failed ? NULL : sd_infotext(&info);
+    bt_buf_free(&controls);
     if (!text)
         return sd_run_no_memory(k);
     bt_status st = k->r->image(k->r->host, w, h, rgb, text);
@@ -53,36 +58,23 @@ static bt_status hand_over(const sd_work *k, const sd_making *pic, const uint8_t
     return st;
 }
 
-/* A black picture would not say why. */
-static bt_status check_numbers(const sd_work *k, const float *x, size_t n, const char *part)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return bt_fail(k->r->error, BT_EFORMAT,
-                           "%s: what %s makes are no numbers: damaged weights, or settings too far "
-                           "from the usual",
-                           bt_store_path(k->j->m->store), part);
-    return BT_OK;
-}
-
 bt_status sd_run_finish(sd_work *k, const sd_making *pic)
 {
-    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     const sd_setup *s = &k->s;
     const size_t n = (size_t)s->w * (size_t)s->h;
+    const char *own = bt_store_path(k->j->m->store), *other = k->j->cache.other.path;
     const double start = bt_now();
     int w = s->w, h = s->h;
     float *latent = pic->p.tmp, *pixels = bt_alloc(3 * n * sizeof *pixels);
     uint8_t *rgb = bt_alloc(3 * n);
     bt_status st = pixels && rgb ? BT_OK : sd_run_no_memory(k);
-    for (size_t i = 0; i < k->n; i++)
-        latent[i] = pic->p.x[i] / v->scale + v->shift;
+    memcpy(latent, pic->p.x, k->n * sizeof *latent);
     if (st == BT_OK)
-        st = check_numbers(k, latent, k->n, "the network");
+        st = sd_numbers(own, "the network", latent, k->n, k->r->error);
     if (st == BT_OK)
-        st = sd_run_decode(k, latent, pixels);
+        st = sd_run_decode(k, SD_DECODER, latent, pixels);
     if (st == BT_OK)
-        st = check_numbers(k, pixels, 3 * n, "the autoencoder");
+        st = sd_numbers(other ? other : own, "the autoencoder", pixels, 3 * n, k->r->error);
     if (st == BT_OK) {
         sd_picture_bytes(pixels, n, rgb);
         st = sd_run_paste(k, &rgb, &w, &h);

@@ -40,11 +40,9 @@ bt_status sd_run_setup_hires(const sd_model *m, const sd_setup *base, sd_setup *
 /* The first pass's picture, 0..1. */
 static bt_status decode(sd_work *k, const sd_making *pic, float *pixels)
 {
-    const sd_vae_config *v = sd_cache_vae(&k->j->cache, SD_DECODER);
     float *latent = pic->p.tmp;
-    for (size_t i = 0; i < k->n; i++)
-        latent[i] = pic->p.x[i] / v->scale + v->shift;
-    const bt_status st = sd_run_decode(k, latent, pixels);
+    memcpy(latent, pic->p.x, k->n * sizeof *latent);
+    const bt_status st = sd_run_decode(k, SD_DECODER, latent, pixels);
     for (size_t i = 0; st == BT_OK && i < 3 * (size_t)k->s.w * (size_t)k->s.h; i++) {
         const float x = pixels[i] / 2 + 0.5f;
         pixels[i] = x > 0 ? x < 1 ? x : 1 : 0;

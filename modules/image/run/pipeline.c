@@ -254,14 +254,17 @@ fail:
 /* The passes (`second` only if s->hires_scale says so), what the prompts ask for at most, for
  * which the model is changed, and what the memory budget wants to be done without.
  * Afterwards, also of a failure: sd_grid_release both grids, sd_asked_free *a. */
-static bt_status prepare(bt_module_job *j, const sd_options *o, const bt_image *init,
-                         const bt_image *mask, sd_setup *s, sd_setup *second, sd_asked **a,
-                         bt_error *err)
+static bt_status prepare(bt_module_job *j, const bt_run *r, const sd_options *o, sd_setup *s,
+                         sd_setup *second, sd_asked **a)
 {
+    const bt_image *init = r->image_in(r->host, "init"), *mask = r->image_in(r->host, "mask");
+    bt_error *err = r->error;
     sd_setup *last = s;
     bt_status st;
     BT_TRY(sd_cache_use_vae(&j->cache, o->vae, err));
+    BT_TRY(sd_cache_use_preview(&j->cache, o->preview_vae, err));
     BT_TRY(sd_run_setup(j->m, o, init, mask, s, err));
+    BT_TRY(sd_run_use_controls(j, s, err));
     BT_TRY(sd_run_words(j, o->embedding, err));
     s->words = j->cache.words;
     if (s->hires_scale > 1) {
@@ -281,19 +284,25 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     sd_work k = { .j = j, .r = r };
     sd_setup second = { 0 };
     sd_asked *first = NULL;
-    const bt_image *init = r->image_in(r->host, "init");
-    if (!init && sd_edits(j->m))
+    sd_options o = *(const sd_options *)r->options;
+    if (!r->preview)
+        o.preview_vae = "";
+    if (sd_edits(j->m) && !r->image_in(r->host, "init"))
         return bt_fail(r->error, BT_EINVAL,
                        "this model changes a picture: it needs one to start from");
-    bt_status st =
-        prepare(j, r->options, init, r->image_in(r->host, "mask"), &k.s, &second, &first, r->error);
+    bt_status st = prepare(j, r, &o, &k.s, &second, &first);
     sd_asked_free(first);
+    if (st == BT_OK)
+        st = sd_run_check_controls(&k);
     if (k.s.hires_scale > 1)
         k.second = &second;
     if (st == BT_OK && k.s.spare) {
         bt_weights_spare(j->m->ws);
+        sd_controls_spare(&j->controls);
         if (j->cache.other.ws)
             bt_weights_spare(j->cache.other.ws);
+        if (j->cache.preview.ws)
+            bt_weights_spare(j->cache.preview.ws);
     }
     if (st == BT_OK)
         st = run_all(&k);
@@ -303,19 +312,20 @@ bt_status sd_job_run(bt_module_job *j, const bt_run *r)
     return st;
 }
 
-/* The first picture is not known yet. */
-bt_status sd_job_estimate(bt_module_job *j, const void *options, bt_estimate *out, bt_error *err)
+/* Without the first picture that is to be extended, what the picture takes that is made. */
+bt_status sd_job_estimate(bt_module_job *j, const bt_run *r, bt_estimate *out)
 {
-    sd_options o = *(const sd_options *)options;
+    sd_options o = *(const sd_options *)r->options;
     sd_setup s = { 0 }, second = { 0 };
     bt_estimate first = { 0 };
     sd_asked *a = NULL;
-    o.outpaint = "";
-    bt_status st = prepare(j, &o, NULL, NULL, &s, &second, &a, err);
+    if (!r->image_in(r->host, "init"))
+        o.outpaint = "";
+    bt_status st = prepare(j, r, &o, &s, &second, &a);
     if (st == BT_OK && s.hires_scale > 1)
-        st = sd_run_need(j, &s, a, &first, err);
+        st = sd_run_need(j, &s, a, &first, r->error);
     if (st == BT_OK)
-        st = sd_run_need(j, s.hires_scale > 1 ? &second : &s, a, out, err);
+        st = sd_run_need(j, s.hires_scale > 1 ? &second : &s, a, out, r->error);
     out->flops += first.flops;
     sd_asked_free(a);
     sd_grid_release(&s.grid);
@@ -341,5 +351,6 @@ void sd_job_close(bt_module_job *j)
         return;
     sd_run_unadapt(j);
     sd_cache_release(&j->cache);
+    sd_controls_close(&j->controls);
     bt_release(j);
 }

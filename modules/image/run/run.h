@@ -7,6 +7,7 @@
 #ifndef BT_IMAGE_RUN_H
 #define BT_IMAGE_RUN_H
 
+#include "image/control/control.h"
 #include "image/diffusion.h"
 #include "image/prompt/prompt.h"
 
@@ -17,6 +18,7 @@ struct bt_module_job {
     const sd_model *m;
     sd_cache cache;
     sd_adapters *adapters; /* NULL: the model as it is */
+    sd_controls controls;
     sd_learned words;
 };
 
@@ -50,6 +52,7 @@ typedef struct sd_setup {
     int turns;               /* runs of the network that prompts count by */
     int turns_before;        /* those of the pass before; 0: there was none */
     const bt_image *init, *mask;
+    sd_control_list controls;
     int group;  /* pictures that one run of the UNet takes */
     bool spare; /* weights are in memory only while they are used */
     int tile;   /* rows and columns of latents that the autoencoder takes at a time; 0: all */
@@ -79,6 +82,9 @@ typedef struct sd_asked {
     sd_lora_list loras;
 } sd_asked;
 
+/* ControlNets at work (steer.c). */
+typedef struct sd_steering sd_steering;
+
 /* What all pictures of a run share. */
 typedef struct sd_work {
     bt_module_job *j;
@@ -97,6 +103,7 @@ typedef struct sd_work {
     sd_box box;                  /* and the part */
     struct sd_making *pics;      /* of the group that is being made */
     sd_plan *unet;               /* theirs */
+    sd_steering *steering;       /* theirs too; NULL: nothing steers */
     int b, step;                 /* how many; the step of the grid that they take */
     int call;                    /* of the network, for these pictures */
     float *seen;                 /* the pictures foreseen last; NULL: nobody looks */
@@ -189,15 +196,39 @@ bt_status sd_run_hires(sd_work *k, const sd_making *pics, sd_work *big, sd_makin
  * `index` of the run will be, by its latent x0. */
 void sd_run_foresee(sd_work *k, const float *in, float t, const float *out);
 bt_status sd_run_preview(const sd_work *k, const float *x0, int index);
+/* What decodes previews, and the latents of one: *w and *h, those of a picture, are made small. */
+sd_part sd_run_preview_size(const sd_cache *c, int *w, int *h);
+
+/* steer.c: the job's ControlNets become those of the setup; then: whether each has its picture. */
+bt_status sd_run_use_controls(bt_module_job *j, const sd_setup *s, bt_error *err);
+bt_status sd_run_check_controls(const sd_work *k);
+/* Makes k->steering for runs of so many rows; sd_run_end_steering it, also after a failure. */
+bt_status sd_run_begin_steering(sd_work *k, int rows, int chunks);
+void sd_run_end_steering(sd_work *k);
+/* Fills the UNet's residuals for the step it takes, its other inputs being there. */
+bt_status sd_run_steer(const sd_work *k, float t);
+/* What that takes besides the UNet's, bytes; flops: of a run of the UNet, on average. */
+typedef struct sd_steering_need {
+    uint64_t weights, arena, hints;
+    uint64_t reading; /* activations before the first step, when the UNet has none */
+    double flops;
+} sd_steering_need;
+bt_status sd_run_steering_need(bt_module_job *j, const sd_setup *s, int rows, int chunks,
+                               sd_steering_need *out, bt_error *err);
 
 /* denoise.c: takes b started pictures, the first of them `from` of the batch, through all
  * steps; block: the walk's. */
 bt_status sd_run_denoise(sd_work *k, sd_making *pics, int b, int from, float *block);
 
 /* autoencode.c: pixels [h*w][3], -1..1, to moments [lh*lw][2 * latent]; a latent [lh*lw][latent] in
- * the autoencoder's scale to pixels [h*w][3]. */
+ * the UNet's scale, which is lost, to pixels [h*w][3], by SD_DECODER or SD_PREVIEW. */
 bt_status sd_run_encode(sd_work *k, const float *pixels, float *moments);
-bt_status sd_run_decode(sd_work *k, const float *latent, float *pixels);
+bt_status sd_run_decode(sd_work *k, sd_part part, float *latent, float *pixels);
+/* Latents that an autoencoder takes at once of a side of so many. */
+static inline int sd_run_piece(const sd_setup *s, int side)
+{
+    return s->tile && s->tile < side ? s->tile : side;
+}
 
 /* economy.c: what a run with these settings takes; and what of it to do without, so that it is no
  * more than the engine's budget: the least that can be if that is still more. */

@@ -186,6 +186,9 @@ bt_status sd_run_setup(const sd_model *m, const sd_options *o, const bt_image *i
     if (s->skip >= m->clip.layers)
         return bt_fail(err, BT_EINVAL, "clip_skip: the text encoder has %d layers", m->clip.layers);
     BT_TRY(set_seeds(o, s, err));
+    BT_TRY(sd_control_list_read(o->control ? o->control : "",
+                                o->control_preprocess ? o->control_preprocess : "", &s->controls,
+                                err));
     BT_TRY(set_hires(m, o, s, err));
     BT_TRY(set_repaint(m, o, s, err));
     BT_TRY(set_size(m, o, s, err));

@@ -56,12 +56,11 @@ static bt_status encode(sd_cache *c, const bt_run *r, sd_encoded *e)
 {
     const sd_model *m = c->m;
     const size_t each = (size_t)m->tokens * (size_t)m->unet.context;
-    sd_pieces pieces = { 0 };
-    sd_chunks chunks = { 0 };
-    bt_status st;
-    BT_TRY(e->plain ? sd_prompt_whole(e->text, &pieces, r->error)
-                    : sd_prompt_weigh(e->text, &pieces, r->error));
-    BT_TRY(sd_prompt_chunks(m->bpe, c->words, &pieces, m->tokens, &chunks, r->error));
+    sd_chunks chunks;
+    bt_status st =
+        sd_prompt_read(m->bpe, c->words, e->text, e->plain, m->tokens, &chunks, r->error);
+    if (st != BT_OK)
+        return st;
     const size_t n = (size_t)chunks.n;
     e->chunks = chunks.n;
     e->weights = chunks.weights;
@@ -73,8 +72,6 @@ static bt_status encode(sd_cache *c, const bt_run *r, sd_encoded *e)
     e->bytes = n * each * sizeof *e->hidden;
     st = e->hidden && e->pooled && e->sums ? encode_chunks(c, r, e, chunks.ids)
                                            : bt_no_memory(r->error, "the prompt");
-fail:
-    sd_pieces_free(&pieces);
     sd_chunks_free(&chunks);
     return st;
 }

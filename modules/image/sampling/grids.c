@@ -109,7 +109,7 @@ static bt_status ddim_grid(const sd_grid_rules *r, const sd_train *train, sd_gri
         int to = count > 1 ? a1111_t(train, g->steps, count - 2 - i) : 0;
         g->t[i] = (float)t;
         g->abar[i] = train->abar[t] > least || r->family != SD_PLMS ? train->abar[t] : least;
-        g->next[i] = train->abar[to];
+        g->next[i] = train->abar[to] > least || r->family != SD_PLMS ? train->abar[to] : least;
     }
     g->start = 1;
     if (twice)
@@ -164,6 +164,22 @@ static bt_status model_grid(const sd_schedule_config *c, const sd_train *train, 
     return st;
 }
 
+/* As many steps as training had round to some timesteps twice. Solvers over the logarithm of
+ * the levels divide by its differences: they take each level once. */
+static void drop_twins(sd_grid *g)
+{
+    int n = 0;
+    for (int i = 0; i < g->n; i++)
+        if (i == 0 || g->sigma[i] != g->sigma[n - 1]) {
+            g->t[n] = g->t[i];
+            g->abar[n] = g->abar[i];
+            g->sigma[n++] = g->sigma[i];
+        }
+    g->sigma[n] = g->sigma[g->n];
+    g->n = n;
+    fill_abar(g);
+}
+
 bt_status sd_grid_create(const sd_schedule_config *c, const sd_train *train,
                          const sd_grid_rules *rules, sd_grid_kind kind, int steps, bool xl,
                          sd_grid *out, bt_error *err)
@@ -188,6 +204,8 @@ bt_status sd_grid_create(const sd_schedule_config *c, const sd_train *train,
         BT_TRY(model_grid(c, train, rules->family, out, err));
     else
         BT_TRY(named_grid(rules, kind, k, xl, out, err));
+    if (rules->family >= SD_DPM)
+        drop_twins(out);
     return BT_OK;
 fail:
     sd_grid_release(out);

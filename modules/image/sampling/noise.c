@@ -56,6 +56,8 @@ void sd_noise_blend(sd_shape s, double share, float *x, const float *y)
         double a = sin((1 - share) * omega) / sin(omega), b = sin(share * omega) / sin(omega);
         if (mean > 0.9995)
             a = share, b = 1 - share;
+        else if (!(sin(omega) > 1e-9)) /* no way along the sphere: a column of one value has none */
+            a = 1 - share, b = share;
         for (size_t i = j; i < n; i += columns)
             x[i] = (float)(a * (double)x[i] + b * (double)y[i]);
     }

@@ -113,6 +113,8 @@ void sd_table_release(sd_table *t)
 
 double sd_table_t(const sd_table *s, double sigma)
 {
+    if (s->n == 1) /* a model distilled to one step */
+        return 0;
     double log_sigma = log(sigma > 1e-10 ? sigma : 1e-10);
     int low = 0, high = s->n - 1; /* last step whose sigma is not above */
     while (low < high) {
@@ -131,6 +133,8 @@ double sd_table_t(const sd_table *s, double sigma)
 
 float sd_table_sigma(const sd_table *s, float t)
 {
+    if (s->n == 1)
+        return (float)s->sigma[0];
     int low = t < (float)(s->n - 1) ? (int)t : s->n - 2;
     float w = t - (float)low, a = (float)s->log[low], b = (float)s->log[low + 1];
     return (float)exp((double)((1 - w) * a + w * b));

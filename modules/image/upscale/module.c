@@ -117,14 +117,14 @@ static bt_status choose_tile(bt_module_job *j, const options *o, int w, int h, i
 }
 
 /* Of one window: how many a picture needs is not known before the run. */
-static bt_status estimate(bt_module_job *j, const void *opts, bt_estimate *out, bt_error *err)
+static bt_status estimate(bt_module_job *j, const bt_run *r, bt_estimate *out)
 {
     int tile;
-    bt_status st = choose_tile(j, opts, 0, 0, &tile, err);
+    bt_status st = choose_tile(j, r->options, 0, 0, &tile, r->error);
     if (st == BT_OK) {
         const int size = bt_upscale_axis_cut(1 << 20, j->j.u->unshuffle, tile).size;
         st = bt_upscale_plan(&j->j, tile ? size : BT_UPSCALE_LEAST, tile ? size : BT_UPSCALE_LEAST,
-                             err);
+                             r->error);
     }
     if (st != BT_OK)
         return st;
@@ -150,10 +150,9 @@ static bt_status report(const bt_run *r, int w, int h, double scale, int tile)
 }
 
 /* From what the network made to the size asked for. */
-static bt_status put_out(const bt_upscaler *u, const bt_run *r, const bt_image *img, double scale,
+static bt_status put_out(const bt_upscaler *u, const bt_run *r, const bt_image *img, int w, int h,
                          uint8_t *rgb)
 {
-    const int w = (int)lrint(img->width * scale), h = (int)lrint(img->height * scale);
     const bt_image made = { .width = img->width * u->scale,
                             .height = img->height * u->scale,
                             .channels = 3,
@@ -179,14 +178,14 @@ static bt_status run(bt_module_job *j, const bt_run *r)
     if (!img)
         return bt_fail(r->error, BT_EINVAL, "an upscaler needs a picture (init)");
     const double scale = isnan(o->scale) ? u->scale : o->scale;
-    const double w = img->width * scale, h = img->height * scale;
-    if (w < 0.5 || h < 0.5 || w > MOST_SIDE || h > MOST_SIDE)
+    const double w = rint(img->width * scale), h = rint(img->height * scale);
+    if (w < 1 || h < 1 || w > MOST_SIDE || h > MOST_SIDE)
         return bt_fail(r->error, BT_EINVAL, "scale: %g times %d x %d is too %s", scale, img->width,
-                       img->height, w > 1 && h > 1 ? "large" : "small");
+                       img->height, w < 1 || h < 1 ? "small" : "large");
     BT_TRY(choose_tile(j, o, img->width, img->height, &tile, r->error));
     BT_TRY(bt_upscale_picture(&j->j, r, img, tile, &rgb));
-    BT_TRY(put_out(u, r, img, scale, rgb));
-    BT_TRY(report(r, (int)lrint(w), (int)lrint(h), scale, tile));
+    BT_TRY(put_out(u, r, img, (int)w, (int)h, rgb));
+    BT_TRY(report(r, (int)w, (int)h, scale, tile));
 fail:
     bt_release(rgb);
     return st;

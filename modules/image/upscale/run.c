@@ -41,12 +41,13 @@ bt_status bt_upscale_plan(bt_upscale_job *j, int w, int h, bt_error *err)
     return BT_OK;
 }
 
-/* For activations, besides the plan's weights and two copies of the result. */
+/* For activations, besides the plan's weights, two copies of the result and the strip. */
 static uint64_t room_for(const bt_upscale_job *j, int w, int h)
 {
     const uint64_t budget = j->u->compute->memory, s = (uint64_t)j->u->scale;
+    const uint64_t row = COLOURS * s * (uint64_t)w, strip = row * s * (uint64_t)j->h;
     const uint64_t taken =
-        bt_plan_weights(j->plan) + 2 * COLOURS * s * (uint64_t)w * s * (uint64_t)h;
+        bt_plan_weights(j->plan) + 2 * row * s * (uint64_t)h + strip * sizeof(float);
     const uint64_t left = budget > taken ? budget - taken : 0;
     return budget && left < BT_UPSCALE_ARENA ? left : BT_UPSCALE_ARENA;
 }

@@ -10,6 +10,7 @@ Environment: BT_PEERS_DIR (default ~/.cache/bottega-peers) holds environments, m
 program (default build/bottega in this tree).
 """
 import argparse
+import ctypes as C
 import json
 import os
 import statistics
@@ -119,6 +120,37 @@ def ggml_build(engine, amx=True):
                "-DCMAKE_C_FLAGS=" + define, "-DCMAKE_CXX_FLAGS=" + define, *options])
         check(["cmake", "--build", out, "-j", str(os.cpu_count()), "--target", *targets])
     return out + "/bin"
+
+
+class Options(C.Structure):
+    _fields_ = [("struct_size", C.c_size_t), ("threads", C.c_int), ("isa", C.c_char_p), ("precision", C.c_char_p),
+                ("memory", C.c_uint64), ("cache_dir", C.c_char_p), ("cache_size", C.c_uint64), ("peaks", C.c_int)]
+
+
+def library():
+    """Our library, which lies beside the program."""
+    return C.CDLL(os.path.dirname(BOTTEGA) + "/modules/libbottega.so")
+
+
+def job_of(lib, model, threads, precision):
+    """A job on a loaded model, without a pack cache."""
+    e, m, j = C.c_void_p(), C.c_void_p(), C.c_void_p()
+    o = Options(C.sizeof(Options), threads, None, precision.encode(), 0, None, 0, 0)
+    assert lib.bt_engine_create(C.byref(o), C.byref(e)) == 0
+    assert lib.bt_model_open(e, model.encode(), C.byref(m)) == 0
+    assert lib.bt_job_create(m, C.byref(j)) == 0
+    return j
+
+
+def timed(sides, rounds):
+    """Calls each side once a round, in turn; the seconds of each."""
+    times = {s: [] for s in sides}
+    for _ in range(rounds):
+        for s, run in sides.items():
+            t = time.perf_counter()
+            run()
+            times[s].append(time.perf_counter() - t)
+    return times
 
 
 def peak_mib(pid="self"):

@@ -10,15 +10,11 @@ import ctypes as C
 import os
 import statistics
 import sys
-import time
+
+import common
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE + "/../../golden")
-
-
-class Options(C.Structure):
-    _fields_ = [("struct_size", C.c_size_t), ("threads", C.c_int), ("isa", C.c_char_p), ("precision", C.c_char_p),
-                ("memory", C.c_uint64), ("cache_dir", C.c_char_p), ("cache_size", C.c_uint64), ("peaks", C.c_int)]
 
 
 class Image(C.Structure):
@@ -28,11 +24,7 @@ class Image(C.Structure):
 def ours(lib, model, picture, threads, precision, tile):
     """A function that makes the picture larger; it returns bytes as floats of 0..1."""
     import numpy as np
-    e, m, j = C.c_void_p(), C.c_void_p(), C.c_void_p()
-    o = Options(C.sizeof(Options), threads, None, precision.encode(), 0, None, 0, 0)
-    assert lib.bt_engine_create(C.byref(o), C.byref(e)) == 0
-    assert lib.bt_model_open(e, model.encode(), C.byref(m)) == 0
-    assert lib.bt_job_create(m, C.byref(j)) == 0
+    j = common.job_of(lib, model, threads, precision)
     assert lib.bt_job_set(j, b"tile", tile.encode()) == 0
     p = np.ascontiguousarray(picture)
     img = Image(C.sizeof(Image), p.shape[1], p.shape[0], 3, p.ctypes.data)
@@ -70,22 +62,16 @@ def main():
     a = p.parse_args()
     import numpy as np
     import torch
-    program = os.environ.get("BOTTEGA", HERE + "/../../../build/bottega")
-    lib = C.CDLL(os.path.dirname(program) + "/modules/libbottega.so")
+    lib = common.library()
     for name in a.names.split(","):
         model, z = f"{a.dir}/upscaler-{name}.safetensors", np.load(f"{a.dir}/{name}.npz")
         want, picture = np.clip(z["result"], 0, 1).astype(float), z["picture"]
         sides = {f"bottega {q}": lambda q=q: ours(lib, model, picture, a.threads, q, a.tile) for q in ("auto", "f32")}
         sides.update({f"torch {q}": lambda d=d: theirs(model, name, picture, d, a.threads) for q, d in (("f32", torch.float32), ("bf16", torch.bfloat16))})
         runs = {s: sides[s]() for s in a.sides.split(",")}
-        times = {s: [] for s in runs}
         for s, run in runs.items():  # the first run packs
             print(f"{name} {s}: PSNR against the golden {-10 * np.log10(max(((run() - want) ** 2).mean(), 1e-30)):.1f} dB")
-        for _ in range(a.rounds):
-            for s, run in runs.items():
-                t = time.perf_counter()
-                run()
-                times[s].append(time.perf_counter() - t)
+        times = common.timed(runs, a.rounds)
         for s, v in times.items():
             print(f"{name} {a.threads} threads {s}: {statistics.median(v) * 1e3:.0f} ms ({min(v) * 1e3:.0f}..{max(v) * 1e3:.0f}, n={len(v)})", flush=True)
 

@@ -11,15 +11,11 @@ import json
 import os
 import statistics
 import sys
-import time
+
+import common
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE + "/../../golden")
-
-
-class Options(C.Structure):
-    _fields_ = [("struct_size", C.c_size_t), ("threads", C.c_int), ("isa", C.c_char_p), ("precision", C.c_char_p),
-                ("memory", C.c_uint64), ("cache_dir", C.c_char_p), ("cache_size", C.c_uint64), ("peaks", C.c_int)]
 
 
 class Audio(C.Structure):
@@ -30,11 +26,7 @@ class Audio(C.Structure):
 def ours(lib, model, mel, threads, precision):
     """A function that vocodes; it returns the samples."""
     import numpy as np
-    e, m, j = C.c_void_p(), C.c_void_p(), C.c_void_p()
-    o = Options(C.sizeof(Options), threads, None, precision.encode(), 0, None, 0, 0)
-    assert lib.bt_engine_create(C.byref(o), C.byref(e)) == 0
-    assert lib.bt_model_open(e, model.encode(), C.byref(m)) == 0
-    assert lib.bt_job_create(m, C.byref(j)) == 0
+    j = common.job_of(lib, model, threads, precision)
     assert lib.bt_job_set(j, b"mel", mel.encode()) == 0
 
     def run():
@@ -73,22 +65,16 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--names", default="v1,vocos")
     a = p.parse_args()
-    program = os.environ.get("BOTTEGA", HERE + "/../../../build/bottega")
-    lib = C.CDLL(os.path.dirname(program) + "/modules/libbottega.so")
+    lib = common.library()
     import numpy as np
     for name in a.names.split(","):
         model, mel, want = f"{a.dir}/{name}.safetensors", f"{a.dir}/{name}.npy", np.load(f"{a.dir}/{name}.wave.npy").astype(float)
         sides = {f"bottega {q}": ours(lib, model, mel, a.threads, q) for q in ("auto", "f32")}
         sides.update(theirs(model, mel, a.threads))
-        times = {s: [] for s in sides}
         for s, run in sides.items():  # the first run packs
             y = run()
             print(f"{name} {s}: SNR against the golden {10 * np.log10((want ** 2).sum() / max(((y - want) ** 2).sum(), 1e-30)):.1f} dB")
-        for _ in range(a.rounds):
-            for s, run in sides.items():
-                t = time.perf_counter()
-                run()
-                times[s].append(time.perf_counter() - t)
+        times = common.timed(sides, a.rounds)
         best = min(statistics.median(times[s]) for s in times if s.startswith("torch"))
         rate = 24000 if name == "vocos" else 22050
         for s, v in times.items():

@@ -348,10 +348,11 @@ static void it_describes_and_estimates(void **state)
     bt_buf json = { 0 };
     bt_estimate e = { 0 };
     open_tiny(&h);
+    const bt_run r = { .options = h.options, .error = &h.error };
     assert_int_equal(bt_module_vits.describe(h.model, &json), BT_OK);
     assert_non_null(strstr(json.data, "\"sample_rate\":22050"));
     assert_non_null(strstr(json.data, "\"speakers\":3"));
-    assert_int_equal(bt_module_vits.estimate(h.job, h.options, &e, &h.error), BT_OK);
+    assert_int_equal(bt_module_vits.estimate(h.job, &r, &e), BT_OK);
     assert_true(e.weights > 100000 && e.arena > 10000 && e.flops > 1e6);
     bt_buf_free(&json);
     host_close(&h);

@@ -85,11 +85,15 @@ const char *icons_path(void)
 
 extern const bt_module bt_module_diffusion;
 
-static const bt_image *image_in(void *user, const char *name)
+const bt_image *host_image_in(void *user, const char *name)
 {
     const host *h = user;
-    const bt_image *i = strcmp(name, "mask") ? &h->init : &h->mask;
-    return i->pixels ? i : NULL;
+    const bt_image *i = !strcmp(name, "init")       ? &h->init
+                        : !strcmp(name, "mask")     ? &h->mask
+                        : !strcmp(name, "control")  ? &h->controls[0]
+                        : !strcmp(name, "control2") ? &h->controls[1]
+                                                    : NULL;
+    return i && i->pixels ? i : NULL;
 }
 
 static bt_status progress(void *user, const char *stage, int done, int total)
@@ -145,6 +149,8 @@ host *host_new(int threads, bt_precision precision)
                          .lora = "",
                          .lora_dir = "",
                          .embedding = "",
+                         .control = "",
+                         .control_preprocess = "",
                          .model_hash = "",
                          .outpaint = "",
                          .inpaint_fill = -1,
@@ -191,20 +197,32 @@ static void forget(host *h)
     atomic_store(&h->cancel, false);
 }
 
+static bt_run run_of(host *h)
+{
+    return (bt_run){ .host = h,
+                     .options = &h->o,
+                     .cancel = &h->cancel,
+                     .image_in = host_image_in,
+                     .error = &h->error,
+                     .progress = progress,
+                     .preview = h->preview_interval ? preview : NULL,
+                     .preview_interval = h->preview_interval,
+                     .image = image,
+                     .report = report };
+}
+
 bt_status host_run(host *h)
 {
     forget(h);
-    bt_run r = { .host = h,
-                 .options = &h->o,
-                 .cancel = &h->cancel,
-                 .image_in = image_in,
-                 .error = &h->error,
-                 .progress = progress,
-                 .preview = h->preview_interval ? preview : NULL,
-                 .preview_interval = h->preview_interval,
-                 .image = image,
-                 .report = report };
+    const bt_run r = run_of(h);
     return bt_module_diffusion.run(h->job, &r);
+}
+
+bt_status host_estimate(host *h, bt_estimate *out)
+{
+    const bt_run r = run_of(h);
+    *out = (bt_estimate){ 0 };
+    return bt_module_diffusion.estimate(h->job, &r, out);
 }
 
 void host_must_run(host *h)

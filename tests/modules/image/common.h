@@ -37,8 +37,8 @@ const char *icons_path(void);
 /* ---- the module without an engine ------------------------------------------ */
 
 typedef struct host {
-    sd_options o;        /* defaults; change, then host_run */
-    bt_image init, mask; /* used if pixels is not NULL */
+    sd_options o;                     /* defaults; change, then host_run */
+    bt_image init, mask, controls[2]; /* used if pixels is not NULL */
     struct {
         int width, height;
         uint8_t *rgb;
@@ -63,7 +63,9 @@ typedef struct host {
 host *host_new(int threads, bt_precision precision);
 /* Opens a model with these settings; fails the test if it cannot. */
 host *host_open(const char *path, int threads, bt_precision precision);
+const bt_image *host_image_in(void *user, const char *name); /* bt_run.image_in */
 bt_status host_run(host *h); /* forgets the pictures of the run before */
+bt_status host_estimate(host *h, bt_estimate *out);
 void host_must_run(host *h);
 void host_close(host *h);
 

@@ -7,6 +7,8 @@
 
 #define ASSET BT_SOURCE_DIR "/assets/icons-128.gguf"
 
+enum { SIDE = 256, BYTES = 3 * SIDE * SIDE, HALF = BYTES / 2 };
+
 extern const bt_module bt_module_diffusion;
 
 /* A model whose panels have a cache of their own. memory: bytes, 0: no budget. */
@@ -22,14 +24,14 @@ static host *open_icons(const char *cache, uint64_t memory)
         fail_msg("%s", h->error.text);
     h->o.prompt = "a red apple";
     h->o.steps = 2;
-    h->o.width = h->o.height = 256;
+    h->o.width = h->o.height = SIDE;
     return h;
 }
 
 static bt_estimate need_of(host *h)
 {
     bt_estimate e = { 0 };
-    assert_int_equal(bt_module_diffusion.estimate(h->job, &h->o, &e, &h->error), BT_OK);
+    assert_int_equal(host_estimate(h, &e), BT_OK);
     return e;
 }
 
@@ -51,13 +53,27 @@ static uint64_t file_pages(void)
 
 static double psnr(const host *a, const host *b)
 {
-    const size_t n = 3 * (size_t)a->pictures[0].width * (size_t)a->pictures[0].height;
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = (double)a->pictures[0].rgb[i] - b->pictures[0].rgb[i];
-        sum += d * d;
-    }
-    return sum > 0 ? 10 * log10(255 * 255 * (double)n / sum) : INFINITY;
+    return golden_psnr_db(a->pictures[0].rgb, b->pictures[0].rgb, BYTES);
+}
+
+/* A first picture is counted, and so is its size. */
+static void test_inputs(void **state)
+{
+    (void)state;
+    static uint8_t grey[320 * 192];
+    host *h = open_icons(NULL, 0);
+    h->o.width = 320, h->o.height = 192;
+    const bt_estimate without = need_of(h);
+    h->o.width = h->o.height = BT_INT_UNSET;
+    h->init = (bt_image){ sizeof h->init, 320, 192, 1, grey };
+    h->o.strength = 1; /* as many steps */
+    const bt_estimate with = need_of(h);
+    assert_true(with.arena >= without.arena && with.caches >= without.caches);
+    assert_true(with.flops >= without.flops);
+    h->o.outpaint = "64";
+    assert_true(need_of(h).caches > with.caches);
+    h->init.pixels = NULL;
+    host_close(h);
 }
 
 /* First with panels that are made in files, then with those of the cache. */
@@ -65,17 +81,19 @@ static void test_spare(void **state)
 {
     (void)state;
     host *whole = open_icons(temp_path("whole"), 0);
+    whole->o.height = SIDE / 2;
     host_must_run(whole);
     const bt_estimate all = need_of(whole);
     const char *cache = temp_path("spare");
     for (int run = 0; run < 2; run++) {
         const uint64_t before = file_pages();
         host *h = open_icons(cache, sum_of(all) - 1);
+        h->o.height = SIDE / 2;
         const bt_estimate e = need_of(h);
         assert_true(e.weights < all.weights / 4);
         assert_int_equal(e.arena, all.arena);
         host_must_run(h);
-        assert_memory_equal(h->pictures[0].rgb, whole->pictures[0].rgb, 3 * 256 * 256);
+        assert_memory_equal(h->pictures[0].rgb, whole->pictures[0].rgb, HALF);
         const uint64_t after = file_pages();
         if (after > before + all.weights / 2)
             fail_msg("run %d: %.1f MB of files stay in memory, weights are %.1f", run,
@@ -91,6 +109,7 @@ static void test_group(void **state)
     host *all = open_icons(NULL, 0);
     all->o.vae_tile = 128; /* else the decoder needs most, which takes one picture at a time */
     all->o.batch = 4;
+    all->o.height = SIDE / 2;
     host_must_run(all);
     const bt_estimate four = need_of(all);
     host *h = open_icons(NULL, sum_of(four) - 1);
@@ -98,7 +117,7 @@ static void test_group(void **state)
     assert_true(sum_of(need_of(h)) < sum_of(four));
     host_must_run(h);
     for (int i = 0; i < 4; i++)
-        assert_memory_equal(h->pictures[i].rgb, all->pictures[i].rgb, 3 * 256 * 256);
+        assert_memory_equal(h->pictures[i].rgb, all->pictures[i].rgb, HALF);
     host_close(h);
     host_close(all);
 }
@@ -111,7 +130,7 @@ static void test_tiles(void **state)
     const bt_estimate all = need_of(whole);
     h->o.vae_tile = 256;
     host_must_run(h);
-    assert_memory_equal(h->pictures[0].rgb, whole->pictures[0].rgb, 3 * 256 * 256);
+    assert_memory_equal(h->pictures[0].rgb, whole->pictures[0].rgb, BYTES);
     for (int side = 128; side <= 192; side += 64) {
         h->o.vae_tile = side;
         host_must_run(h);
@@ -121,7 +140,7 @@ static void test_tiles(void **state)
     assert_true(need_of(h).arena < all.arena);
 
     /* a picture to begin with goes through tiles too */
-    whole->init = h->init = (bt_image){ .width = 256, .height = 256, .channels = 3 };
+    whole->init = h->init = (bt_image){ .width = SIDE, .height = SIDE, .channels = 3 };
     whole->init.pixels = h->init.pixels = whole->pictures[0].rgb;
     whole->pictures[0].rgb = NULL;
     whole->o.strength = h->o.strength = 0.5;
@@ -186,9 +205,10 @@ static void test_choices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spare),    cmocka_unit_test(test_group),
-        cmocka_unit_test(test_tiles),    cmocka_unit_test(test_chosen),
-        cmocka_unit_test(test_resident), cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_inputs),  cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_group),   cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_chosen),  cmocka_unit_test(test_resident),
+        cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -211,6 +211,7 @@ static void test_infotext(void **state)
                   .strength = NAN,
                   .eta = NAN,
                   .eta_ddim = true,
+                  .controls = "",
                   .seed = 7,
                   .model_hash = "",
                   .masked_padding = -1 };

@@ -69,6 +69,9 @@ static void test_faults(void **state)
     h->mask.pixels = white;
     all_fail();
     h->init.pixels = h->mask.pixels = NULL;
+    h->o.vae = BT_SOURCE_DIR "/tests/golden/tiny-sd";
+    all_fail();
+    h->o.vae = NULL;
     h->o.hires_scale = 2;
     h->o.hires_upscaler = 2;
     h->preview_interval = 1;

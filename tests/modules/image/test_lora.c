@@ -533,7 +533,7 @@ static void test_quantized(void **state)
     host *h = golden_host(ASSET, 2, BT_PREC_F32), *fast = golden_host(ASSET, 2, BT_PREC_AUTO);
     h->o.prompt = fast->o.prompt = "red apple";
     bt_estimate plain = { 0 }, with = { 0 };
-    assert_int_equal(sd_job_estimate(fast->job, &fast->o, &plain, &h->error), BT_OK);
+    assert_int_equal(host_estimate(fast, &plain), BT_OK);
     host_must_run(h);
     uint8_t *without = bytes_of(h);
     h->o.lora = fast->o.lora = paths_of("asset", path, sizeof path);
@@ -544,7 +544,7 @@ static void test_quantized(void **state)
     const double db = golden_psnr_db(h->pictures[0].rgb, fast->pictures[0].rgb, 3 * 64 * 64);
     print_message("auto against f32: %.1f dB (the LoRA moves it to %.1f dB)\n", db, moved);
     assert_true(db >= 25 && db >= moved + 10);
-    assert_int_equal(sd_job_estimate(fast->job, &fast->o, &with, &h->error), BT_OK);
+    assert_int_equal(host_estimate(fast, &with), BT_OK);
     assert_int_equal(plain.weights, with.weights); /* they stay 8 bits wide */
     host_close(h);
     host_close(fast);
@@ -651,7 +651,16 @@ static void test_misfits(void **state)
 
     PUT(q, ".oft_blocks", 2, 2);
     finish(&w, "oft");
-    refused(h, "oft", "", "an unknown kind");
+    refused(h, "oft", "", "OFT, which is not supported");
+
+    PUT(q, ".b1.weight", 2, 2);
+    finish(&w, "glora");
+    refused(h, "glora", "", "GLoRA, which is not supported");
+
+    PUT(k, ".weight", 32);
+    PUT(k, ".on_input", 1);
+    finish(&w, "ia3");
+    refused(h, "ia3", "", "attn2_to_k.on_input (IA3, which is not supported)");
 
     PUT(q, ".lora_down.weight", 2, 32);
     PUT(q, ".lora_up.weight", 32, 2);
@@ -852,24 +861,69 @@ static void test_words(void **state)
     host_close(h);
 }
 
+/* Learned words for text encoders of these vocabularies (0: there is none) and 8 values a token.
+ */
+static bt_status learn(const int64_t vocab[2], const char *file, sd_learned *l, bt_error *err)
+{
+    static const char *const names[] = { "text_encoder", "text_encoder_2" };
+    const bt_compute compute = { .threads = 1 };
+    static const float rows[16 * 8];
+    char name[96], path[512];
+    bt_weights *ws;
+    assert_int_equal(bt_weights_create(NULL, &compute, &ws, err), BT_OK);
+    for (int e = 0; e < 2; e++) {
+        snprintf(name, sizeof name, "%s/text_model.embeddings.token_embedding.weight", names[e]);
+        if (vocab[e])
+            assert_non_null(bt_weight_make(ws, name, rows, 2, (int64_t[]){ vocab[e], 8 }));
+    }
+    const bt_status st = sd_learned_read(l, ws, paths_of(file, path, sizeof path), err);
+    bt_weights_free(ws);
+    return st;
+}
+
+/* SDXL's refiner has the second of its text encoders alone. */
+static void test_encoders(void **state)
+{
+    (void)state;
+    writer w = { { 0 }, { 0 } };
+    sd_learned l;
+    bt_error err = { 0 };
+    put(&w, "emb_params", 2, (int64_t[]){ 2, 8 }, 0, 1);
+    finish(&w, "for_any");
+    put(&w, "clip_g", 2, (int64_t[]){ 3, 8 }, 0, 1);
+    finish(&w, "for_second");
+    put(&w, "clip_l", 2, (int64_t[]){ 3, 8 }, 0, 1);
+    put(&w, "clip_g", 2, (int64_t[]){ 3, 8 }, 0, 1);
+    finish(&w, "for_two");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(learn((int64_t[]){ 0, 16 }, i ? "for_second" : "for_any", &l, &err),
+                         BT_OK);
+        assert_true(l.n == 1 && l.rows == 2 + i && l.first == 16);
+        assert_true(!l.table[0] && l.table[1]);
+        sd_learned_release(&l);
+    }
+    assert_int_equal(learn((int64_t[]){ 0, 16 }, "for_two", &l, &err), BT_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "the model has one"));
+    sd_learned_release(&l);
+    assert_int_equal(learn((int64_t[]){ 16, 16 }, "for_two", &l, &err), BT_OK);
+    assert_true(l.first == 16 && l.table[0] && l.table[1]);
+    sd_learned_release(&l);
+    assert_int_equal(learn((int64_t[]){ 16, 12 }, "for_two", &l, &err), BT_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "vocabularies"));
+    sd_learned_release(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_sdxl),
-        cmocka_unit_test(test_jobs),
-        cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_word_at_chunk_end),
-        cmocka_unit_test(test_changed_file),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_quantized),
-        cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_misfits),
-        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_keys),         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_words),        cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_tensors),      cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_sdxl),         cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_tags),         cmocka_unit_test(test_word_at_chunk_end),
+        cmocka_unit_test(test_changed_file), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_quantized),    cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_misfits),      cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -124,7 +124,7 @@ static void unet_case(model *m, const char *in, const char *out, float t, int sk
     size_t each = (size_t)tokens * (size_t)m->unet.context;
     float *got = malloc(n_out * sizeof *got);
 
-    check_plan(sd_unet_plan(m->ws, &m->unet, n, h, w, tokens, &p, &err), &err);
+    check_plan(sd_unet_plan(m->ws, &m->unet, n, h, w, tokens, false, &p, &err), &err);
     copy_nhwc(sd_plan_data(&p, p.in), x, n, c, h, w);
     sd_unet_time(&m->unet, t, sd_plan_data(&p, p.time));
     memcpy(sd_plan_data(&p, p.context), context + (size_t)skip_context * each,

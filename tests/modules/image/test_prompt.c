@@ -257,6 +257,12 @@ static void test_long_texts(void **state)
             sd_tags_free(&tags);
         }
     }
+    bt_error err;
+    fill(text, SD_MAX_PROMPT, "a|");
+    memcpy(text, "{9999$$", 7);
+    text[SD_MAX_PROMPT - 1] = '}';
+    assert_int_equal(sd_prompt_choose(text, "", 1, 0, &made, &err), BT_EINVAL);
+    assert_non_null(strstr(err.text, "too often from too much"));
     free(text);
 }
 

@@ -140,7 +140,7 @@ static float *unet_answer(model *m)
 {
     sd_plan p;
     bt_error err = { 0 };
-    if (sd_unet_plan(m->ws, &m->unet, 1, H, W, TOKENS, &p, &err))
+    if (sd_unet_plan(m->ws, &m->unet, 1, H, W, TOKENS, false, &p, &err))
         fail_msg("%s", err.text);
     noise(sd_plan_data(&p, p.in), (size_t)H * W * (size_t)m->unet.in, 1);
     noise(sd_plan_data(&p, p.context), (size_t)TOKENS * (size_t)m->unet.context, 2);

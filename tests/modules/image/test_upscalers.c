@@ -133,7 +133,7 @@ static void must_run(host *h)
         fail_msg("%s", h->error.text);
 }
 
-static void shut(host *h)
+static void close_both(host *h)
 {
     if (h->job)
         bt_module_upscaler.job_close(h->job);
@@ -141,6 +141,11 @@ static void shut(host *h)
         bt_module_upscaler.close(h->model);
     h->job = NULL;
     h->model = NULL;
+}
+
+static void shut(host *h)
+{
+    close_both(h);
     free(h->rgb);
     h->rgb = NULL;
 }
@@ -392,8 +397,33 @@ static void sizes_are_as_asked_for(void **state)
         h.options.scale = NAN;
         free(h.init.pixels);
     }
-    assert_int_equal(bt_module_upscaler.estimate(h.job, &h.options, &e, &h.error), BT_OK);
+    const bt_run r = { .options = &h.options, .error = &h.error };
+    assert_int_equal(bt_module_upscaler.estimate(h.job, &r, &e), BT_OK);
     assert_true(e.weights > 0 && e.flops > 0 && e.arena > 0 && e.arena <= BT_UPSCALE_ARENA);
+    shut(&h);
+}
+
+/* Weights, activations, the sums of a row of windows, the picture and its copy. */
+static void tiles_fit_a_budget(void **state)
+{
+    (void)state;
+    host h;
+    open_as(&h, "x4", "auto", 1, BT_PREC_F32);
+    const uint64_t w = 3000, tall = 400, result = 3 * 4 * w * 4 * tall;
+    int least = 480;
+    for (uint64_t mib = 400; mib >= 200; mib -= 50) {
+        bt_upscale_job j = { .u = h.model };
+        int tile;
+        h.compute.memory = mib << 20;
+        assert_int_equal(bt_upscale_tile(&j, (int)w, (int)tall, &tile, &h.error), BT_OK);
+        const uint64_t strip = sizeof(float) * 3 * 4 * w * 4 * (uint64_t)j.h;
+        assert_true(bt_plan_weights(j.plan) + bt_plan_arena(j.plan) + strip + 2 * result <=
+                    h.compute.memory);
+        assert_true(tile <= least);
+        least = tile;
+        bt_upscale_clear(&j);
+    }
+    assert_true(least < 128);
     shut(&h);
 }
 
@@ -436,11 +466,25 @@ static void bad_options_are_refused(void **state)
     h.options.tile = 0;
     h.options.scale = 0.1;
     assert_refused(&h, run(&h), BT_EINVAL, "too small");
+    h.init.height = 12; /* 0.4 x 1.2 */
+    assert_refused(&h, run(&h), BT_EINVAL, "too small");
+    free(h.init.pixels);
+    h.init = waves(5, 5, 3); /* half a pixel is none */
+    assert_refused(&h, run(&h), BT_EINVAL, "too small");
     h.options.scale = 32;
     h.init.width = 4096;
     assert_refused(&h, run(&h), BT_EINVAL, "too large");
     free(h.init.pixels);
     shut(&h);
+}
+
+static const char *write_temp(const char *name, const char *data, size_t n)
+{
+    const char *path = temp_path(name);
+    FILE *f = fopen(path, "w");
+    assert_true(f && fwrite(data, 1, n, f) == n);
+    fclose(f);
+    return path;
 }
 
 /* A golden's model with `from` replaced by `to`, of the same length, wherever it stands. */
@@ -454,11 +498,9 @@ static bt_status open_changed(host *h, const char *name, const char *from, const
     assert_true(at && len == strlen(to));
     for (; at; at = memmem(at, n - (size_t)(at - data), from, len))
         memcpy(at, to, len);
-    FILE *f = fopen(temp_path("m.safetensors"), "w");
-    assert_true(f && fwrite(data, 1, n, f) == n);
-    fclose(f);
+    const char *path = write_temp("m.safetensors", data, n);
     bt_release(data);
-    return try_open(h, temp_path("m.safetensors"));
+    return try_open(h, path);
 }
 
 static void refuse_model(const char *name, const char *from, const char *to, const char *says)
@@ -496,11 +538,9 @@ static void what_is_no_number_is_told(void **state)
     setup(&h, "auto", 1, BT_PREC_F32);
     assert_int_equal(bt_file_read(model_path("x4"), 1 << 24, &data, &n, &err), BT_OK);
     memset(data + n - 64, 0x7f, 64); /* f16: not a number */
-    FILE *f = fopen(temp_path("nan.safetensors"), "w");
-    assert_true(f && fwrite(data, 1, n, f) == n);
-    fclose(f);
+    const char *path = write_temp("nan.safetensors", data, n);
     bt_release(data);
-    assert_int_equal(try_open(&h, temp_path("nan.safetensors")), BT_OK);
+    assert_int_equal(try_open(&h, path), BT_OK);
     h.init = waves(6, 5, 3);
     assert_refused(&h, run(&h), BT_EFORMAT, "no numbers");
     free(h.init.pixels);
@@ -516,12 +556,7 @@ static bt_status whole_life(void)
     bt_status st = try_open(&faulty, model_path("numbered"));
     if (st == BT_OK)
         st = run(&faulty);
-    if (faulty.job)
-        bt_module_upscaler.job_close(faulty.job);
-    if (faulty.model)
-        bt_module_upscaler.close(faulty.model);
-    faulty.job = NULL;
-    faulty.model = NULL;
+    close_both(&faulty);
     return st;
 }
 
@@ -554,17 +589,12 @@ static void failing_allocations_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_pytorch),
-        cmocka_unit_test(resizes_as_pillow),
-        cmocka_unit_test(windows_cover_the_picture),
-        cmocka_unit_test(windows_do_not_show),
-        cmocka_unit_test(threads_change_no_byte),
-        cmocka_unit_test(sizes_are_as_asked_for),
-        cmocka_unit_test(a_run_can_be_cancelled),
-        cmocka_unit_test(bad_options_are_refused),
-        cmocka_unit_test(bad_models_are_refused),
-        cmocka_unit_test(what_is_no_number_is_told),
-        cmocka_unit_test(failing_allocations_are_told),
+        cmocka_unit_test(matches_pytorch),           cmocka_unit_test(resizes_as_pillow),
+        cmocka_unit_test(windows_cover_the_picture), cmocka_unit_test(windows_do_not_show),
+        cmocka_unit_test(threads_change_no_byte),    cmocka_unit_test(sizes_are_as_asked_for),
+        cmocka_unit_test(tiles_fit_a_budget),        cmocka_unit_test(a_run_can_be_cancelled),
+        cmocka_unit_test(bad_options_are_refused),   cmocka_unit_test(bad_models_are_refused),
+        cmocka_unit_test(what_is_no_number_is_told), cmocka_unit_test(failing_allocations_are_told),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -310,6 +310,11 @@ static void test_blend(void **state)
         free(x), free(y), free(ref), free(planes);
     }
     free(a), free(b);
+    float x[3] = { 1, -2, 3 };
+    const float y[3] = { -4, -6, 3 };
+    sd_noise_blend((sd_shape){ 1, 1, 3 }, 0.25, x, y); /* one row has no sphere */
+    for (int i = 0; i < 3; i++)
+        assert_true(fabsf(x[i] - (float[]){ -0.25f, -3, 3 }[i]) < 1e-6f);
 }
 
 /* With a first picture: diffusers takes the last int(20 * 0.75) steps, k-diffusion in

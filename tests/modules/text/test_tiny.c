@@ -288,12 +288,13 @@ static void test_estimate(void **state)
     (void)state;
     host h;
     bt_estimate e = { .struct_size = sizeof e };
+    const bt_run r = { .options = &h.options, .error = &h.error };
     bt_buf json = { 0 };
     host_init(&h, NULL, 1, BT_PREC_AUTO);
     host_open(&h, TINY "tied.gguf");
     h.options.prompt = "hello";
     h.options.n_predict = 20;
-    assert_int_equal(bt_module_llama.estimate(h.job, &h.options, &e, &h.error), BT_OK);
+    assert_int_equal(bt_module_llama.estimate(h.job, &r, &e), BT_OK);
     assert_true(e.weights > 100000 && e.weights < 300000 && e.arena > 1000);
     assert_int_equal(e.caches, 25 * 2 * 4 * 2 * 32);
     assert_true(e.flops > 25 * 2 * 61440.0 + 21 * 2 * 64 * 267.0 - 1);
