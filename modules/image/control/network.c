@@ -60,7 +60,7 @@ bt_status sd_control_plan(const sd_control *c, int n, int h, int w, int tokens, 
     if (st != BT_OK)
         return st;
     p->hint = bt_input(u.g, (bt_shape){ n, h, w, c->c.channels[0] });
-    bt_node *x = sd_encode(&u, p->hint, bt_weights_compute(c->ws)->precision);
+    bt_node *x = sd_encode(&u, p->hint, sd_precision(bt_weights_compute(c->ws)));
     for (int i = 0; i < u.n_skips; i++)
         add_residual(&u, u.skips[i]);
     add_residual(&u, x);

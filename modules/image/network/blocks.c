@@ -30,6 +30,12 @@ static bool stands_out(const float *gamma, const float *beta, int64_t n)
     return tops / blocks > MOST * sum / (double)n;
 }
 
+bt_precision sd_precision(const bt_compute *c)
+{
+    const bool tiles = c->precision == BT_PREC_AUTO && c->kernels->cpu & BT_CPU_AMX;
+    return tiles ? BT_PREC_BF16 : c->precision;
+}
+
 bt_precision sd_hold(bt_graph *g, const char *fmt, ...)
 {
     const bt_precision was = bt_graph_precision_of(g);

@@ -72,6 +72,9 @@ typedef struct sd_block {
     bool round;    /* the sums themselves may be kept as bf16 */
 } sd_block;
 
+/* What UNet and VAE compute in. AUTO is bf16 with AMX, for quantized weights too: twice as fast as
+ * int8 where rows are many, and in less memory. */
+bt_precision sd_precision(const bt_compute *c);
 /* For the layers that read the norm of this name: where a few of its channels stand
  * out, blocks of int8 would leave too little of their neighbours, so that AUTO
  * becomes BF16 (f32 without it). Returns the precision to go back to. */

@@ -111,7 +111,7 @@ bt_status sd_unet_plan(bt_weights *ws, const sd_unet_config *c, int n, int h, in
     const bt_status st = sd_encoder_open(&u, ws, c, "unet/", n, h, w, c->in, tokens, p, err);
     if (st != BT_OK)
         return st;
-    bt_node *x = sd_encode(&u, NULL, bt_weights_compute(ws)->precision);
+    bt_node *x = sd_encode(&u, NULL, sd_precision(bt_weights_compute(ws)));
     if (steered)
         x = steer(&u, x);
     for (int i = c->levels - 1; i >= 0; i--)

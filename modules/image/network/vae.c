@@ -97,6 +97,7 @@ static bt_status make(bt_weights *ws, const sd_vae_config *c, bt_shape in, side_
     if (st != BT_OK)
         return bt_fail(err, st, "out of memory");
     sd_block b = { g, c->groups, 1e-6f, c->act, NULL, 1, true };
+    bt_graph_precision(g, sd_precision(bt_weights_compute(ws)));
     bt_graph_round(g, true);
     p->in = bt_input(g, in);
     bt_node *y = side(&b, c, p->in);
