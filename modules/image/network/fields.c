@@ -151,6 +151,7 @@ void sd_item_ints(sd_fields *f, const char *key, int at, int of, int fallback, i
     else if (v)
         read_ints(f, key, cJSON_IsArray(v) ? cJSON_GetArrayItem(v, at) : v, min, max, out, n);
 }
+
 int sd_count(sd_fields *f, const char *key, int fallback, int max)
 {
     const cJSON *v = sd_fields_get(f, key);
